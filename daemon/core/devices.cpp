@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/devices.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace gpuctl {
+
+std::string PciIdentity::ids() const { return fmt::format("{:04x}:{:04x}", vendor, device); }
+
+const PciFunction* Snapshot::find(PciAddress address) const {
+  const auto it = functions.find(address);
+  return it == functions.end() ? nullptr : &it->second;
+}
+
+const Gpu* Snapshot::gpu_of(PciAddress address) const {
+  for (const auto& [slot, gpu] : gpus)
+    if (std::ranges::find(gpu.functions, address) != gpu.functions.end()) return &gpu;
+  return nullptr;
+}
+
+std::string_view to_string(GpuState state) {
+  switch (state) {
+    case GpuState::host: return "host";
+    case GpuState::vm: return "vm";
+    case GpuState::unbound: return "unbound";
+    case GpuState::mixed: return "mixed";
+    case GpuState::changing: return "changing";
+    case GpuState::stuck: return "stuck";
+  }
+  return "mixed";
+}
+
+GpuState bound_state(const Gpu& gpu, const Snapshot& snapshot) {
+  std::size_t host = 0;
+  std::size_t vm = 0;
+  std::size_t unbound = 0;
+  for (const auto address : gpu.functions) {
+    const auto* function = snapshot.find(address);
+    if (function == nullptr) continue;
+    if (function->driver.empty() && !function->uevent_driver.empty()) return GpuState::stuck;
+    ++(function->driver.empty() ? unbound : function->vfio ? vm : host);
+  }
+  if (host + vm == 0) return GpuState::unbound;
+  if (vm + unbound == 0) return GpuState::host;
+  if (host + unbound == 0) return GpuState::vm;
+  return GpuState::mixed;
+}
+
+bool is_display(const PciIdentity& id) { return (id.class_code >> 16) == 0x03; }
+
+bool is_companion(const PciIdentity& id) {
+  const auto c = pci_class(id);
+  return c == 0x0403 || c == 0x0c03 || c == 0x0c80;
+}
+
+bool leaves_group_viable(const PciFunction& f) {
+  return f.driver.empty() || f.vfio || f.driver == "pci-stub" || f.driver == "pcieport";
+}
+
+}  // namespace gpuctl

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "os/root_dir.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "core/error.hpp"
+
+namespace gpuctl {
+namespace {
+
+std::string read_all(int fd, std::size_t limit) {
+  std::string contents;
+  std::array<char, 4096> buffer{};
+  while (contents.size() < limit) {
+    const auto got = ::read(fd, buffer.data(), std::min(buffer.size(), limit - contents.size()));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    contents.append(buffer.data(), static_cast<std::size_t>(got));
+  }
+  return contents;
+}
+
+}  // namespace
+
+RootDir::RootDir(const std::filesystem::path& root)
+    : path_(root), fd_(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {
+  if (!fd_) throw Error(ErrorCode::internal, fmt::format("cannot open {}: {}", root.string(), std::strerror(errno)));
+}
+
+std::optional<std::string> RootDir::read(const std::string& path, std::size_t limit) const {
+  const UniqueFd file{::openat(fd_.get(), path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
+  if (!file) return std::nullopt;
+  auto contents = read_all(file.get(), limit);
+  if (contents.ends_with('\n')) contents.pop_back();
+  return contents;
+}
+
+std::optional<std::string> RootDir::link(const std::string& path) const {
+  std::array<char, 4096> target{};
+  const auto length = ::readlinkat(fd_.get(), path.c_str(), target.data(), target.size());
+  if (length < 0) return std::nullopt;
+  return std::string(target.data(), static_cast<std::size_t>(length));
+}
+
+std::string RootDir::link_name(const std::string& path) const {
+  const auto target = link(path);
+  return target ? target->substr(target->rfind('/') + 1) : std::string{};
+}
+
+std::vector<std::string> RootDir::list(const std::string& path) const {
+  const int fd = ::openat(fd_.get(), path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return {};
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir{::fdopendir(fd), ::closedir};
+  std::vector<std::string> names;
+  while (const auto* entry = ::readdir(dir.get())) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+bool RootDir::exists(const std::string& path) const { return ::faccessat(fd_.get(), path.c_str(), F_OK, 0) == 0; }
+
+}  // namespace gpuctl

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Everything that differs between sdbus-c++ 1.x (Debian 12, Ubuntu 24.04) and 2.x (Debian 13, Fedora, Arch).
+// No other file tests GPUCTL_SDBUS_2.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <sdbus-c++/sdbus-c++.h>
+
+namespace gpuctl::dbus {
+
+#ifdef GPUCTL_SDBUS_2
+using ServiceName = sdbus::ServiceName;
+using ErrorName = sdbus::Error::Name;
+using InterfaceName = sdbus::InterfaceName;
+using PropertyName = sdbus::PropertyName;
+using MemberName = sdbus::SignalName;
+#else
+using ServiceName = std::string;
+using ErrorName = std::string;
+using InterfaceName = std::string;
+using PropertyName = std::string;
+using MemberName = std::string;
+#endif
+
+inline sdbus::Error make_error(const std::string& name, const std::string& message) {
+  return sdbus::Error{ErrorName{name}, message};
+}
+
+/// Unique bus name of the caller whose message is being handled; empty outside a handler.
+inline std::string current_sender(const sdbus::IObject& object) {
+#ifdef GPUCTL_SDBUS_2
+  const auto message = object.getCurrentlyProcessedMessage();
+  if (!message.isValid()) return {};
+  const char* sender = message.getSender();
+  return sender == nullptr ? std::string{} : std::string{sender};
+#else
+  const auto* message = object.getCurrentlyProcessedMessage();
+  return message == nullptr ? std::string{} : message->getSender();
+#endif
+}
+
+/// Effective uid of that caller, as the bus driver knows it.
+inline std::uint32_t current_sender_uid(const sdbus::IObject& object) {
+#ifdef GPUCTL_SDBUS_2
+  return object.getCurrentlyProcessedMessage().getCredsEuid();
+#else
+  return object.getCurrentlyProcessedMessage()->getCredsEuid();
+#endif
+}
+
+inline void emit_properties_changed(const sdbus::IObject& object, const std::string& interface,
+                                    const std::vector<std::string>& properties) {
+  const std::vector<PropertyName> names(properties.begin(), properties.end());
+  // emit... is const in no version, though it changes nothing of the object
+  const_cast<sdbus::IObject&>(object).emitPropertiesChangedSignal(InterfaceName{interface}, names);
+}
+
+inline void request_name(sdbus::IConnection& connection, const std::string& name) {
+  connection.requestName(ServiceName{name});
+}
+
+inline std::unique_ptr<sdbus::IProxy> make_proxy(sdbus::IConnection& connection, const std::string& service,
+                                                 const std::string& path) {
+  return sdbus::createProxy(connection, ServiceName{service}, sdbus::ObjectPath{path});
+}
+
+/// 1.x activates signal handlers only when told that there are no more to come.
+inline void finish_registration([[maybe_unused]] sdbus::IProxy& proxy) {
+#ifndef GPUCTL_SDBUS_2
+  proxy.finishRegistration();
+#endif
+}
+
+/// Wraps `handler(const sdbus::Error* error, results...)` as uponReplyInvoke of both versions wants it.
+template <class... Results, class Handler>
+auto reply_handler(Handler handler) {
+#ifdef GPUCTL_SDBUS_2
+  return [handler = std::move(handler)](std::optional<sdbus::Error> error, Results... results) {
+    handler(error ? &*error : nullptr, std::move(results)...);
+  };
+#else
+  return [handler = std::move(handler)](const sdbus::Error* error, Results... results) {
+    handler(error, std::move(results)...);
+  };
+#endif
+}
+
+/// What to wait for until process_pending() is called again.
+struct PollState {
+  int fd{};
+  short events{};
+  std::optional<std::uint64_t> deadline_usec;  ///< CLOCK_MONOTONIC; nothing = no deadline
+};
+
+inline PollState poll_state(const sdbus::IConnection& connection) {
+  const auto data = connection.getEventLoopPollData();
+#ifdef GPUCTL_SDBUS_2
+  const auto usec = data.timeout == std::chrono::microseconds::max() ? UINT64_MAX
+                                                                      : static_cast<std::uint64_t>(data.timeout.count());
+#else
+  const std::uint64_t usec = data.timeout_usec;
+#endif
+  return {data.fd, data.events, usec == UINT64_MAX ? std::nullopt : std::optional{usec}};
+}
+
+/// Handles what has come; false when nothing is left.
+inline bool process_pending(sdbus::IConnection& connection) {
+#ifdef GPUCTL_SDBUS_2
+  return connection.processPendingEvent();
+#else
+  return connection.processPendingRequest();
+#endif
+}
+
+inline std::unique_ptr<sdbus::IConnection> system_bus() { return sdbus::createSystemBusConnection(); }
+
+inline std::string error_name(const sdbus::Error& error) { return std::string{error.getName()}; }
+
+}  // namespace gpuctl::dbus
