@@ -22,12 +22,18 @@ const Gpu* Snapshot::gpu_of(PciAddress address) const {
 
 std::string_view to_string(GpuState state) {
   switch (state) {
-    case GpuState::host: return "host";
-    case GpuState::vm: return "vm";
-    case GpuState::unbound: return "unbound";
-    case GpuState::mixed: return "mixed";
-    case GpuState::changing: return "changing";
-    case GpuState::stuck: return "stuck";
+    case GpuState::host:
+      return "host";
+    case GpuState::vm:
+      return "vm";
+    case GpuState::unbound:
+      return "unbound";
+    case GpuState::mixed:
+      return "mixed";
+    case GpuState::changing:
+      return "changing";
+    case GpuState::stuck:
+      return "stuck";
   }
   return "mixed";
 }

@@ -10,7 +10,8 @@
 
 namespace gpuctl {
 
-/// What identifies a card beyond its address; a stored address without it may name another card after a reboot.
+/// What identifies a card beyond its address; a stored address without it may name another card after a
+/// reboot.
 struct PciIdentity {
   std::uint16_t vendor{}, device{}, subsystem_vendor{}, subsystem_device{};
   std::uint32_t class_code{};  ///< 24 bits: base class, subclass, programming interface (0x030000)
@@ -19,11 +20,13 @@ struct PciIdentity {
 };
 
 /// Base class and subclass, e.g. 0x0300.
-constexpr std::uint16_t pci_class(const PciIdentity& id) { return static_cast<std::uint16_t>(id.class_code >> 8); }
+constexpr std::uint16_t pci_class(const PciIdentity& id) {
+  return static_cast<std::uint16_t>(id.class_code >> 8);
+}
 
 struct Connector {
-  std::string name;     ///< "card1-eDP-1"
-  bool enabled{};       ///< an encoder drives it: it shows a picture
+  std::string name;  ///< "card1-eDP-1"
+  bool enabled{};    ///< an encoder drives it: it shows a picture
   bool connected{};
   bool operator==(const Connector&) const = default;
 };
@@ -40,20 +43,20 @@ struct PciFunction {
   PciIdentity id;
   std::uint8_t revision{};
   PciNames names;
-  std::string driver;           ///< basename of the driver link; empty = none
-  std::string uevent_driver;    ///< DRIVER= of uevent; outlives the link while remove() runs
-  std::string driver_override;  ///< empty = not set
+  std::string driver;                      ///< basename of the driver link; empty = none
+  std::string uevent_driver;               ///< DRIVER= of uevent; outlives the link while remove() runs
+  std::string driver_override;             ///< empty = not set
   std::vector<std::string> modules;        ///< modules whose alias matches, in modules.alias order
   std::vector<std::string> reset_methods;  ///< reset_method attribute: "flr", "bus", ...
-  std::string power_state;      ///< D0, D3hot, ... ; empty = kernel does not say
-  std::string runtime_status;   ///< active, suspended, ...
-  std::string power_control;    ///< "on" | "auto"
+  std::string power_state;                 ///< D0, D3hot, ... ; empty = kernel does not say
+  std::string runtime_status;              ///< active, suspended, ...
+  std::string power_control;               ///< "on" | "auto"
   std::optional<bool> d3cold_allowed;
   std::optional<unsigned> iommu_group;
-  std::vector<PciAddress> linked;          ///< PCI consumers and suppliers by kernel device links
+  std::vector<PciAddress> linked;  ///< PCI consumers and suppliers by kernel device links
   std::vector<Connector> connectors;
-  std::optional<PciAddress> parent;        ///< upstream bridge; none on a root bus
-  bool bridge{};       ///< header type 1 or class 06xx
+  std::optional<PciAddress> parent;  ///< upstream bridge; none on a root bus
+  bool bridge{};                     ///< header type 1 or class 06xx
   bool boot_vga{};
   bool vfio{};         ///< bound to a VFIO driver (it has a vfio-dev directory, or is vfio-pci)
   bool present{true};  ///< false: config space reads all ones
@@ -116,7 +119,8 @@ GpuState bound_state(const Gpu& gpu, const Snapshot& snapshot);
 bool is_display(const PciIdentity& id);
 /// Audio 0403, USB 0c03, UCSI 0c80: what may belong to a graphics card besides the display function.
 bool is_companion(const PciIdentity& id);
-/// Stub drivers that never do DMA for themselves and so leave a group viable (Linux drivers/iommu: driver_managed_dma).
+/// Stub drivers that never do DMA for themselves and so leave a group viable (Linux drivers/iommu:
+/// driver_managed_dma).
 bool leaves_group_viable(const PciFunction& function);
 
 }  // namespace gpuctl

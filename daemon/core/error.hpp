@@ -10,25 +10,25 @@ namespace gpuctl {
 
 /// Why a call or an operation failed. Each has one name on the bus: "org.gpuctl1.Error." + name.
 enum class ErrorCode {
-  invalid_argument,    ///< malformed address, unknown option key, option of the wrong type
-  not_found,           ///< no such GPU, operation or group
-  ambiguous_gpu,       ///< several GPUs fit; the message lists them
-  not_authorized,      ///< polkit said no, could not be asked, or nobody was there to answer
+  invalid_argument,         ///< malformed address, unknown option key, option of the wrong type
+  not_found,                ///< no such GPU, operation or group
+  ambiguous_gpu,            ///< several GPUs fit; the message lists them
+  not_authorized,           ///< polkit said no, could not be asked, or nobody was there to answer
   authentication_required,  ///< polkit would ask, but interaction was declined or no agent runs
-  busy,                ///< another operation has this GPU, VM or group
-  blocked,             ///< problems stand in the way; the message carries them
+  busy,                     ///< another operation has this GPU, VM or group
+  blocked,                  ///< problems stand in the way; the message carries them
   vm_not_found,
-  vm_running,          ///< the domain runs and neither live nor waiting was asked for
-  libvirt_unavailable, ///< library not installed, daemon not running, or it did not answer
-  limits_exceeded,     ///< too many requests of this caller in flight
+  vm_running,           ///< the domain runs and neither live nor waiting was asked for
+  libvirt_unavailable,  ///< library not installed, daemon not running, or it did not answer
+  limits_exceeded,      ///< too many requests of this caller in flight
   cancelled,
-  timed_out,           ///< the kernel did not finish in time; the GPU is stuck until it does
-  device_gone,         ///< the device vanished or its config space reads all ones
-  device_changed,      ///< another card sits at the recorded address
-  kernel_refused,      ///< a sysfs write failed; the message has device, step and errno
-  not_bound,           ///< a probe reported success but the wanted driver is not bound
-  state_unwritable,    ///< journal or record cannot be written; nothing was changed
-  rollback_failed,     ///< part of the rollback failed; the message says what is left
+  timed_out,         ///< the kernel did not finish in time; the GPU is stuck until it does
+  device_gone,       ///< the device vanished or its config space reads all ones
+  device_changed,    ///< another card sits at the recorded address
+  kernel_refused,    ///< a sysfs write failed; the message has device, step and errno
+  not_bound,         ///< a probe reported success but the wanted driver is not bound
+  state_unwritable,  ///< journal or record cannot be written; nothing was changed
+  rollback_failed,   ///< part of the rollback failed; the message says what is left
   not_supported,
   internal,
 };
@@ -56,7 +56,8 @@ inline constexpr std::array error_names{
     std::pair{ErrorCode::not_supported, std::string_view{"NotSupported"}},
     std::pair{ErrorCode::internal, std::string_view{"Internal"}},
 };
-static_assert(error_names.size() == static_cast<std::size_t>(ErrorCode::internal) + 1, "every code has a name");
+static_assert(error_names.size() == static_cast<std::size_t>(ErrorCode::internal) + 1,
+              "every code has a name");
 
 /// "Busy", without the bus prefix.
 std::string_view error_name(ErrorCode code);

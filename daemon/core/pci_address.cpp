@@ -19,7 +19,8 @@ std::optional<std::uint32_t> hex(std::string_view text, std::size_t min, std::si
 
 std::optional<PciSlot> parse_full_slot(std::string_view text) {
   const auto colon = text.find(':');
-  if (colon == std::string_view::npos || text.size() != colon + 6 || text[colon + 3] != ':') return std::nullopt;
+  if (colon == std::string_view::npos || text.size() != colon + 6 || text[colon + 3] != ':')
+    return std::nullopt;
   const auto domain = hex(text.substr(0, colon), 4, 8);
   const auto bus = hex(text.substr(colon + 1, 2), 2, 2);
   const auto device = hex(text.substr(colon + 4, 2), 2, 2);
@@ -45,6 +46,8 @@ std::optional<PciAddress> PciAddress::parse(std::string_view text) {
   return PciAddress{slot->domain, slot->bus, slot->device, static_cast<std::uint8_t>(*function)};
 }
 
-std::string PciAddress::str() const { return fmt::format("{:04x}:{:02x}:{:02x}.{:x}", domain, bus, device, function); }
+std::string PciAddress::str() const {
+  return fmt::format("{:04x}:{:02x}:{:02x}.{:x}", domain, bus, device, function);
+}
 
 }  // namespace gpuctl

@@ -25,7 +25,8 @@ struct PciAddress {
   std::uint32_t domain{};
   std::uint8_t bus{}, device{}, function{};
 
-  /// Strict: lower or upper case hex, 4 to 8 domain digits, device < 0x20, function < 8. No white space, no short forms.
+  /// Strict: lower or upper case hex, 4 to 8 domain digits, device < 0x20, function < 8. No white space, no
+  /// short forms.
   static std::optional<PciAddress> parse(std::string_view text);
   /// Lower case, as sysfs names directories.
   std::string str() const;
@@ -38,6 +39,7 @@ struct PciAddress {
 template <>
 struct std::hash<gpuctl::PciAddress> {
   std::size_t operator()(const gpuctl::PciAddress& a) const noexcept {
-    return (std::size_t{a.domain} << 24) ^ (std::size_t{a.bus} << 8) ^ (std::size_t{a.device} << 3) ^ a.function;
+    return (std::size_t{a.domain} << 24) ^ (std::size_t{a.bus} << 8) ^ (std::size_t{a.device} << 3) ^
+           a.function;
   }
 };

@@ -12,17 +12,21 @@ enum class Severity { blocker, warning, info, ok };
 
 constexpr std::string_view to_string(Severity severity) {
   switch (severity) {
-    case Severity::blocker: return "blocker";
-    case Severity::warning: return "warning";
-    case Severity::info: return "info";
-    case Severity::ok: return "ok";
+    case Severity::blocker:
+      return "blocker";
+    case Severity::warning:
+      return "warning";
+    case Severity::info:
+      return "info";
+    case Severity::ok:
+      return "ok";
   }
   return "info";
 }
 
 /// One reason why a request would be refused, or a warning.
 struct Problem {
-  std::string id;       ///< stable, kebab-case: scripts match on it
+  std::string id;  ///< stable, kebab-case: scripts match on it
   Severity severity{Severity::blocker};
   std::string subject;  ///< PCI address, VM name, unit, file: what it is about
   std::string message;  ///< one sentence: what, and why

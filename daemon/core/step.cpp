@@ -9,10 +9,10 @@ namespace gpuctl {
 namespace {
 
 constexpr std::array<std::string_view, step_kind_count> kind_names{
-    "stop-unit",     "start-unit",        "load-module", "unload-module", "set-power-control",
-    "set-d3cold",    "set-override",      "drm-remove",  "drm-add",       "check-users",
-    "check-present", "unbind",            "bind",        "vm-add-devices", "vm-remove-devices",
-    "vm-plug",       "vm-unplug",         "vm-start",    "vm-stop"};
+    "stop-unit",     "start-unit",   "load-module", "unload-module",  "set-power-control",
+    "set-d3cold",    "set-override", "drm-remove",  "drm-add",        "check-users",
+    "check-present", "unbind",       "bind",        "vm-add-devices", "vm-remove-devices",
+    "vm-plug",       "vm-unplug",    "vm-start",    "vm-stop"};
 
 std::string or_none(const std::string& text) { return text.empty() ? "none" : text; }
 
@@ -30,35 +30,54 @@ std::string Step::detail() const {
   switch (kind) {
     case StepKind::set_power_control:
     case StepKind::set_d3cold:
-    case StepKind::set_override: return fmt::format("{} → {}", or_none(from), or_none(to));
-    case StepKind::unbind: return fmt::format("from {}", from);
-    case StepKind::bind: return fmt::format("to {}", to);
-    default: return to;
+    case StepKind::set_override:
+      return fmt::format("{} → {}", or_none(from), or_none(to));
+    case StepKind::unbind:
+      return fmt::format("from {}", from);
+    case StepKind::bind:
+      return fmt::format("to {}", to);
+    default:
+      return to;
   }
 }
 
 std::optional<Step> inverse(const Step& s) {
   const auto turned = [&s](StepKind kind) { return Step{kind, s.subject, s.to, s.from}; };
   switch (s.kind) {
-    case StepKind::stop_unit: return turned(StepKind::start_unit);
-    case StepKind::start_unit: return turned(StepKind::stop_unit);
-    case StepKind::unload_module: return turned(StepKind::load_module);
+    case StepKind::stop_unit:
+      return turned(StepKind::start_unit);
+    case StepKind::start_unit:
+      return turned(StepKind::stop_unit);
+    case StepKind::unload_module:
+      return turned(StepKind::load_module);
     case StepKind::set_power_control:
     case StepKind::set_d3cold:
-    case StepKind::set_override: return turned(s.kind);
-    case StepKind::drm_remove: return turned(StepKind::drm_add);
-    case StepKind::drm_add: return turned(StepKind::drm_remove);
-    case StepKind::unbind: return turned(StepKind::bind);
-    case StepKind::bind: return turned(StepKind::unbind);
-    case StepKind::vm_add_devices: return turned(StepKind::vm_remove_devices);
-    case StepKind::vm_remove_devices: return turned(StepKind::vm_add_devices);
-    case StepKind::vm_plug: return turned(StepKind::vm_unplug);
-    case StepKind::vm_unplug: return turned(StepKind::vm_plug);
-    case StepKind::vm_start: return turned(StepKind::vm_stop);
-    case StepKind::vm_stop: return turned(StepKind::vm_start);
+    case StepKind::set_override:
+      return turned(s.kind);
+    case StepKind::drm_remove:
+      return turned(StepKind::drm_add);
+    case StepKind::drm_add:
+      return turned(StepKind::drm_remove);
+    case StepKind::unbind:
+      return turned(StepKind::bind);
+    case StepKind::bind:
+      return turned(StepKind::unbind);
+    case StepKind::vm_add_devices:
+      return turned(StepKind::vm_remove_devices);
+    case StepKind::vm_remove_devices:
+      return turned(StepKind::vm_add_devices);
+    case StepKind::vm_plug:
+      return turned(StepKind::vm_unplug);
+    case StepKind::vm_unplug:
+      return turned(StepKind::vm_plug);
+    case StepKind::vm_start:
+      return turned(StepKind::vm_stop);
+    case StepKind::vm_stop:
+      return turned(StepKind::vm_start);
     case StepKind::load_module:
     case StepKind::check_users:
-    case StepKind::check_present: return std::nullopt;
+    case StepKind::check_present:
+      return std::nullopt;
   }
   return std::nullopt;
 }

@@ -9,25 +9,26 @@ namespace gpuctl {
 
 /// What one step of a plan does. The text forms are part of the D-Bus contract (Plan, Operation.Steps).
 enum class StepKind {
-  stop_unit,        ///< subject = systemd unit that holds this GPU
-  start_unit,       ///< subject = systemd unit
-  load_module,      ///< subject = module name; no inverse, a loaded module changes no binding by itself
-  unload_module,    ///< subject = module name
-  set_power_control,///< subject = PCI address, from/to = "on" | "auto"
-  set_d3cold,       ///< subject = PCI address, from/to = "0" | "1"
-  set_override,     ///< subject = PCI address, from/to = driver name, "" = cleared
-  drm_remove,       ///< subject = DRM card ("card1"): synthetic remove event, so that compositors let go
-  drm_add,          ///< subject = DRM card
-  check_users,      ///< subject = PCI address of the GPU: refuse if anybody holds it
-  check_present,    ///< subject = PCI address: vendor id in config space is the recorded one, not ffff
-  unbind,           ///< subject = PCI address, from = driver
-  bind,             ///< subject = PCI address, to = driver
-  vm_add_devices,   ///< subject = domain UUID: hostdevs into the inactive definition; to = JSON list of addresses
-  vm_remove_devices,///< subject = domain UUID: gpuctl's own hostdevs out of the inactive definition
-  vm_plug,          ///< subject = domain UUID: hostdevs into the running domain
-  vm_unplug,        ///< subject = domain UUID: hostdevs out of the running domain
-  vm_start,         ///< subject = domain UUID
-  vm_stop,          ///< subject = domain UUID: inverse of vm_start only
+  stop_unit,          ///< subject = systemd unit that holds this GPU
+  start_unit,         ///< subject = systemd unit
+  load_module,        ///< subject = module name; no inverse, a loaded module changes no binding by itself
+  unload_module,      ///< subject = module name
+  set_power_control,  ///< subject = PCI address, from/to = "on" | "auto"
+  set_d3cold,         ///< subject = PCI address, from/to = "0" | "1"
+  set_override,       ///< subject = PCI address, from/to = driver name, "" = cleared
+  drm_remove,         ///< subject = DRM card ("card1"): synthetic remove event, so that compositors let go
+  drm_add,            ///< subject = DRM card
+  check_users,        ///< subject = PCI address of the GPU: refuse if anybody holds it
+  check_present,      ///< subject = PCI address: vendor id in config space is the recorded one, not ffff
+  unbind,             ///< subject = PCI address, from = driver
+  bind,               ///< subject = PCI address, to = driver
+  vm_add_devices,     ///< subject = domain UUID: hostdevs into the inactive definition; to = JSON list of
+                      ///< addresses
+  vm_remove_devices,  ///< subject = domain UUID: gpuctl's own hostdevs out of the inactive definition
+  vm_plug,            ///< subject = domain UUID: hostdevs into the running domain
+  vm_unplug,          ///< subject = domain UUID: hostdevs out of the running domain
+  vm_start,           ///< subject = domain UUID
+  vm_stop,            ///< subject = domain UUID: inverse of vm_start only
 };
 inline constexpr int step_kind_count = static_cast<int>(StepKind::vm_stop) + 1;
 

@@ -11,7 +11,8 @@ struct DeviceEvent {
   std::string name;       ///< kernel name: PCI address, "card1"
 };
 
-/// Kernel uevents (netlink group 1: these also arrive in a service with PrivateNetwork=yes, unlike udevd's group 2).
+/// Kernel uevents (netlink group 1: these also arrive in a service with PrivateNetwork=yes, unlike udevd's
+/// group 2).
 class DeviceEvents {
  public:
   virtual ~DeviceEvents() = default;

@@ -34,7 +34,8 @@ std::string read_all(int fd, std::size_t limit) {
 
 RootDir::RootDir(const std::filesystem::path& root)
     : path_(root), fd_(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {
-  if (!fd_) throw Error(ErrorCode::internal, fmt::format("cannot open {}: {}", root.string(), std::strerror(errno)));
+  if (!fd_)
+    throw Error(ErrorCode::internal, fmt::format("cannot open {}: {}", root.string(), std::strerror(errno)));
 }
 
 std::optional<std::string> RootDir::read(const std::string& path, std::size_t limit) const {
@@ -70,6 +71,8 @@ std::vector<std::string> RootDir::list(const std::string& path) const {
   return names;
 }
 
-bool RootDir::exists(const std::string& path) const { return ::faccessat(fd_.get(), path.c_str(), F_OK, 0) == 0; }
+bool RootDir::exists(const std::string& path) const {
+  return ::faccessat(fd_.get(), path.c_str(), F_OK, 0) == 0;
+}
 
 }  // namespace gpuctl

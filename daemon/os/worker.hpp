@@ -21,7 +21,8 @@ class WorkerChannel {
   virtual std::optional<std::string> wait(int milliseconds, int extra_fd = -1) = 0;
 };
 
-/// A running worker, seen from the daemon. Destroying it forgets the process (it is killed, never waited for).
+/// A running worker, seen from the daemon. Destroying it forgets the process (it is killed, never waited
+/// for).
 class Worker {
  public:
   virtual ~Worker() = default;
@@ -35,13 +36,14 @@ struct WorkerHandlers {
   std::function<void(int status)> on_exit;
 };
 
-/// Runs work that may block - kernel writes, libvirt calls, scans of /proc - in expendable processes forked from the
-/// single-threaded daemon, so that no such work can stop it from answering, stopping or restarting.
+/// Runs work that may block - kernel writes, libvirt calls, scans of /proc - in expendable processes forked
+/// from the single-threaded daemon, so that no such work can stop it from answering, stopping or restarting.
 class WorkerPool {
  public:
   using Body = std::function<void(WorkerChannel&)>;
   virtual ~WorkerPool() = default;
-  /// `body` runs in the child, with its own copy of everything it captured; an exception ends it with status 1.
+  /// `body` runs in the child, with its own copy of everything it captured; an exception ends it with
+  /// status 1.
   virtual std::unique_ptr<Worker> start(const std::string& name, Body body, WorkerHandlers handlers) = 0;
 };
 

@@ -12,10 +12,14 @@ namespace gpuctl {
 enum class VmState { running, paused, shut_off, other };
 constexpr const char* to_string(VmState state) {
   switch (state) {
-    case VmState::running: return "running";
-    case VmState::paused: return "paused";
-    case VmState::shut_off: return "shut-off";
-    case VmState::other: return "other";
+    case VmState::running:
+      return "running";
+    case VmState::paused:
+      return "paused";
+    case VmState::shut_off:
+      return "shut-off";
+    case VmState::other:
+      return "other";
   }
   return "other";
 }
@@ -42,12 +46,13 @@ class Hypervisor {
   virtual void define(const std::string& xml) = 0;
   virtual void start(const std::string& uuid) = 0;
   virtual void destroy(const std::string& uuid) = 0;
-  /// Device XML into or out of the running domain. detach waits for the guest's answer: device-removed event or timeout.
+  /// Device XML into or out of the running domain. detach waits for the guest's answer: device-removed event
+  /// or timeout.
   virtual void attach_live(const std::string& uuid, const std::string& device_xml) = 0;
   virtual void detach_live(const std::string& uuid, const std::string& device_xml, const std::string& alias,
                            int timeout_ms) = 0;
-  /// Blocks and reports lifecycle events until `keep_going` says no: event is "started" | "stopped" | "undefined" |
-  /// "defined" | "connection-lost".
+  /// Blocks and reports lifecycle events until `keep_going` says no: event is "started" | "stopped" |
+  /// "undefined" | "defined" | "connection-lost".
   virtual void watch(const std::function<void(const std::string& event, const std::string& uuid)>& handler,
                      const std::function<bool()>& keep_going) = 0;
 };

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "os/event_loop.hpp"
+#include "os/unique_fd.hpp"
+#include "os/worker.hpp"
+
+namespace gpuctl {
+
+/// Workers as forked processes. A worker ends with the daemon (PDEATHSIG), or, if it sits in a kernel call,
+/// as soon as that call returns. Its argv[0] starts with '@', so that systemd-shutdown does not wait for it
+/// (systemd src/shared/killall.c: ignore_proc).
+class ForkWorkers : public WorkerPool {
+ public:
+  /// `argv0`: the daemon's own argv[0] in place, overwritten in the children; may be null.
+  ForkWorkers(EventLoop& loop, char* argv0) : loop_(loop), argv0_(argv0) {}
+  std::unique_ptr<Worker> start(const std::string& name, Body body, WorkerHandlers handlers) override;
+
+  /// Closed in every child: a bus connection above all, whose name would else outlive the daemon in a stuck
+  /// child.
+  void keep_from_children(int fd) { parent_only_.push_back(fd); }
+  /// Kills a process nobody waits for any more and reaps it whenever the kernel lets it go.
+  void abandon(pid_t pid, UniqueFd pidfd);
+
+ private:
+  EventLoop& loop_;
+  char* argv0_;
+  std::vector<int> parent_only_;
+  std::map<pid_t, std::pair<UniqueFd, EventLoop::Source>> abandoned_;
+};
+
+}  // namespace gpuctl
