@@ -30,36 +30,23 @@ std::string read_all(int fd, std::size_t limit) {
   return contents;
 }
 
-}  // namespace
-
-RootDir::RootDir(const std::filesystem::path& root)
-    : path_(root), fd_(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {
-  if (!fd_)
-    throw Error(ErrorCode::internal, fmt::format("cannot open {}: {}", root.string(), std::strerror(errno)));
-}
-
-std::optional<std::string> RootDir::read(const std::string& path, std::size_t limit) const {
-  const UniqueFd file{::openat(fd_.get(), path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
+std::optional<std::string> read_file(int root, const std::string& path, std::size_t limit) {
+  const UniqueFd file{::openat(root, path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
   if (!file) return std::nullopt;
   auto contents = read_all(file.get(), limit);
   if (contents.ends_with('\n')) contents.pop_back();
   return contents;
 }
 
-std::optional<std::string> RootDir::link(const std::string& path) const {
+std::optional<std::string> read_link(int root, const std::string& path) {
   std::array<char, 4096> target{};
-  const auto length = ::readlinkat(fd_.get(), path.c_str(), target.data(), target.size());
+  const auto length = ::readlinkat(root, path.c_str(), target.data(), target.size());
   if (length < 0) return std::nullopt;
   return std::string(target.data(), static_cast<std::size_t>(length));
 }
 
-std::string RootDir::link_name(const std::string& path) const {
-  const auto target = link(path);
-  return target ? target->substr(target->rfind('/') + 1) : std::string{};
-}
-
-std::vector<std::string> RootDir::list(const std::string& path) const {
-  const int fd = ::openat(fd_.get(), path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+std::vector<std::string> list_directory(int root, const std::string& path) {
+  const int fd = ::openat(root, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return {};
   const std::unique_ptr<DIR, int (*)(DIR*)> dir{::fdopendir(fd), ::closedir};
   std::vector<std::string> names;
@@ -71,8 +58,41 @@ std::vector<std::string> RootDir::list(const std::string& path) const {
   return names;
 }
 
+}  // namespace
+
+RootDir::RootDir(const std::filesystem::path& root)
+    : path_(root), fd_(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {
+  if (!fd_)
+    throw Error(ErrorCode::internal, fmt::format("cannot open {}: {}", root.string(), std::strerror(errno)));
+}
+
+std::optional<std::string> RootDir::read(const std::string& path, std::size_t limit) const {
+  auto contents = read_file(fd_.get(), path, limit);
+  if (recorder_ != nullptr) recorder_->on_read(path, contents);
+  return contents;
+}
+
+std::optional<std::string> RootDir::link(const std::string& path) const {
+  auto target = read_link(fd_.get(), path);
+  if (recorder_ != nullptr) recorder_->on_link(path, target);
+  return target;
+}
+
+std::string RootDir::link_name(const std::string& path) const {
+  const auto target = link(path);
+  return target ? target->substr(target->rfind('/') + 1) : std::string{};
+}
+
+std::vector<std::string> RootDir::list(const std::string& path) const {
+  auto names = list_directory(fd_.get(), path);
+  if (recorder_ != nullptr) recorder_->on_list(path, names);
+  return names;
+}
+
 bool RootDir::exists(const std::string& path) const {
-  return ::faccessat(fd_.get(), path.c_str(), F_OK, 0) == 0;
+  const bool found = ::faccessat(fd_.get(), path.c_str(), F_OK, 0) == 0;
+  if (recorder_ != nullptr) recorder_->on_exists(path, found);
+  return found;
 }
 
 }  // namespace gpuctl

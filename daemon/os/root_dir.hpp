@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "os/read_recorder.hpp"
 #include "os/unique_fd.hpp"
 
 namespace gpuctl {
@@ -31,10 +32,13 @@ class RootDir {
   bool exists(const std::string& path) const;
   const std::filesystem::path& path() const { return path_; }
   int fd() const { return fd_.get(); }
+  /// Tells `recorder` of every read from now on; it must outlive this object. nullptr ends it.
+  void record_to(ReadRecorder* recorder) { recorder_ = recorder; }
 
  private:
   std::filesystem::path path_;
   UniqueFd fd_;
+  ReadRecorder* recorder_{};
 };
 
 }  // namespace gpuctl
