@@ -3,6 +3,7 @@
 #include <string>
 
 #include "core/pci_address.hpp"
+#include "os/root_dir.hpp"
 
 namespace gpuctl {
 
@@ -25,6 +26,26 @@ class PciControl {
   virtual void rescan() = 0;
   /// Synthetic uevent ("add" | "remove") on a DRM card such as "card1".
   virtual void drm_event(const std::string& card, const std::string& action) = 0;
+};
+
+/// PciControl over a tree that has sys/bus/pci: the kernel's, or one that a test has made.
+class SysfsPciControl : public PciControl {
+ public:
+  explicit SysfsPciControl(const RootDir& root) : root_(root) {}
+  void set_driver_override(PciAddress, const std::string& driver) override;
+  void unbind(PciAddress, const std::string& driver) override;
+  void bind(PciAddress, const std::string& driver) override;
+  void set_power_control(PciAddress, const std::string& on_or_auto) override;
+  void set_d3cold_allowed(PciAddress, bool allowed) override;
+  void reset(PciAddress) override;
+  void remove(PciAddress) override;
+  void rescan() override;
+  void drm_event(const std::string& card, const std::string& action) override;
+
+ private:
+  void set_attribute(PciAddress, const std::string& attribute, const std::string& value);
+  [[noreturn]] void refuse(PciAddress, const std::string& effect, int error) const;
+  const RootDir& root_;
 };
 
 }  // namespace gpuctl

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/error.hpp"
+#include "core/step.hpp"
+#include "os/root_dir.hpp"
+#include "rebind/journal.hpp"
+#include "rebind/performer.hpp"
+#include "rebind/saved_bindings.hpp"
+
+namespace gpuctl {
+
+/// One attach or release, ready to run.
+struct Transaction {
+  std::string operation;  ///< "attach" | "release"
+  Plan plan;
+  Binding before;  ///< as it is now: where a rollback goes
+  Binding home;    ///< the host side: what attach records, where release and recovery go
+  std::string vm;  ///< UUID; empty = none
+  unsigned started_by{};
+};
+
+enum class Ending { succeeded, rolled_back, failed, cancelled };
+std::string_view to_string(Ending ending);  ///< as the D-Bus property: "rolled-back"
+
+struct Outcome {
+  Ending ending{};
+  std::optional<ErrorCode> error;  ///< none on success
+  std::string message;             ///< one sentence: device, step, errno; then what is left, if anything
+  bool healed{};                   ///< a step came back after its deadline, and what it did was taken back
+  std::vector<std::string> left;   ///< what the rollback could not restore, a sentence each
+  bool operator==(const Outcome&) const = default;
+};
+std::string encode(const Outcome& outcome);       ///< for the way from the helper process to the daemon
+Outcome decode_outcome(const std::string& text);  ///< throws Error(internal)
+
+/// How long a step may take before its GPU counts as stuck; for the daemon's watch on the helper and the
+/// executor.
+std::chrono::milliseconds step_deadline(const Step& step);
+
+struct ExecutorHooks {
+  std::function<void(std::size_t step, StepState)> progress;       ///< steps of the plan
+  std::function<void(const Step&, StepState)> undo_progress;       ///< steps of a rollback or recovery
+  std::function<bool()> cancelled;                                 ///< asked before each step
+  std::function<std::chrono::milliseconds(const Step&)> deadline;  ///< step_deadline unless told
+  std::function<std::chrono::steady_clock::time_point()> now;      ///< the clock unless told
+  bool accept_late{};  ///< a step that came back late, but did what it should, does not end the operation
+};
+
+/// Carries a plan out, one journalled step after the other, and takes it back if a step fails or comes late
+/// or the operation is cancelled. Blocks as long as the kernel does: runs in an expendable process. Only
+/// gpuctl::Error is caught; anything else leaves the journal for recovery.
+class Executor {
+ public:
+  /// `performer` must know every kind of step in the plans, and take inverses that have nothing to undo as
+  /// done.
+  Executor(StepPerformer& performer, const RootDir& root, JournalStore& journals, SavedBindings& bindings,
+           ExecutorHooks hooks = {});
+
+  /// The record of an attach is saved before its first effect and forgotten when it is rolled back; a release
+  /// forgets it at the end. Failed with state_unwritable: nothing was changed.
+  Outcome run(const Transaction& transaction);
+
+  /// Runs recovery_plan() of an interrupted operation; see rebind/recovery.hpp. All went well: journal and
+  /// record are dropped. Otherwise they stay, and this can be called again.
+  Outcome recover(const JournalContents& journal);
+
+ private:
+  struct Failure;
+  struct Progress;
+  std::optional<Failure> forward(const Transaction&, Journal&, Progress&);
+  void perform_timed(const Step&, std::optional<Failure>& late);
+  Outcome roll_back(const Transaction&, Journal&, const Progress&, const Failure&);
+  std::vector<std::string> best_effort(const Plan&);
+  Outcome finish(const Transaction&, Journal&);
+
+  StepPerformer& performer_;
+  const RootDir& root_;
+  JournalStore& journals_;
+  SavedBindings& bindings_;
+  ExecutorHooks hooks_;
+};
+
+}  // namespace gpuctl

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/devices.hpp"
+#include "core/step.hpp"
+#include "rebind/binding.hpp"
+
+namespace gpuctl {
+
+/// `check_users` with this in `to` looks at the whole GPU, otherwise at its subject alone.
+inline constexpr auto all_functions = "all functions";
+
+/// How a GPU goes to the VM side.
+struct AttachTarget {
+  std::map<PciAddress, std::string> vfio_drivers;  ///< by function; "vfio-pci" for one that is not in it
+  std::vector<std::string> stop_units;             ///< units that hold this GPU
+  std::vector<std::string> drm_cards;              ///< cards whose clients let go on a remove event: "card1"
+  std::vector<std::string> unload_modules;         ///< in this order, after the check for users
+  bool let_sleep{
+      true};   ///< false: keep the GPU in D0 on vfio-pci too, for cards that do not wake from D3cold
+  Plan first;  ///< in front of everything
+  Plan last;   ///< when all functions are on vfio: domain steps
+};
+
+/// Load vfio, pin power, override everywhere, quiesce, check users, then function by function with the GPU
+/// last. Functions on a VFIO driver already are left alone; nothing to move: just `first` and `last`.
+Plan attach_plan(const Gpu& gpu, const Snapshot& now, const Drivers& drivers, const AttachTarget& target);
+
+struct ReleaseTarget {
+  Plan first;  ///< domain steps
+  Plan last;
+};
+
+/// Back to the recorded state: GPU first, so that exactly the recorded driver binds; then the recorded
+/// overrides, the modules and power settings, and the units that were stopped. Nothing to do: just `first`
+/// and `last`.
+Plan release_plan(const Gpu& gpu, const Snapshot& now, const Drivers& drivers, const Binding& recorded,
+                  const ReleaseTarget& target = {});
+
+/// From any state - unbound, mixed, half overridden - to the recorded one: drivers, overrides and power
+/// settings of the functions that still exist. Empty when they are there already. A function of another
+/// identity is not touched.
+Plan restore_plan(const Snapshot& now, const Drivers& drivers, const Binding& recorded);
+
+/// The inverse of `begun` that leads back to `before`: non-sysfs steps taken back last first, and where the
+/// first binding step stood, restore_plan(). A step that was begun only is taken back too: inverses do no
+/// harm twice.
+Plan rollback_plan(const Plan& begun, const Snapshot& now, const Drivers& drivers, const Binding& before);
+
+}  // namespace gpuctl
