@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "host/device_users.hpp"
+
+#include <fmt/format.h>
+
+#include "host/holder_remedies.hpp"
+#include "host/kernel_users.hpp"
+
+namespace gpuctl {
+namespace {
+
+DeviceUser user_of(const RootDir& root, const Hold& hold) {
+  auto info = process_info(root, hold.pid);
+  DeviceUser user;
+  user.pid = hold.pid;
+  user.comm = std::move(info.comm);
+  user.command = std::move(info.command);
+  user.uid = info.uid;
+  user.owner = std::move(info.owner);
+  user.what = hold.what;
+  user.node = hold.kind;
+  user.function = hold.function;
+  user.via = hold.via;
+  user.shared = hold.shared;
+  explain(user);
+  return user;
+}
+
+DeviceUser unreadable_processes(const GpuNodes& nodes, const std::vector<pid_t>& pids) {
+  DeviceUser user;
+  user.pid = pids.front();
+  user.what = fmt::format("{} processes that may not be looked into", pids.size());
+  user.function = nodes.functions.empty() ? PciAddress{} : nodes.functions.front();
+  user.via = Via::unreadable;
+  user.remedy = "Run gpuctld as its unit does: it needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH.";
+  return user;
+}
+
+}  // namespace
+
+std::string_view to_string(HolderKind kind) {
+  switch (kind) {
+    case HolderKind::program:
+      return "program";
+    case HolderKind::service:
+      return "service";
+    case HolderKind::compositor:
+      return "compositor";
+    case HolderKind::login_manager:
+      return "login-manager";
+    case HolderKind::audio_server:
+      return "audio-server";
+    case HolderKind::vm:
+      return "vm";
+    case HolderKind::container:
+      return "container";
+    case HolderKind::kernel:
+      return "kernel";
+  }
+  return "program";
+}
+
+DeviceUsers device_users(const RootDir& root, const GpuNodes& nodes) {
+  const auto scan = scan_processes(root, nodes);
+  DeviceUsers users;
+  for (const auto& hold : scan.holds) users.push_back(user_of(root, hold));
+  if (!scan.unreadable.empty()) users.push_back(unreadable_processes(nodes, scan.unreadable));
+  for (auto& user : kernel_users(root, nodes)) users.push_back(std::move(user));
+  return users;
+}
+
+DeviceUsers visible_to(uid_t caller, DeviceUsers users) {
+  if (caller == 0) return users;
+  for (auto& user : users)
+    if (user.uid != caller) user.command.clear();
+  return users;
+}
+
+}  // namespace gpuctl
