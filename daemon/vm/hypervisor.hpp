@@ -52,9 +52,12 @@ class Hypervisor {
   virtual void detach_live(const std::string& uuid, const std::string& device_xml, const std::string& alias,
                            int timeout_ms) = 0;
   /// Blocks and reports lifecycle events until `keep_going` says no: event is "started" | "stopped" |
-  /// "undefined" | "defined" | "connection-lost".
+  /// "undefined" | "defined" | "connection-lost" (the last one), or "watching" once: from there on none is
+  /// missed.
   virtual void watch(const std::function<void(const std::string& event, const std::string& uuid)>& handler,
                      const std::function<bool()>& keep_going) = 0;
+  /// libvirt's own: major * 1000000 + minor * 1000 + release; 0 = not known.
+  virtual unsigned long version() { return 0; }
 };
 
 }  // namespace gpuctl
