@@ -91,6 +91,16 @@ auto reply_handler(Handler handler) {
 #endif
 }
 
+/// Calls `handler(message)` for every signal that fits `rule`, as long as the slot lives.
+template <class Handler>
+[[nodiscard]] sdbus::Slot match(sdbus::IConnection& connection, const std::string& rule, Handler handler) {
+#ifdef GPUCTL_SDBUS_2
+  return connection.addMatch(rule, [handler](sdbus::Message message) { handler(message); }, sdbus::return_slot);
+#else
+  return connection.addMatch(rule, [handler](sdbus::Message& message) { handler(message); });
+#endif
+}
+
 /// What to wait for until process_pending() is called again.
 struct PollState {
   int fd{};

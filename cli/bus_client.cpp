@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/bus_client.hpp"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <ctime>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include "cli/bus_values.hpp"
+#include "gpuctl_names.hpp"
+#include "sdbus_compat.hpp"
+
+namespace gpuctl::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Answers from the daemon's memory; a first call also starts the daemon.
+constexpr auto for_reading = 30s;
+/// Calls that ask libvirt or look through /proc, which the daemon bounds itself.
+constexpr auto for_searching = 2min;
+/// Somebody may be typing a password.
+constexpr auto for_asking = 10min;
+
+constexpr auto properties_interface = "org.freedesktop.DBus.Properties";
+constexpr auto object_manager_interface = "org.freedesktop.DBus.ObjectManager";
+
+Failure failure_of(const sdbus::Error& error) {
+  return {dbus::error_name(error), std::string{error.getMessage()}};
+}
+
+/// Milliseconds until `deadline` (CLOCK_MONOTONIC), as poll() wants them.
+int poll_timeout(const std::optional<std::uint64_t>& deadline) {
+  if (!deadline) return -1;
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const auto now_usec =
+      static_cast<std::uint64_t>(now.tv_sec) * 1000000 + static_cast<std::uint64_t>(now.tv_nsec) / 1000;
+  const auto left = *deadline > now_usec ? *deadline - now_usec : 0;
+  return static_cast<int>(std::min<std::uint64_t>((left + 999) / 1000, 60000));
+}
+
+class BusClient final : public Client {
+ public:
+  explicit BusClient(std::unique_ptr<sdbus::IConnection> connection)
+      : connection_(std::move(connection)),
+        root_(dbus::make_proxy(*connection_, names::service, names::root_path)) {
+    dbus::finish_registration(*root_);
+  }
+
+ private:
+  template <class Result, class... Arguments>
+  static Result call(sdbus::IProxy& proxy, const std::string& interface, const std::string& method,
+                     std::chrono::microseconds timeout, const Arguments&... arguments) try {
+    Result result;
+    proxy.callMethod(method)
+        .onInterface(interface)
+        .withTimeout(timeout)
+        .withArguments(arguments...)
+        .storeResultsTo(result);
+    return result;
+  } catch (const sdbus::Error& error) {
+    throw failure_of(error);
+  }
+
+  template <class Result, class... Arguments>
+  Result ask_manager(const char* method, std::chrono::microseconds timeout, const Arguments&... arguments) {
+    return call<Result>(*root_, names::manager_interface, method, timeout, arguments...);
+  }
+
+  std::unique_ptr<sdbus::IProxy> proxy(const std::string& path) {
+    auto proxy = dbus::make_proxy(*connection_, names::service, path);
+    dbus::finish_registration(*proxy);
+    return proxy;
+  }
+
+  Objects do_objects() override {
+    return objects_of(
+        call<ManagedObjects>(*root_, object_manager_interface, "GetManagedObjects", for_reading));
+  }
+
+  Operation do_operation(const std::string& path) override {
+    const std::string interface = names::operation_interface;
+    return operation_of(
+        path, call<Properties>(*proxy(path), properties_interface, "GetAll", for_reading, interface));
+  }
+
+  std::string do_attach(const std::string& gpu, const std::string& vm,
+                        const RequestOptions& options) override {
+    return ask_manager<sdbus::ObjectPath>("Attach", for_asking, gpu, vm, wire_options(options));
+  }
+
+  std::string do_release(const std::string& gpu, const RequestOptions& options) override {
+    return ask_manager<sdbus::ObjectPath>("Release", for_asking, gpu, wire_options(options));
+  }
+
+  void do_cancel(const std::string& path) override try {
+    proxy(path)
+        ->callMethod("Cancel")
+        .onInterface(std::string{names::operation_interface})
+        .withTimeout(std::chrono::microseconds{for_asking});
+  } catch (const sdbus::Error& error) {
+    throw failure_of(error);
+  }
+
+  std::vector<Problem> do_check(const std::string& gpu, const std::string& vm,
+                                const RequestOptions& options) override {
+    return problems_of(ask_manager<WireProblems>("Check", for_searching, gpu, vm, wire_options(options)));
+  }
+
+  std::vector<Step> do_plan(const std::string& verb, const std::string& gpu, const std::string& vm,
+                            const RequestOptions& options) override {
+    return steps_of(ask_manager<WireSteps>("Plan", for_searching, verb, gpu, vm, wire_options(options)));
+  }
+
+  std::vector<Problem> do_diagnose() override {
+    return problems_of(ask_manager<WireProblems>("Diagnose", for_searching));
+  }
+
+  std::vector<User> do_users(const std::string& gpu) override {
+    return users_of(ask_manager<std::vector<Properties>>("ListUsers", for_searching, gpu));
+  }
+
+  std::vector<Vm> do_vms() override {
+    return vms_of(ask_manager<std::vector<Properties>>("ListVms", for_searching));
+  }
+
+  void do_listen(const std::string& path) override try {
+    matches_.push_back(dbus::match(
+        *connection_,
+        std::string{"type='signal',sender='"} + names::service + "',path_namespace='" + path + "'",
+        [this](auto&) { changed_ = true; }));
+    matches_.push_back(
+        dbus::match(*connection_,
+                    std::string{"type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',"
+                                "arg0='"} +
+                        names::service + "'",
+                    [this](auto& message) { owner_changed(message); }));
+  } catch (const sdbus::Error& error) {
+    throw failure_of(error);
+  }
+
+  void owner_changed(sdbus::Message& message) {
+    std::string name, before, now;
+    message >> name >> before >> now;
+    if (now.empty())
+      gone_ = true;
+    else
+      changed_ = true;
+  }
+
+  Wake do_wait(int interrupt_fd) override try {
+    for (;;) {
+      while (dbus::process_pending(*connection_)) continue;
+      if (std::exchange(gone_, false)) return Wake::daemon_gone;
+      if (std::exchange(changed_, false)) return Wake::changed;
+      const auto state = dbus::poll_state(*connection_);
+      std::array<pollfd, 2> waiting{{{state.fd, state.events, 0}, {interrupt_fd, POLLIN, 0}}};
+      poll(waiting.data(), waiting.size(), poll_timeout(state.deadline_usec));
+      if (waiting[1].revents != 0) return Wake::interrupted;
+    }
+  } catch (const sdbus::Error& error) {
+    throw failure_of(error);
+  }
+
+  std::unique_ptr<sdbus::IConnection> connection_;
+  std::unique_ptr<sdbus::IProxy> root_;
+  std::vector<sdbus::Slot> matches_;
+  bool changed_{}, gone_{};
+};
+
+}  // namespace
+
+std::unique_ptr<Client> connect_to_bus(const std::string& host) try {
+  return std::make_unique<BusClient>(host.empty() ? dbus::system_bus()
+                                                  : sdbus::createRemoteSystemBusConnection(host));
+} catch (const sdbus::Error& error) {
+  const auto where = host.empty() ? std::string{"The system bus"} : "The system bus of " + host;
+  throw Failure{"org.freedesktop.DBus.Error.NoServer",
+                where + " cannot be reached: " + std::string{error.getMessage()} + "."};
+}
+
+}  // namespace gpuctl::cli

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/client.hpp"
+
+#include <algorithm>
+
+#include "cli/clean_text.hpp"
+
+namespace gpuctl::cli {
+namespace {
+
+void clean_in_place(std::string& text) {
+  const bool harmless = std::ranges::all_of(text, [](char c) { return c >= 0x20 && c < 0x7f; });
+  if (!harmless) text = clean(text);
+}
+
+template <class... Strings>
+void clean_all(Strings&... strings) {
+  (clean_in_place(strings), ...);
+}
+
+void clean_value(std::string& text) { clean_in_place(text); }
+void clean_value(Problem& p) { clean_all(p.id, p.severity, p.subject, p.message, p.remedy); }
+void clean_value(Step& s) { clean_all(s.kind, s.subject, s.detail, s.state); }
+void clean_value(User& u) { clean_all(u.command, u.unit, u.session, u.what, u.via, u.remedy); }
+
+template <class Value>
+void clean_value(std::vector<Value>& values) {
+  for (auto& value : values) clean_value(value);
+}
+
+void clean_value(Function& f) {
+  clean_all(f.address, f.class_code, f.ids, f.subsystem_ids, f.driver, f.driver_override, f.power_state,
+            f.name, f.revision, f.class_name, f.subsystem_name);
+  clean_value(f.modules);
+  clean_value(f.reset_methods);
+}
+
+void clean_value(Gpu& g) {
+  clean_all(g.path, g.address, g.name, g.vendor, g.state, g.vm, g.group_path);
+  for (auto& function : g.functions) clean_value(function);
+  clean_value(g.problems);
+}
+
+void clean_value(Group& g) {
+  clean_all(g.path, g.type);
+  for (auto& device : g.devices) clean_value(device);
+  clean_value(g.problems);
+}
+
+void clean_value(Operation& o) {
+  clean_all(o.path, o.kind, o.gpu_path, o.vm, o.state, o.error);
+  o.message = clean(o.message, Newlines::keep);
+  clean_value(o.steps);
+}
+
+void clean_value(Vm& v) {
+  clean_all(v.name, v.uuid, v.state);
+  clean_value(v.gpus);
+  clean_value(v.problems);
+}
+
+template <class Value>
+Value cleaned(Value value) {
+  clean_value(value);
+  return value;
+}
+
+}  // namespace
+
+Objects Client::objects() {
+  auto objects = do_objects();
+  for (auto& gpu : objects.gpus) clean_value(gpu);
+  for (auto& group : objects.groups) clean_value(group);
+  for (auto& operation : objects.operations) clean_value(operation);
+  return objects;
+}
+
+Operation Client::operation(const std::string& path) { return cleaned(do_operation(path)); }
+
+std::string Client::attach(const std::string& gpu, const std::string& vm, const RequestOptions& options) {
+  return cleaned(do_attach(gpu, vm, options));
+}
+
+std::string Client::release(const std::string& gpu, const RequestOptions& options) {
+  return cleaned(do_release(gpu, options));
+}
+
+std::vector<Problem> Client::check(const std::string& gpu, const std::string& vm,
+                                   const RequestOptions& options) {
+  return cleaned(do_check(gpu, vm, options));
+}
+
+std::vector<Step> Client::plan(const std::string& verb, const std::string& gpu, const std::string& vm,
+                               const RequestOptions& options) {
+  return cleaned(do_plan(verb, gpu, vm, options));
+}
+
+std::vector<Problem> Client::diagnose() { return cleaned(do_diagnose()); }
+
+std::vector<User> Client::users(const std::string& gpu) { return cleaned(do_users(gpu)); }
+
+std::vector<Vm> Client::vms() {
+  auto vms = do_vms();
+  for (auto& vm : vms) clean_value(vm);
+  return vms;
+}
+
+const Function* Gpu::display() const {
+  const auto found = std::ranges::find(functions, address, &Function::address);
+  return found == functions.end() ? nullptr : &*found;
+}
+
+const Group* Objects::group_of(const Gpu& gpu) const {
+  const auto found = std::ranges::find(groups, gpu.group_path, &Group::path);
+  return found == groups.end() ? nullptr : &*found;
+}
+
+const Gpu* Objects::gpu_with(std::string_view function_address) const {
+  const auto found = std::ranges::find_if(gpus, [&](const Gpu& gpu) {
+    return std::ranges::find(gpu.functions, function_address, &Function::address) != gpu.functions.end();
+  });
+  return found == gpus.end() ? nullptr : &*found;
+}
+
+const Gpu* Objects::gpu_at(std::string_view path) const {
+  const auto found = std::ranges::find(gpus, path, &Gpu::path);
+  return found == gpus.end() ? nullptr : &*found;
+}
+
+}  // namespace gpuctl::cli

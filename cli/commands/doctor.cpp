@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <algorithm>
+
+#include "cli/commands/commands.hpp"
+#include "cli/output/json.hpp"
+#include "cli/output/problems.hpp"
+
+namespace gpuctl::cli {
+namespace {
+
+/// The last line: "ready", or the first thing to do.
+std::string conclusion(const std::vector<Problem>& findings) {
+  const auto first = std::ranges::find_if(findings, &Problem::blocks);
+  if (first == findings.end()) return "ready";
+  return first->remedy.empty() ? first->message : first->remedy;
+}
+
+}  // namespace
+
+Exit doctor(Context& context) {
+  const auto findings = context.client().diagnose();
+  const auto& console = context.console;
+  const bool ready = !any_blocks(findings);
+  const auto last = conclusion(findings);
+  if (console.json()) {
+    print_json(console,
+               {{"ready", ready}, {"next", json_text(ready ? "" : last)}, {"findings", json_list(findings)}});
+  } else {
+    console.print(problems_text(console, findings));
+    console.print(console.paint(ready ? Colour::green : Colour::red, last) + "\n");
+  }
+  return ready ? Exit::done : Exit::refused;
+}
+
+}  // namespace gpuctl::cli

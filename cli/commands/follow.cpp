@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/commands/follow.hpp"
+
+#include "cli/gpu_argument.hpp"
+#include "cli/interrupts.hpp"
+#include "cli/output/json.hpp"
+#include "cli/output/table.hpp"
+#include "gpuctl_names.hpp"
+
+namespace gpuctl::cli {
+namespace {
+
+std::string padded(std::string text, std::size_t width) {
+  text.resize(std::max(text.size(), width), ' ');
+  return text;
+}
+
+std::string after_state(const Step& step) {
+  return "  " + padded(step.kind, 18) + " " + padded(step.subject, 12) + "  " + step.detail;
+}
+
+bool is_end(const Step& step) {
+  return step.state == "done" || step.state == "failed" || step.state == "undone";
+}
+
+/// First Ctrl-C: cancel. An operation that has just finished has nothing to cancel.
+void ask_to_cancel(Context& context, const Operation& operation) {
+  context.console.complain("cancelling; once more Ctrl-C leaves operation " + operation.number() +
+                           " to itself");
+  try {
+    context.client().cancel(operation.path);
+  } catch (const Failure& failure) {
+    context.console.complain(failure.what());
+  }
+}
+
+[[noreturn]] void complain_daemon_gone() {
+  throw Failure{"org.freedesktop.DBus.Error.NoReply", "gpuctld went away while the operation ran."};
+}
+
+std::string done_sentence(const Operation& o) {
+  if (!o.message.empty()) return o.message;
+  const auto gpu = slot_of_path(o.gpu_path);
+  if (o.kind == "attach") return gpu + " is with " + (o.vm.empty() ? "vfio-pci" : "the VM " + o.vm) + ".";
+  if (o.kind == "release") return gpu + " is back on the host.";
+  return "Done.";
+}
+
+std::string error_name_of(const Operation& o) {
+  if (o.error.find('.') != std::string::npos) return o.error;
+  return names::error_prefix + (o.error.empty() ? std::string{"Internal"} : o.error);
+}
+
+std::string failure_sentence(const Operation& o) {
+  if (o.running()) return "Operation " + o.number() + " goes on by itself; gpuctl operations shows it.";
+  if (!o.message.empty()) return o.message;
+  return o.kind + (o.state == "cancelled" ? " was cancelled." : " failed.");
+}
+
+std::string_view failure_remedy(const Operation& o, const Explanation& explanation) {
+  if (o.state == "rolled-back" && explanation.status == Exit::failed)
+    return "Rolled back: the GPU is where it was before.";
+  return o.running() ? std::string_view{} : explanation.remedy;
+}
+
+Exit report_failure(Context& context, const Operation& o) {
+  const auto explanation = explain(error_name_of(o));
+  const bool remedy_inside = o.message.find('\n') != std::string::npos;
+  context.console.complain(failure_sentence(o), remedy_inside ? "" : failure_remedy(o, explanation));
+  const bool ended_by_person = o.running() || o.state == "cancelled";
+  return ended_by_person ? Exit::failed : explanation.status;
+}
+
+}  // namespace
+
+void Progress::update(const Operation& operation) {
+  if (console_.json()) return;
+  clear();
+  for (std::size_t i = 0; i < operation.steps.size(); ++i) {
+    const auto& step = operation.steps[i];
+    const bool news = i >= shown_.size() || shown_[i].state != step.state;
+    if (news && is_end(step)) show_end(step);
+  }
+  for (const auto& step : operation.steps) {
+    if (step.state == "running" && operation.running()) show_running(step);
+  }
+  shown_ = operation.steps;
+}
+
+void Progress::clear() {
+  if (live_) console_.print("\r\x1b[K");
+  live_ = false;
+}
+
+void Progress::show_end(const Step& step) {
+  if (!console_.terminal()) return console_.print(record({step.state, step.kind, step.subject, step.detail}));
+  console_.print("  " + console_.paint(step_state_colour(step.state), padded(step.state, 7)) +
+                 after_state(step) + "\n");
+}
+
+void Progress::show_running(const Step& step) {
+  if (!console_.terminal() || live_) return;
+  const auto line = "  running" + after_state(step);
+  console_.print(console_.width() > 1 ? cut(line, console_.width() - 1) : line);
+  live_ = true;
+}
+
+Operation follow(Context& context, const std::string& path) {
+  auto& client = context.client();
+  const Interrupts interrupts;
+  Progress progress{context.console};
+  client.listen(path);  // before the first look: what ends in between is not missed
+  for (bool asked = false;;) {
+    auto operation = client.operation(path);
+    progress.update(operation);
+    if (!operation.running()) return operation;
+    const auto wake = client.wait(interrupts.fd());
+    if (wake == Wake::changed) continue;
+    progress.clear();
+    if (wake == Wake::daemon_gone) complain_daemon_gone();
+    interrupts.take();
+    if (asked) return operation;
+    ask_to_cancel(context, operation);
+    asked = true;
+  }
+}
+
+Exit report(Context& context, const Operation& o) {
+  const auto& console = context.console;
+  if (console.json()) print_json(console, {{"operation", json_of(o)}});
+  if (o.state != "succeeded") return report_failure(context, o);
+  if (console.terminal()) console.print(done_sentence(o) + "\n");
+  if (console.format() == Format::plain)
+    console.print(record({o.state, o.kind, slot_of_path(o.gpu_path), o.message}));
+  return Exit::done;
+}
+
+}  // namespace gpuctl::cli

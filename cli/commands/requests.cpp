@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/commands/requests.hpp"
+
+#include <algorithm>
+
+#include "cli/commands/follow.hpp"
+#include "cli/output/json.hpp"
+#include "cli/output/problems.hpp"
+#include "cli/output/table.hpp"
+
+namespace gpuctl::cli {
+namespace {
+
+bool means_no_libvirt(const Failure& failure) {
+  const auto name = short_name(failure.name());
+  return name == "LibvirtUnavailable" || name == "VmNotFound" || name == "NotSupported";
+}
+
+bool has_domain(Context& context, const std::string& name) {
+  try {
+    const auto vms = context.client().vms();
+    return std::ranges::find(vms, name, &Vm::name) != vms.end();
+  } catch (const Failure& failure) {
+    if (!means_no_libvirt(failure)) throw;
+    return false;
+  }
+}
+
+std::string steps_text(const Console& console, const std::vector<Step>& steps) {
+  Table table{{"STEP", "SUBJECT", "DETAIL"}};
+  for (const auto& step : steps) table.add({{step.kind}, {step.subject}, {step.detail}});
+  return table.text(console);
+}
+
+}  // namespace
+
+std::string domain_name(Context& context, const std::string& word) {
+  return word == "vm" && !has_domain(context, word) ? std::string{} : word;
+}
+
+Exit run_operation(Context& context, bool wait, const std::function<std::string(Interaction)>& start) {
+  const auto path = context.authorized(start);
+  if (wait) return report(context, follow(context, path));
+  if (context.console.json()) {
+    print_json(context.console, {{"operation", json_of(context.client().operation(path))}});
+  } else {
+    context.console.print(path.substr(path.rfind('/') + 1) + "\n");
+  }
+  return Exit::done;
+}
+
+Exit show_plan(Context& context, const std::vector<Step>& steps, const std::vector<Problem>& problems) {
+  const auto& console = context.console;
+  if (console.json()) {
+    print_json(console, {{"steps", json_list(steps)}, {"problems", json_list(problems)}});
+  } else {
+    if (!steps.empty()) console.print(steps_text(console, steps));
+    if (steps.empty() && console.terminal() && !any_blocks(problems))
+      console.print("There is nothing to do.\n");
+    console.print(problems_text(console, problems));
+  }
+  return any_blocks(problems) ? Exit::refused : Exit::done;
+}
+
+Exit show_refusal(Context& context, const Failure& failure, const std::vector<Problem>& problems) {
+  const auto& console = context.console;
+  const auto blockers = std::ranges::count_if(problems, &Problem::blocks);
+  if (blockers == 0) throw failure;
+  console.complain(counted(static_cast<std::size_t>(blockers), "problem") +
+                   (blockers == 1 ? " stands" : " stand") + " in the way.");
+  const auto errors = console.for_errors();
+  errors.print(problems_text(errors, problems));
+  if (console.json()) {
+    print_json(console, {{"error", {{"name", short_name(failure.name())}, {"message", failure.what()}}},
+                         {"problems", json_list(problems)}});
+  }
+  return Exit::refused;
+}
+
+}  // namespace gpuctl::cli

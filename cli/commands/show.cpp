@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/commands/commands.hpp"
+#include "cli/commands/users_text.hpp"
+#include "cli/gpu_argument.hpp"
+#include "cli/output/functions.hpp"
+#include "cli/output/json.hpp"
+#include "cli/output/problems.hpp"
+#include "cli/output/table.hpp"
+
+namespace gpuctl::cli {
+namespace {
+
+/// Who holds it is the one part that takes a search; without an answer the rest is still worth showing.
+std::vector<User> holders(Context& context, const Gpu& gpu) {
+  try {
+    return context.client().users(gpu.address);
+  } catch (const Failure& failure) {
+    context.console.complain("who holds the GPU is not known: " + std::string{failure.what()});
+    return {};
+  }
+}
+
+std::string head(const Console& console, const Gpu& gpu) {
+  std::string text = console.paint(Colour::bold, gpu.address) + " " + gpu.vendor + " " + gpu.name + "\n";
+  text += "  State: " + console.paint(gpu_state_colour(gpu.state), gpu.state);
+  if (!gpu.vm.empty()) text += ", VM " + gpu.vm;
+  return text + "\n  Boot display: " + (gpu.boot_display ? "yes" : "no") + "\n";
+}
+
+std::string functions_of(const Console& console, const Gpu& gpu, const Group* group) {
+  if (group != nullptr) return group_text(console, *group, true, Detail::with_power);
+  std::string text = "No IOMMU group:\n";
+  for (const auto& function : gpu.functions) text += function_text(function, Detail::with_power);
+  return text;
+}
+
+Json document(const Gpu& gpu, const Group* group, const std::vector<User>& users) {
+  auto json = json_of(gpu, group);
+  json["group"] = group != nullptr ? json_of(*group) : Json(nullptr);
+  json["users"] = json_list(users);
+  json["problems"] = json_list(gpu.problems);
+  return {{"gpu", std::move(json)}};
+}
+
+}  // namespace
+
+Exit show(Context& context, const std::string& argument) {
+  const auto objects = context.client().objects();
+  const auto& gpu = find_gpu(objects, argument);
+  const auto* group = objects.group_of(gpu);
+  const auto users = holders(context, gpu);
+  const auto& console = context.console;
+  if (console.json()) {
+    print_json(console, document(gpu, group, users));
+    return Exit::done;
+  }
+  console.print(head(console, gpu) + functions_of(console, gpu, group));
+  if (!users.empty()) console.print("Held by:\n" + users_text(context, users));
+  if (!gpu.problems.empty()) console.print("Problems:\n" + problems_text(console, gpu.problems));
+  return Exit::done;
+}
+
+}  // namespace gpuctl::cli

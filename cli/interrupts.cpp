@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/interrupts.hpp"
+
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+namespace gpuctl::cli {
+
+Interrupts::Interrupts() {
+  sigset_t wanted;
+  sigemptyset(&wanted);
+  sigaddset(&wanted, SIGINT);
+  sigaddset(&wanted, SIGTERM);
+  sigprocmask(SIG_BLOCK, &wanted, &before_);
+  fd_ = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+Interrupts::~Interrupts() {
+  take();
+  if (fd_ >= 0) close(fd_);
+  sigprocmask(SIG_SETMASK, &before_, nullptr);
+}
+
+void Interrupts::take() const {
+  signalfd_siginfo info{};
+  while (fd_ >= 0 && read(fd_, &info, sizeof info) > 0) continue;
+}
+
+}  // namespace gpuctl::cli

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/bus_client.hpp"
+#include "cli/error_text.hpp"
+#include "cli/polkit_agent.hpp"
+#include "cli/program.hpp"
+
+namespace {
+
+using namespace gpuctl::cli;
+
+Console::Sink sink(std::FILE* file) {
+  return [file](std::string_view text) {
+    std::fwrite(text.data(), 1, text.size(), file);
+    std::fflush(file);
+  };
+}
+
+std::size_t terminal_width() {
+  winsize size{};
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+/// Not waited for: it stays open when this program is done.
+bool start_viewer() {
+  std::string program = "looking-glass-client";
+  std::array argv{program.data(), static_cast<char*>(nullptr)};
+  posix_spawn_file_actions_t files;
+  posix_spawnattr_t attributes;
+  posix_spawn_file_actions_init(&files);
+  posix_spawnattr_init(&attributes);
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    posix_spawn_file_actions_addopen(&files, fd, "/dev/null", O_RDWR, 0);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+  pid_t child = 0;
+  const int error = posix_spawnp(&child, program.c_str(), &files, &attributes, argv.data(), environ);
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&files);
+  return error == 0;
+}
+
+Surroundings real_surroundings() {
+  const char* no_color = std::getenv("NO_COLOR");
+  Surroundings s;
+  s.out_is_terminal = isatty(STDOUT_FILENO) == 1;
+  s.person_present = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
+  s.root = geteuid() == 0;
+  s.no_color = no_color != nullptr && *no_color != '\0';
+  s.width = s.out_is_terminal ? terminal_width() : 0;
+  s.out = sink(stdout);
+  s.err = sink(stderr);
+  s.connect = connect_to_bus;
+  s.start_agent = PolkitAgent::start;
+  s.start_viewer = start_viewer;
+  return s;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  const auto surroundings = real_surroundings();
+  const int status = run({argv + 1, argv + argc}, surroundings);
+  if (std::ferror(stdout) == 0) return status;
+  std::fputs("gpuctl: the output cannot be written.\n", stderr);
+  return static_cast<int>(Exit::failed);
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "gpuctl: %s\n", error.what());
+  return 1;
+}
