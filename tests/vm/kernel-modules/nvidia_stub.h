@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What nvidia_drm calls in nvidia. */
+int nvidia_stub_present(void);

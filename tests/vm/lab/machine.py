@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One running emulated machine: QEMU, the fake functions beside it, and a shell in it."""
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from . import cache, guest_image, hardware, toolbox
+from .qmp import Qmp
+from .shell import Shell
+
+class MachineFailed(RuntimeError):
+    pass
+
+
+class Machine:
+    """In `with`, it is off and forgotten at the end. tied=True: it also dies with the process that started it."""
+
+    def __init__(self, name=None, kind="laptop", iommu="intel", kernel_arguments="", tied=True):
+        self.name = name or f"{os.getpid()}-{id(self):x}"
+        self.kind, self.iommu, self.kernel_arguments, self.tied = kind, iommu, kernel_arguments, tied
+        self.directory = cache.ROOT / "run" / self.name
+        self.processes, self.fakes = [], {}
+
+    # life
+
+    def boot(self, timeout=300):
+        """From power-on until udev has settled and the shell answers."""
+        image = guest_image.path()
+        self.launch(image, backing=(image / "disk.raw", "raw"))
+        self.wait_until(lambda: b"LAPTOP-READY" in (self.directory / "serial.log").read_bytes(), timeout, "boot")
+        self.connect()
+        return self
+
+    def restore(self, snapshot, timeout=60):
+        """Goes on where `save` stopped: two or three seconds."""
+        self.snapshot_lock = cache.use(snapshot)
+        self.kind = json.loads((snapshot / "machine.json").read_text())["kind"]
+        self.launch(guest_image.path(), backing=(snapshot / "disk.qcow2", "qcow2"), extra=["-incoming", "defer"])
+        self.qmp.execute("migrate-incoming", uri=f"file:{snapshot}/memory")
+        self.wait_until(lambda: self.qmp.execute("query-status")["status"] in ("paused", "running"), timeout, "restore")
+        self.qmp.execute("cont")
+        self.connect()
+        self.run(f"date -s @{time.time():.0f}")
+        return self
+
+    def save(self, directory):
+        """RAM and disk into DIRECTORY; the machine is off afterwards. No vfio-user device may be plugged."""
+        self.run("sync")
+        self.qmp.execute("stop")
+        self.qmp.execute("migrate-set-parameters", **{"max-bandwidth": 10**11})
+        self.qmp.execute("migrate", uri=f"file:{directory}/memory")
+        self.wait_until(lambda: self.qmp.execute("query-migrate")["status"] in ("completed", "failed"), 120, "save")
+        outcome = self.qmp.execute("query-migrate")
+        if outcome["status"] != "completed":
+            raise MachineFailed(f"cannot save: {outcome.get('error-desc')}")
+        self.power_off()
+        (self.directory / "disk.qcow2").rename(directory / "disk.qcow2")
+        (directory / "machine.json").write_text(json.dumps({"kind": self.kind}))
+
+    def launch(self, image, backing, extra=()):
+        cache.remove(self.directory)
+        self.directory.mkdir(parents=True)
+        self.key = image / "ssh-key"
+        binds = [(cache.ROOT, str(cache.ROOT))]
+        toolbox.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", backing[0], "-F", backing[1],
+                     self.directory / "disk.qcow2"], binds=binds)
+        command = hardware.command(image, self.directory, self.kind, self.iommu, self.kernel_arguments)
+        self.spawn("qemu", toolbox.command([*command, *extra], binds=binds))
+        try:
+            self.qmp = Qmp(self.directory / "qmp.sock")
+        except OSError as error:
+            raise MachineFailed(f"QEMU does not answer ({error}): {(self.directory / 'qemu.log').read_text()}") from None
+
+    def spawn(self, name, command):
+        tie = ["setpriv", "--pdeathsig", "KILL"] if self.tied else []
+        with open(self.directory / f"{name}.log", "w") as log:
+            process = subprocess.Popen([*tie, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=cache.VM_DIR,
+                                       start_new_session=True)
+        self.processes.append(process)
+        self.remember()
+        return process
+
+    def remember(self):
+        pids = [process.pid for process in self.processes]
+        (self.directory / "machine.json").write_text(json.dumps({"pids": pids, "kind": self.kind}))
+
+    def connect(self):
+        self.attach()
+        self.wait_until(lambda: self.shell.run("true").returncode == 0, 60, "shell")
+
+    def attach(self):
+        forwarded = re.search(r"TCP\[HOST_FORWARD\]\s+\d+\s+\S+\s+(\d+)", self.qmp.human("info usernet"))
+        self.shell = Shell(self.directory, self.key, int(forwarded[1]))
+
+    def wait_until(self, condition, timeout, what):
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if self.processes[0].poll() is not None:
+                raise MachineFailed(f"QEMU has ended: {(self.directory / 'qemu.log').read_text()}")
+            if time.monotonic() > deadline:
+                raise MachineFailed(f"{what}: not done after {timeout} s\n" + self.console()[-3000:])
+            time.sleep(0.05)
+
+    def console(self):
+        return (self.directory / "serial.log").read_text(errors="replace")
+
+    def power_off(self):
+        if getattr(self, "shell", None):
+            self.shell.close()
+        if getattr(self, "qmp", None):
+            self.qmp.close()
+        for process in self.processes:
+            end(process)
+        self.processes = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.power_off()
+        cache.remove(self.directory)
+
+    # shell
+
+    def run(self, command, user="root", timeout=120, **options):
+        """The finished process; raises when the command fails."""
+        done = self.shell.run(command, user, timeout, **options)
+        if done.returncode:
+            raise MachineFailed(f"{command!r} as {user}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    # devices
+
+    def plug(self, card="nvidia", port="rp1", rom=None, wait=True):
+        devices = hardware.card(card, port)
+        for device in devices:
+            properties = dict(device)
+            kind = properties.pop("fake", None)
+            if kind:
+                properties["socket"] = {"type": "unix", "path": str(self.serve(kind, properties, rom))}
+            self.qmp.execute("device_add", **properties)
+        if wait:
+            self.wait_for_drivers(port)
+
+    def serve(self, kind, properties, rom):
+        path = self.directory / f"{properties['bus']}-{properties['id']}.sock"
+        properties["id"] = f"{properties['bus']}-{properties['id']}"
+        more = ["--rom", rom] if rom and kind == "gpu" else []
+        self.spawn(path.stem, [sys.executable, "-m", "fakepci", "--socket", path, "--kind", kind, *more])
+        self.wait_until(path.exists, 20, f"fakepci {kind}")
+        return path
+
+    def wait_for_drivers(self, port):
+        """Until udev has loaded a driver for every function behind the port and those are bound."""
+        bus = int(port.removeprefix("rp"))
+        self.run("udevadm settle -t 30; for i in $(seq 100); do "
+                 f"set -- /sys/bus/pci/devices/0000:{bus:02x}:00.[01]; [ -e $1/driver ] && [ -e $2/driver ] && exit; "
+                 "sleep 0.1; done; exit 1")
+
+    def unplug(self, device="rp1-gpu0"):
+        """An orderly eject of the whole slot; the guest's drivers may delay it."""
+        self.qmp.execute("device_del", id=device)
+
+    def tell_fake(self, command, device="rp1-gpu0"):
+        """gone, back, hangup, counts: see fakepci."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.sendto(command.encode(), str(self.directory / f"{device}.sock.control"))
+
+
+def end(process):
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def stop_by_name(name):
+    """Ends a machine that another process has started."""
+    directory = cache.ROOT / "run" / name
+    for pid in json.loads((directory / "machine.json").read_text())["pids"]:
+        try:
+            os.kill(pid, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+    cache.remove(directory)

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The gpuctl package for Debian 13, built from the tree as it is now in the toolbox."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+from . import cache, toolbox
+
+LEFT_OUT = re.compile(r"build.*|\..*|tests|__pycache__")
+BINDS = [(cache.PROJECT, "/source"), (cache.ROOT, str(cache.ROOT))]
+
+
+def sources_key():
+    """Hash of everything the package can depend on, committed or not."""
+    parts = []
+    for directory, subdirectories, files in os.walk(cache.PROJECT):
+        subdirectories[:] = sorted(name for name in subdirectories if not LEFT_OUT.fullmatch(name))
+        for file in sorted(files):
+            path = pathlib.Path(directory, file)
+            parts += [str(path.relative_to(cache.PROJECT)), path]
+    return cache.hash_of(*parts)
+
+
+def path():
+    """The .deb; built when a source has changed."""
+    directory = cache.built("package", cache.hash_of(sources_key(), cache.hash_of(*toolbox.RECIPE)), build, keep=4)
+    return next(directory.glob("*.deb"))
+
+
+def build(directory):
+    tree = cache.ROOT / "build" / f"package-{cache.hash_of(str(cache.PROJECT))}"
+    tree.mkdir(parents=True, exist_ok=True)
+    run(["cmake", "--preset", "release", "-B", tree, "-DGPUCTL_TESTS=OFF", "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache",
+         "-DCMAKE_INSTALL_PREFIX=/usr"])
+    run(["cmake", "--build", tree])
+    for old in tree.glob("*.deb"):
+        old.unlink()
+    run(["cpack", "-G", "DEB", "--config", tree / "CPackConfig.cmake", "-B", tree])
+    for file in tree.glob("*.deb"):
+        shutil.copy(file, directory)
+
+
+def run(argv):
+    environment = {**os.environ, "CCACHE_DIR": str(cache.ROOT / "ccache"), "LC_ALL": "C.UTF-8"}
+    toolbox.run(argv, binds=BINDS, cwd="/source", env=environment, stdin=subprocess.DEVNULL)
