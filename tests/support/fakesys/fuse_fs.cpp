@@ -114,7 +114,7 @@ int serve(Kernel& kernel, const std::string& mount_point, const std::function<vo
   Context context{kernel, ready};
   const auto ops = operations();
   std::string program = "fakesys", foreground = "-f",
-              options = "-oallow_other,default_permissions,max_threads=256,fsname=fakesys";
+              options = "-oallow_other,default_permissions,fsname=fakesys";
   std::string where = mount_point;
   char* argv[] = {program.data(), foreground.data(), options.data(), where.data(), nullptr};
   return fuse_main(4, argv, &ops, &context);

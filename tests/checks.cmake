@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Tests of the text: licence lines, XML, actions, arrows, format, the unit's sandbox.
+add_test(NAME lint COMMAND ${CMAKE_COMMAND} -DSOURCE=${PROJECT_SOURCE_DIR} -P ${CMAKE_CURRENT_SOURCE_DIR}/lint.cmake)
+add_test(NAME layering COMMAND ${CMAKE_COMMAND} -DSOURCE=${PROJECT_SOURCE_DIR} -P ${CMAKE_CURRENT_SOURCE_DIR}/layering.cmake)
+set_tests_properties(lint layering PROPERTIES LABELS lint)
+
+# Versions of clang-format disagree about details; the tree is formatted with that of Debian 12.
+find_program(CLANG_FORMAT NAMES clang-format-14 clang-format)
+if(CLANG_FORMAT)
+  execute_process(COMMAND ${CLANG_FORMAT} --version OUTPUT_VARIABLE clang_format_version)
+endif()
+if(clang_format_version MATCHES "version 14\\.")
+  set(each_source "git ls-files -z '*.cpp' '*.hpp' | xargs -0")
+  add_custom_target(format COMMAND sh -c "${each_source} ${CLANG_FORMAT} -i" WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} VERBATIM)
+  add_test(NAME lint.format COMMAND sh -c "${each_source} ${CLANG_FORMAT} --dry-run -Werror"
+           WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(lint.format PROPERTIES LABELS lint)
+endif()
+
+# Exposure of the units as shipped, at most 1.4 and 1.5; the analyzer works on a tree without systemd running.
+find_program(SYSTEMD_ANALYZE systemd-analyze)
+if(SYSTEMD_ANALYZE)
+  add_test(NAME sandbox.exposure COMMAND ${SYSTEMD_ANALYZE} security --offline=true --threshold=14 --no-pager
+           ${PROJECT_BINARY_DIR}/systemd-units/gpuctld.service)
+  add_test(NAME sandbox.exposure-rmmod COMMAND ${SYSTEMD_ANALYZE} security --offline=true --threshold=15 --no-pager
+           ${PROJECT_BINARY_DIR}/systemd-units/gpuctl-rmmod@.service)
+  set_tests_properties(sandbox.exposure sandbox.exposure-rmmod PROPERTIES LABELS lint)
+endif()
