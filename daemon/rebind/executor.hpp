@@ -52,6 +52,10 @@ struct ExecutorHooks {
   bool accept_late{};  ///< a step that came back late, but did what it should, does not end the operation
 };
 
+/// Whether `binding` is what is now: drivers and overrides of the functions that still exist. A sentence for
+/// each that is not.
+std::vector<std::string> differences(const Binding& binding, const Snapshot& now);
+
 /// Carries a plan out, one journalled step after the other, and takes it back if a step fails or comes late
 /// or the operation is cancelled. Blocks as long as the kernel does: runs in an expendable process. Only
 /// gpuctl::Error is caught; anything else leaves the journal for recovery.
@@ -71,13 +75,30 @@ class Executor {
   Outcome recover(const JournalContents& journal);
 
  private:
-  struct Failure;
-  struct Progress;
-  std::optional<Failure> forward(const Transaction&, Journal&, Progress&);
-  void perform_timed(const Step&, std::optional<Failure>& late);
+  struct Failure {
+    ErrorCode code{};
+    std::string message;
+    bool late{};
+  };
+  struct Progress {
+    std::vector<std::size_t> begun;
+    std::vector<std::size_t> done;
+  };
+
+  Outcome run_recorded(const Transaction&, Journal&);
+  std::optional<Failure> forward(const Plan&, Journal&, Progress&);
+  void run_step(const Plan&, std::size_t index, Journal&, Progress&);
+  std::chrono::nanoseconds perform_timed(const Step&);
+  bool is_late(const Step&, std::chrono::nanoseconds took) const;
   Outcome roll_back(const Transaction&, Journal&, const Progress&, const Failure&);
-  std::vector<std::string> best_effort(const Plan&);
   Outcome finish(const Transaction&, Journal&);
+  void tidy_up(const Transaction&, Journal&, bool forget_record, Outcome&);
+  std::vector<std::string> best_effort(const Plan&);
+  std::optional<Outcome> refused(const Plan& checks, const JournalContents&, bool may_adopt, Journal&);
+  Outcome drop(const JournalContents&, Journal&, bool keep_record);
+  JournalHeader header(const Transaction&) const;
+  void tell(std::size_t step, StepState state) const;
+  void tell_undo(const Step& step, StepState state) const;
 
   StepPerformer& performer_;
   const RootDir& root_;

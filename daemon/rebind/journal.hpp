@@ -31,6 +31,7 @@ struct JournalContents {
   std::vector<std::size_t> begun;  ///< in order; the last may have happened or not
   std::vector<std::size_t> done;
   bool rolling_back{};
+  std::size_t lines{};
   PciSlot slot() const { return header.home.slot(); }
   Plan begun_steps() const;
   bool operator==(const JournalContents&) const = default;
@@ -53,7 +54,7 @@ class Journal {
   void close();
 
  private:
-  void add(const nlohmann::json& record);
+  void add(nlohmann::json record);
   StateDir* dir_;
   std::string name_;
   std::size_t lines_{};

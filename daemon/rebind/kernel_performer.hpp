@@ -28,9 +28,11 @@ class KernelPerformer : public StepPerformer {
   void perform(const Step& step) override;
 
  private:
-  void act(const Step& step);
-  void prove(const Step& step) const;
-  void perform_on_function(const Step& step, PciAddress address);
+  void load_module(const Step& step);
+  void unload_module(const Step& step);
+  void announce(const std::string& card, const std::string& action);
+  void change_function(const Step& step, PciAddress address);
+  void write(const Step& step, PciAddress address);
   void check_users(const Step& step, PciAddress address) const;
   void check_present(const Step& step, PciAddress address) const;
 

@@ -3,9 +3,8 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
-
-#include "os/unique_fd.hpp"
 
 namespace gpuctl {
 
@@ -32,7 +31,6 @@ class StateDir {
   const std::filesystem::path& path() const { return path_; }
 
  private:
-  UniqueFd open_directory() const;
   std::filesystem::path path_;
 };
 

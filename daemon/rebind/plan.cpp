@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "rebind/plan.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "rebind/bring_back.hpp"
+
+namespace gpuctl {
+namespace {
+
+void append(Plan& plan, Plan more) { std::ranges::move(more, std::back_inserter(plan)); }
+
+Plan steps(StepKind kind, const std::vector<std::string>& subjects) {
+  Plan plan;
+  for (const auto& subject : subjects) plan.push_back({kind, subject, "", ""});
+  return plan;
+}
+
+/// vfio-pci lives in vfio_pci, and so on for the variants.
+std::string module_of_vfio_driver(std::string driver) {
+  std::ranges::replace(driver, '-', '_');
+  return driver;
+}
+
+/// Functions to move, in the order they go: companions first, because they are the GPU's consumers.
+std::vector<Move> moves_to_vfio(const Gpu& gpu, const Snapshot& now, const AttachTarget& target) {
+  std::vector<Move> moves;
+  for (const auto address : gpu.functions) {
+    const auto* f = now.find(address);
+    if (f == nullptr || f->vfio) continue;
+    const auto wanted = target.vfio_drivers.find(address);
+    const auto driver = wanted == target.vfio_drivers.end() ? "vfio-pci" : wanted->second;
+    moves.push_back({f, driver, module_of_vfio_driver(driver)});
+  }
+  std::ranges::stable_partition(moves, [&gpu](const Move& m) { return m.function->address != gpu.address; });
+  return moves;
+}
+
+Plan load_vfio(const std::vector<Move>& moves, const Drivers& drivers) {
+  std::map<std::string, std::string> missing;
+  for (const auto& m : moves)
+    if (!drivers.contains(m.driver)) missing.emplace(m.module, m.driver);
+  Plan plan;
+  for (const auto& [module, driver] : missing) plan.push_back({StepKind::load_module, module, "", driver});
+  return plan;
+}
+
+Plan quiesce(const AttachTarget& target) {
+  auto plan = steps(StepKind::stop_unit, target.stop_units);
+  append(plan, steps(StepKind::drm_remove, target.drm_cards));
+  return plan;
+}
+
+/// vfio-pci allows runtime sleep by itself when it binds (vfio_pci_core: pm_runtime_allow).
+Plan settle_power(const std::vector<Move>& moves, bool let_sleep) {
+  Plan plan;
+  for (const auto& m : moves) {
+    const auto subject = m.function->address.str();
+    if (!let_sleep && !m.function->power_control.empty())
+      plan.push_back({StepKind::set_power_control, subject, "auto", "on"});
+    if (let_sleep && m.function->d3cold_allowed.value_or(false))
+      plan.push_back({StepKind::set_d3cold, subject, "0", "1"});
+  }
+  return plan;
+}
+
+Plan move_to_vfio(const Gpu& gpu, const Drivers& drivers, const AttachTarget& target,
+                  const std::vector<Move>& moves) {
+  auto plan = load_vfio(moves, drivers);
+  append(plan, pin_power(moves));
+  for (const auto& m : moves) append(plan, override_step(*m.function, m.function->driver_override, m.driver));
+  append(plan, quiesce(target));
+  plan.push_back({StepKind::check_users, gpu.address.str(), "", all_functions});
+  append(plan, steps(StepKind::unload_module, target.unload_modules));
+  for (const auto& m : moves) append(plan, rebind_steps(m, drivers, Presence::checked, plan));
+  append(plan, settle_power(moves, target.let_sleep));
+  return plan;
+}
+
+std::vector<std::string> backwards(std::vector<std::string> names) {
+  std::ranges::reverse(names);
+  return names;
+}
+
+}  // namespace
+
+Plan attach_plan(const Gpu& gpu, const Snapshot& now, const Drivers& drivers, const AttachTarget& target) {
+  auto plan = target.first;
+  const auto moves = moves_to_vfio(gpu, now, target);
+  if (!moves.empty()) append(plan, move_to_vfio(gpu, drivers, target, moves));
+  append(plan, target.last);
+  return plan;
+}
+
+Plan release_plan(const Gpu& gpu, const Snapshot& now, const Drivers& drivers, const Binding& recorded,
+                  const ReleaseTarget& target) {
+  auto plan = target.first;
+  append(plan, bring_back(now, drivers, recorded, {Presence::checked, gpu.address}));
+  append(plan, steps(StepKind::load_module, backwards(recorded.unloaded_modules)));
+  append(plan, power_steps(now, recorded));
+  append(plan, steps(StepKind::start_unit, backwards(recorded.stopped_units)));
+  append(plan, target.last);
+  return plan;
+}
+
+Plan restore_plan(const Snapshot& now, const Drivers& drivers, const Binding& recorded) {
+  auto plan = bring_back(now, drivers, recorded, {});
+  append(plan, power_steps(now, recorded));
+  return plan;
+}
+
+Plan rollback_plan(const Plan& begun, const Snapshot& now, const Drivers& drivers, const Binding& before) {
+  Plan plan;
+  bool restored = false;
+  for (auto step = begun.rbegin(); step != begun.rend(); ++step) {
+    if (is_binding_step(step->kind)) {
+      if (!restored) append(plan, restore_plan(now, drivers, before));
+      restored = true;
+    } else if (const auto back = inverse(*step)) {
+      plan.push_back(*back);
+    }
+  }
+  return plan;
+}
+
+}  // namespace gpuctl
