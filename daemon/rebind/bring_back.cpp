@@ -134,6 +134,7 @@ Plan rebind_steps(const Move& move, const Drivers& drivers, Presence presence, c
   const bool missing = !drivers.contains(move.driver) && !move.module.empty();
   if (missing && std::ranges::find(before, load) == before.end()) plan.push_back(load);
   plan.push_back({StepKind::bind, subject, "", move.driver});
+  if (presence == Presence::checked) plan.push_back({StepKind::check_present, subject, "", f.id.ids()});
   return plan;
 }
 

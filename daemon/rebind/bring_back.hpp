@@ -43,8 +43,8 @@ Plan power_steps(const Snapshot& now, const Binding& recorded);
 /// Awake and to stay so: a device that fell asleep in the middle may not come back.
 Plan pin_power(const std::vector<Move>& moves);
 
-/// check-users, check-present, unbind, load-module, bind: as many of them as are needed. `before` are the
-/// steps in front.
+/// check-users, check-present, unbind, load-module, bind, check-present: as many of them as are needed.
+/// `before` are the steps in front.
 Plan rebind_steps(const Move& move, const Drivers& drivers, Presence presence, const Plan& before);
 
 /// One step, or none if there is nothing to change.
