@@ -88,7 +88,10 @@ pugi::xml_document parse_domain(const std::string& xml) {
 
 std::string to_text(const pugi::xml_document& document) {
   std::ostringstream out;
-  document.save(out, "", write_flags, pugi::encoding_utf8);
+  for (const auto node : document) {  // white space beside the root is not kept by the parser
+    node.print(out, "", write_flags, pugi::encoding_utf8);
+    out << '\n';
+  }
   return std::move(out).str();
 }
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/error.hpp"
+#include "vm/domain_facts.hpp"
 #include "vm/domain_xml.hpp"
 #include "vm/vm_settings.hpp"
 
@@ -52,14 +53,6 @@ std::vector<PciAddress> addresses(const std::vector<Hostdev>& from, Predicate wa
   for (const auto& hostdev : from)
     if (wanted(hostdev)) sorted.insert(hostdev.function);
   return {sorted.begin(), sorted.end()};
-}
-
-bool is_pci_express(const pugi::xml_document& document) {
-  const std::string_view machine{
-      document.document_element().child("os").child("type").attribute("machine").as_string()};
-  if (machine.find("q35") != std::string_view::npos || machine.starts_with("virt")) return true;
-  const auto root = [](pugi::xml_node node) { return is(node, "model", "pcie-root"); };
-  return !devices_of(document).find_child(root).empty();
 }
 
 bool is_pci_controller(pugi::xml_node node) {
@@ -117,7 +110,7 @@ std::uint8_t free_slot(const pugi::xml_document& document) {
 }
 
 PciAddress guest_slot(const pugi::xml_document& document) {
-  if (is_pci_express(document)) return {0, add_root_port(document), 0, 0};
+  if (domain_facts(document).pci_express) return {0, add_root_port(document), 0, 0};
   return {0, 0, free_slot(document), 0};
 }
 
@@ -132,6 +125,9 @@ void fill_hostdev(pugi::xml_node node, PciAddress function) {
   set_attribute(node, "type", "pci");
   set_attribute(node, "managed", "no");
   write_pci_address(append_element(append_element(node, "source"), "address"), function);
+}
+
+void mark_as_own(pugi::xml_node node, PciAddress function) {
   set_attribute(append_element(node, "alias"), "name", hostdev_alias(function));
 }
 
@@ -150,6 +146,7 @@ void add_as_one_device(const pugi::xml_document& document, const std::vector<Pci
   for (const auto& function : functions) {
     auto node = new_hostdev_node(document);
     fill_hostdev(node, function);
+    mark_as_own(node, function);
     put_into_guest(node, guest, guest.function == 0 && functions.size() > 1);
     if (const auto rom = settings.roms.find(function); rom != settings.roms.end()) set_rom(node, rom->second);
     ++guest.function;
@@ -224,6 +221,14 @@ std::string remove_hostdevs(const std::string& xml, const std::vector<PciAddress
 }
 
 std::string live_hostdev_xml(PciAddress function) {
+  pugi::xml_document document;
+  const auto node = document.append_child("hostdev");
+  fill_hostdev(node, function);
+  mark_as_own(node, function);
+  return to_text(document);
+}
+
+std::string hostdev_xml(PciAddress function) {
   pugi::xml_document document;
   fill_hostdev(document.append_child("hostdev"), function);
   return to_text(document);

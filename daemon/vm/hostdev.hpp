@@ -35,7 +35,10 @@ std::string add_hostdevs(const std::string& xml, std::vector<PciAddress> functio
 /// empty.
 std::string remove_hostdevs(const std::string& xml, const std::vector<PciAddress>& functions);
 
-/// Device XML for a running domain: without a guest address, as libvirt cannot unplug a multifunction device.
+/// Names the function only: what libvirt needs to find it in a running domain.
+std::string hostdev_xml(PciAddress function);
+/// Device XML for plugging into a running domain: without a guest address, as libvirt cannot unplug a
+/// multifunction device.
 std::string live_hostdev_xml(PciAddress function);
 /// "ua-gpuctl-0000-01-00-0": libvirt keeps aliases with this prefix in the definition.
 std::string hostdev_alias(PciAddress function);

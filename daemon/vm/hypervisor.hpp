@@ -34,6 +34,11 @@ struct Vm {
   std::string live_xml;      ///< empty unless running
 };
 
+/// QEMU has the domain's devices: it runs, or is paused.
+inline bool is_active(const Vm& vm) {
+  return !vm.live_xml.empty() || vm.state == VmState::running || vm.state == VmState::paused;
+}
+
 /// libvirt, as gpuctl uses it. All calls block: worker processes only. Throws Error(libvirt_unavailable |
 /// vm_not_found | vm_running | kernel_refused) with libvirt's own sentence.
 class Hypervisor {

@@ -213,5 +213,5 @@ TEST_CASE("device XML for a running machine leaves the guest address to libvirt"
   CHECK(live_hostdev_xml(gpu.front()) ==
         "<hostdev mode='subsystem' type='pci' managed='no'>\n  <source>\n    <address domain='0x0000' "
         "bus='0x0b' "
-        "slot='0x00' function='0x0'/>\n  </source>\n  <alias name='ua-gpuctl-0000-0b-00-0'/>\n</hostdev>");
+        "slot='0x00' function='0x0'/>\n  </source>\n  <alias name='ua-gpuctl-0000-0b-00-0'/>\n</hostdev>\n");
 }
