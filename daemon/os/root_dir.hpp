@@ -21,6 +21,8 @@ class RootDir {
 
   /// Contents without the trailing newline, at most `limit` bytes; nothing if absent or unreadable.
   std::optional<std::string> read(const std::string& path, std::size_t limit = 65536) const;
+  /// As read(), for a sysfs attribute: these come whole in one read(2) of at most a page.
+  std::optional<std::string> attribute(const std::string& path) const;
   /// As read(), empty if absent.
   std::string text(const std::string& path) const { return read(path).value_or(""); }
   /// Target of a symbolic link as written; nothing if it is none.
@@ -30,13 +32,18 @@ class RootDir {
   /// Names in a directory, sorted; empty if absent.
   std::vector<std::string> list(const std::string& path) const;
   bool exists(const std::string& path) const;
+  /// A directory of this tree as a tree of its own, so that many short reads in it resolve its path once.
+  std::optional<RootDir> directory(const std::string& path) const;
   const std::filesystem::path& path() const { return path_; }
   int fd() const { return fd_.get(); }
   /// Tells `recorder` of every read from now on; it must outlive this object. nullptr ends it.
   void record_to(ReadRecorder* recorder) { recorder_ = recorder; }
 
  private:
+  RootDir(const RootDir& above, const std::string& below, UniqueFd fd);
+
   std::filesystem::path path_;
+  std::string prefix_;  ///< of this directory in the tree that the recorder knows
   UniqueFd fd_;
   ReadRecorder* recorder_{};
 };
