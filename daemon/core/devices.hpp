@@ -25,64 +25,66 @@ constexpr std::uint16_t pci_class(const PciIdentity& id) {
 }
 
 struct Connector {
-  std::string name;  ///< "card1-eDP-1"
-  bool enabled{};    ///< an encoder drives it: it shows a picture
+  std::string name{};  ///< "card1-eDP-1"
+  bool enabled{};      ///< an encoder drives it: it shows a picture
   bool connected{};
   bool operator==(const Connector&) const = default;
 };
 
 /// Names from the PCI id database; empty where it has none.
 struct PciNames {
-  std::string vendor, device, subsystem_vendor, subsystem_device, class_name;
+  std::string vendor{}, device{}, subsystem_vendor{}, subsystem_device{}, class_name{};
   bool operator==(const PciNames&) const = default;
 };
 
 /// One PCI function as sysfs shows it at one moment.
 struct PciFunction {
-  PciAddress address;
-  PciIdentity id;
+  PciAddress address{};
+  PciIdentity id{};
   std::uint8_t revision{};
-  PciNames names;
-  std::string driver;                      ///< basename of the driver link; empty = none
-  std::string uevent_driver;               ///< DRIVER= of uevent; outlives the link while remove() runs
-  std::string driver_override;             ///< empty = not set
-  std::vector<std::string> modules;        ///< modules whose alias matches, in modules.alias order
-  std::vector<std::string> reset_methods;  ///< reset_method attribute: "flr", "bus", ...
-  std::string power_state;                 ///< D0, D3hot, ... ; empty = kernel does not say
-  std::string runtime_status;              ///< active, suspended, ...
-  std::string power_control;               ///< "on" | "auto"
-  std::optional<bool> d3cold_allowed;
-  std::optional<unsigned> iommu_group;
-  std::vector<PciAddress> linked;  ///< PCI consumers and suppliers by kernel device links
-  std::vector<Connector> connectors;
-  std::optional<PciAddress> parent;  ///< upstream bridge; none on a root bus
-  bool bridge{};                     ///< header type 1 or class 06xx
+  PciNames names{};
+  std::string driver{};                      ///< basename of the driver link; empty = none
+  std::string uevent_driver{};               ///< DRIVER= of uevent; outlives the link while remove() runs
+  std::string driver_override{};             ///< empty = not set
+  std::vector<std::string> modules{};        ///< modules whose alias matches, in modules.alias order
+  std::vector<std::string> reset_methods{};  ///< reset_method attribute: "flr", "bus", ...
+  std::string power_state{};                 ///< D0, D3hot, ... ; empty = kernel does not say
+  std::string runtime_status{};              ///< active, suspended, ...
+  std::string power_control{};               ///< "on" | "auto"
+  std::optional<bool> d3cold_allowed{};
+  std::optional<unsigned> iommu_group{};
+  std::vector<PciAddress> linked{};  ///< PCI consumers and suppliers by kernel device links
+  std::vector<Connector> connectors{};
+  std::optional<PciAddress> parent{};  ///< upstream bridge; none on a root bus
+  bool bridge{};                       ///< header type 1 or class 06xx
   bool boot_vga{};
   bool vfio{};         ///< bound to a VFIO driver (it has a vfio-dev directory, or is vfio-pci)
   bool present{true};  ///< false: config space reads all ones
   bool has_rom{};
+  std::optional<PciAddress> physical_function{};  ///< of an SR-IOV virtual function
+  unsigned virtual_functions{};  ///< enabled now; vfio-pci refuses to bind while there are any
   bool operator==(const PciFunction&) const = default;
 };
 
 struct ReservedRegion {
   std::uint64_t start{}, end{};
-  std::string type;  ///< direct, direct-relaxable, reserved, msi
+  std::string type{};  ///< direct, direct-relaxable, reserved, msi
   bool operator==(const ReservedRegion&) const = default;
 };
 
 struct IommuGroup {
   unsigned number{};
-  std::string type;  ///< DMA, DMA-FQ, identity, blocked, ...
-  std::string name;  ///< "vfio-noiommu" for a group that isolates nothing
-  std::vector<PciAddress> functions;
-  std::vector<ReservedRegion> reserved_regions;
+  std::string type{};  ///< DMA, DMA-FQ, identity, blocked, ...
+  std::string name{};  ///< "vfio-noiommu" for a group that isolates nothing
+  std::vector<PciAddress> functions{};
+  std::vector<ReservedRegion> reserved_regions{};
   bool operator==(const IommuGroup&) const = default;
 };
 
 /// A display function with its companions; moves as one. Named by its slot.
 struct Gpu {
-  PciAddress address;                 ///< the display function
-  std::vector<PciAddress> functions;  ///< ascending, display function included
+  PciAddress address{};                 ///< the display function
+  std::vector<PciAddress> functions{};  ///< ascending, display function included
   PciSlot slot() const { return address.slot(); }
   bool operator==(const Gpu&) const = default;
 };
@@ -91,18 +93,20 @@ struct Gpu {
 struct HostState {
   std::string iommu{"none"};           ///< intel | amd | none | other (arm-smmu-v3, ...)
   std::string virtualization{"none"};  ///< vmx | svm | none
-  bool unsafe_noiommu{};               ///< vfio.enable_unsafe_noiommu_mode
-  bool acs_override{};                 ///< pcie_acs_override= on the kernel command line
-  std::optional<int> gpu_mux_mode;     ///< asus-nb-wmi: 0 = discrete, 1 = Optimus
+  bool iommu_in_firmware{};  ///< ACPI describes one (DMAR, IVRS, IORT table), whether the kernel uses it or
+                             ///< not
+  bool unsafe_noiommu{};     ///< vfio.enable_unsafe_noiommu_mode
+  bool acs_override{};       ///< pcie_acs_override= on the kernel command line
+  std::optional<int> gpu_mux_mode{};  ///< asus-nb-wmi: 0 = discrete, 1 = Optimus
   bool operator==(const HostState&) const = default;
 };
 
 /// What is, at one moment. A value: readers never touch sysfs.
 struct Snapshot {
-  std::map<PciAddress, PciFunction> functions;
-  std::map<unsigned, IommuGroup> groups;
-  std::map<PciSlot, Gpu> gpus;
-  HostState host;
+  std::map<PciAddress, PciFunction> functions{};
+  std::map<unsigned, IommuGroup> groups{};
+  std::map<PciSlot, Gpu> gpus{};
+  HostState host{};
 
   const PciFunction* find(PciAddress address) const;
   const Gpu* gpu_of(PciAddress address) const;  ///< the GPU one of whose functions this is

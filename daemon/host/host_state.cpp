@@ -25,6 +25,12 @@ std::string read_iommu(const RootDir& root) {
   return units.empty() ? "none" : kind_of(units.front());
 }
 
+/// Existence is enough: the tables' contents are for root's eyes, and the kernel has parsed them.
+bool firmware_describes_iommu(const RootDir& root) {
+  return root.exists("sys/firmware/acpi/tables/DMAR") || root.exists("sys/firmware/acpi/tables/IVRS") ||
+         root.exists("sys/firmware/acpi/tables/IORT");
+}
+
 /// One processor stands for all: Linux refuses to bring up processors that differ in these.
 std::string read_virtualization(const RootDir& root) {
   for (const auto& line : lines(root.text("proc/cpuinfo"))) {
@@ -49,6 +55,7 @@ std::optional<int> read_gpu_mux_mode(const RootDir& root) {
 HostState read_host_state(const RootDir& root) {
   HostState state;
   state.iommu = read_iommu(root);
+  state.iommu_in_firmware = firmware_describes_iommu(root);
   state.virtualization = read_virtualization(root);
   state.unsafe_noiommu = root.text("sys/module/vfio/parameters/enable_unsafe_noiommu_mode") == "Y";
   state.acs_override = KernelCommandLine(root.text("proc/cmdline")).value("pcie_acs_override").has_value();
