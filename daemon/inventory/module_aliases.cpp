@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "inventory/module_aliases.hpp"
+
+#include <fnmatch.h>
+#include <libkmod.h>
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdarg>
+#include <fstream>
+#include <limits>
+#include <string_view>
+
+#include <fmt/format.h>
+
+namespace gpuctl {
+namespace {
+
+constexpr std::string_view vfio_prefix = "alias vfio_pci:";
+
+void ignore_message(void*, int, const char*, int, const char*, const char*, va_list) {}
+
+/// "alias vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i* mlx5_vfio_pci" taken apart.
+struct VfioAlias {
+  std::string pattern, module;
+  auto wildcards() const { return std::ranges::count(pattern, '*'); }
+};
+
+VfioAlias vfio_alias(const std::string& line) {
+  const auto space = line.find(' ', vfio_prefix.size());
+  if (space == std::string::npos) return {};
+  return {line.substr(vfio_prefix.size(), space - vfio_prefix.size()), line.substr(space + 1)};
+}
+
+/// The module of the most specific vfio_pci: alias, as virPCIDeviceFindBestVFIOVariant() of libvirt chooses
+/// it.
+std::string best_vfio_module(const std::string& device, const std::filesystem::path& directory) {
+  std::ifstream aliases(directory / "modules.alias");
+  std::string best = "vfio_pci";
+  auto fewest = std::numeric_limits<std::ptrdiff_t>::max();
+  for (std::string line; std::getline(aliases, line);) {
+    if (!line.starts_with(vfio_prefix)) continue;
+    const auto alias = vfio_alias(line);
+    if (alias.module.empty() || ::fnmatch(alias.pattern.c_str(), device.c_str(), 0) != 0) continue;
+    if (alias.wildcards() >= fewest) continue;
+    fewest = alias.wildcards();
+    best = alias.module;
+  }
+  return best;
+}
+
+/// A loaded module tells; before, all known variants except these two name their driver with dashes.
+std::string pci_driver_of(const std::string& module, const RootDir& root) {
+  for (const auto& name : root.list(fmt::format("sys/module/{}/drivers", module)))
+    if (name.starts_with("pci:")) return name.substr(4);
+  if (module == "mlx5_vfio_pci" || module == "qat_vfio_pci") return module;
+  auto driver = module;
+  std::ranges::replace(driver, '_', '-');
+  return driver;
+}
+
+}  // namespace
+
+struct ModuleAliases::Context {
+  kmod_ctx* kmod{};
+};
+
+std::string modalias(const PciIdentity& id) {
+  return fmt::format("pci:v{:08X}d{:08X}sv{:08X}sd{:08X}bc{:02X}sc{:02X}i{:02X}", id.vendor, id.device,
+                     id.subsystem_vendor, id.subsystem_device, id.class_code >> 16,
+                     (id.class_code >> 8) & 0xff, id.class_code & 0xff);
+}
+
+std::filesystem::path module_directory(const std::filesystem::path& above) {
+  utsname kernel{};
+  ::uname(&kernel);
+  return above / kernel.release;
+}
+
+/// Without configuration: aliases and blacklists of modprobe.d say what is loaded, not what could drive the
+/// device.
+ModuleAliases::ModuleAliases(const std::filesystem::path& directory) : context_(std::make_unique<Context>()) {
+  const std::array<const char*, 1> no_configuration{nullptr};
+  context_->kmod = kmod_new(directory.c_str(), no_configuration.data());
+  if (context_->kmod == nullptr) return;
+  kmod_set_log_fn(context_->kmod, ignore_message, nullptr);
+  kmod_load_resources(context_->kmod);
+}
+
+ModuleAliases::~ModuleAliases() {
+  if (context_->kmod != nullptr) kmod_unref(context_->kmod);
+}
+
+std::vector<std::string> ModuleAliases::modules(const std::string& alias) const {
+  std::vector<std::string> names;
+  kmod_list* found = nullptr;
+  if (context_->kmod == nullptr || kmod_module_new_from_lookup(context_->kmod, alias.c_str(), &found) < 0)
+    return names;
+  kmod_list* entry = nullptr;
+  kmod_list_foreach(entry, found) {
+    auto* module = kmod_module_get_module(entry);
+    const std::string name = kmod_module_get_name(module);
+    if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+    kmod_module_unref(module);
+  }
+  kmod_module_unref_list(found);
+  return names;
+}
+
+VfioDriver vfio_driver_for(const PciIdentity& id, const RootDir& root,
+                           const std::filesystem::path& directory) {
+  const auto device = modalias(id).substr(4);
+  const auto module = best_vfio_module(device, directory);
+  return {pci_driver_of(module, root), module};
+}
+
+}  // namespace gpuctl

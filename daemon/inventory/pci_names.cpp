@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "inventory/pci_names.hpp"
+
+#include <malloc.h>
+
+#include <array>
+#include <cstdarg>
+#include <cstdlib>
+#include <cstring>
+
+extern "C" {
+#include <pci/pci.h>
+}
+
+namespace gpuctl {
+namespace {
+
+void ignore_message(char*, ...) {}
+
+/// libpci's contract: its error handler must not return. It is reached for failed allocations only.
+[[noreturn]] void give_up(char*, ...) { std::abort(); }
+
+}  // namespace
+
+/// libpci without pci_init(), which would look for ways to the hardware: names need none.
+class PciNameTable::Access {
+ public:
+  explicit Access(const std::string& id_file) : access_(pci_alloc()), own_file_(!id_file.empty()) {
+    access_->error = give_up;
+    access_->warning = ignore_message;
+    access_->debug = ignore_message;
+    access_->id_lookup_mode = 0;  // no cache of DNS answers in anybody's home
+    if (own_file_) pci_set_name_list_path(access_, ::strdup(id_file.c_str()), 1);
+  }
+  ~Access() {
+    pci_free_name_list(access_);
+    pci_cleanup(access_);
+  }
+  Access(const Access&) = delete;
+  Access& operator=(const Access&) = delete;
+
+  template <class... Ids>
+  std::string look_up(int flags, Ids... ids) {
+    const auto quick = own_file_ ? std::string{} : ask(flags | PCI_LOOKUP_SKIP_LOCAL, ids...);
+    return quick.empty() ? from_table(flags, ids...) : quick;
+  }
+
+  template <class... Ids>
+  std::string from_table(int flags, Ids... ids) {
+    table_loaded_ = true;
+    return ask(flags | PCI_LOOKUP_NO_HWDB, ids...);
+  }
+
+  /// Few cards have a subsystem name of their own, so a miss alone is no reason to load the table. The
+  /// hardware database answers with the device's name then.
+  std::string subsystem(const PciIdentity& id, const std::string& device) {
+    const auto flags = PCI_LOOKUP_SUBSYSTEM | PCI_LOOKUP_DEVICE;
+    const auto look = [&](int more) {
+      return ask(flags | more, int{id.vendor}, int{id.device}, int{id.subsystem_vendor},
+                 int{id.subsystem_device});
+    };
+    if (own_file_ || table_loaded_) return look(PCI_LOOKUP_NO_HWDB);
+    const auto name = look(PCI_LOOKUP_SKIP_LOCAL);
+    return name == device ? std::string{} : name;
+  }
+
+ private:
+  template <class... Ids>
+  std::string ask(int flags, Ids... ids) {
+    std::array<char, 256> buffer{};
+    const auto* name = pci_lookup_name(access_, buffer.data(), static_cast<int>(buffer.size()),
+                                       flags | PCI_LOOKUP_NO_NUMBERS, ids...);
+    return name != nullptr ? name : "";
+  }
+
+  pci_access* access_;
+  bool own_file_;
+  bool table_loaded_{};
+};
+
+PciNameTable::PciNameTable(std::string id_file) : access_(std::make_unique<Access>(id_file)) {}
+
+/// The table is thousands of small blocks: without trimming they would stay in the daemon's resident set.
+PciNameTable::~PciNameTable() {
+  access_.reset();
+  ::malloc_trim(0);
+}
+
+PciNames PciNameTable::names(const PciIdentity& id) {
+  PciNames names;
+  names.vendor = access_->look_up(PCI_LOOKUP_VENDOR, int{id.vendor});
+  names.device = access_->look_up(PCI_LOOKUP_DEVICE, int{id.vendor}, int{id.device});
+  names.class_name = access_->look_up(PCI_LOOKUP_CLASS, int{pci_class(id)});
+  if (id.subsystem_vendor == 0 || id.subsystem_vendor == 0xffff) return names;
+  names.subsystem_vendor =
+      access_->look_up(PCI_LOOKUP_SUBSYSTEM | PCI_LOOKUP_VENDOR, int{id.subsystem_vendor});
+  names.subsystem_device = access_->subsystem(id, names.device);
+  return names;
+}
+
+}  // namespace gpuctl
