@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A Debian tree from a list of packages."""
 import pathlib
-import subprocess
 import tempfile
 
-from . import mirror
+from . import mirror, progress
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 LEFT_OUT = ("man", "doc", "locale", "info")
@@ -22,10 +21,12 @@ def debootstrap(root, packages, suites, preferences="", hooks=()):
         pins = pathlib.Path(scratch) / "preferences"
         pins.write_text(preferences)
         pins.chmod(0o644)
-        subprocess.run(
+        archive_list = pathlib.Path(scratch) / "sources.list"
+        archive_list.write_text(sources)
+        progress.run(
             ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(packages)}",
              "--aptopt=Apt::Install-Recommends \"false\"", *(f"--aptopt={o}" for o in mirror.download_options()),
              "--dpkgopt=force-unsafe-io", *(f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in LEFT_OUT),
              f'--setup-hook=mkdir -p "$1/etc/apt/preferences.d"; cp {pins} "$1/etc/apt/preferences.d/gpuctl"',
-             *hooks, suites[0], str(root), "-"],
-            input=sources, text=True, check=True)
+             *hooks, suites[0], str(root), str(archive_list)],
+            f"{root.parent.name.split('-')[0]}: {len(packages)} packages and what they depend on")

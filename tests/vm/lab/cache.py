@@ -8,6 +8,8 @@ import pathlib
 import shutil
 import time
 
+from . import progress
+
 VM_DIR = pathlib.Path(__file__).resolve().parent.parent
 PROJECT = VM_DIR.parent.parent
 ROOT = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "gpuctl"
@@ -35,11 +37,12 @@ def locked(name):
         yield
 
 
-def built(kind, key, build, keep=2):
+def built(kind, key, build, what, keep=2):
     """Directory KIND-KEY, made by build(directory) unless it is there already; older ones of the kind are dropped."""
     done = ROOT / f"{kind}-{key}"
     with locked(kind):
         if not done.exists():
+            progress.say(f"building {what}")
             unfinished = ROOT / f"{kind}-{key}.unfinished"
             remove(unfinished)
             unfinished.mkdir()
@@ -77,7 +80,8 @@ def in_use(directory):
 
 def remove(directory):
     """Deletes a tree, but never what a mount left inside it would reach."""
-    inside = [line.split()[1] for line in open("/proc/mounts") if line.split()[1].startswith(f"{directory}/")]
+    mounted = [line.split()[1] for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
+    inside = [place for place in mounted if place.startswith(f"{directory}/")]
     if inside:
         raise RuntimeError(f"{directory} has something mounted in it: {inside[0]}")
     shutil.rmtree(directory, ignore_errors=not directory.exists())

@@ -20,7 +20,7 @@ def path():
     """Directory with disk.raw, vmlinuz, initrd, ssh-key. Builds the toolbox beside it where that is missing."""
     with concurrent.futures.ThreadPoolExecutor() as pool:
         tools = pool.submit(toolbox.path)
-        image = cache.built("guest", key(), lambda directory: build(directory, tools), keep=1)
+        image = cache.built("guest", key(), lambda directory: build(directory, tools), "the laptop's disk", keep=1)
         tools.result()
     return image
 

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 
-from . import cache, toolbox
+from . import cache, progress, toolbox
 
 LEFT_OUT = re.compile(r"build.*|\..*|tests|__pycache__")
 BINDS = [(cache.PROJECT, "/source"), (cache.ROOT, str(cache.ROOT))]
@@ -25,23 +25,47 @@ def sources_key():
 
 def path():
     """The .deb; built when a source has changed."""
-    directory = cache.built("package", cache.hash_of(sources_key(), cache.hash_of(*toolbox.RECIPE)), build, keep=4)
+    directory = cache.built("package", cache.hash_of(sources_key(), cache.hash_of(*toolbox.RECIPE)), build, "the gpuctl package", keep=4)
     return next(directory.glob("*.deb"))
 
 
 def build(directory):
-    tree = cache.ROOT / "build" / f"package-{cache.hash_of(str(cache.PROJECT))}"
-    tree.mkdir(parents=True, exist_ok=True)
-    run(["cmake", "--preset", "release", "-B", tree, "-DGPUCTL_TESTS=OFF", "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache",
-         "-DCMAKE_INSTALL_PREFIX=/usr"])
-    run(["cmake", "--build", tree])
-    for old in tree.glob("*.deb"):
+    compile_tree(tests=False)
+    for old in tree().glob("*.deb"):
         old.unlink()
-    run(["cpack", "-G", "DEB", "--config", tree / "CPackConfig.cmake", "-B", tree])
-    for file in tree.glob("*.deb"):
+    run(["cpack", "-G", "DEB", "--config", tree() / "CPackConfig.cmake", "-B", tree()], "packing gpuctl")
+    for file in tree().glob("*.deb"):
         shutil.copy(file, directory)
 
 
-def run(argv):
-    environment = {**os.environ, "CCACHE_DIR": str(cache.ROOT / "ccache"), "LC_ALL": "C.UTF-8"}
-    toolbox.run(argv, binds=BINDS, cwd="/source", env=environment, stdin=subprocess.DEVNULL)
+def ctest(arguments, junit=None):
+    """Builds the tests in the toolbox and runs them; the exit status of ctest. JUNIT gets its report."""
+    report = tree() / "report.xml"
+    report.unlink(missing_ok=True)
+    with cache.locked("package"):
+        compile_tree(tests=True)
+        status = subprocess.call(toolbox.command(["ctest", *arguments, "--output-junit", report], BINDS, tree()),
+                                 env=environment(), stdin=subprocess.DEVNULL)
+    if junit:
+        shutil.copy(report, junit)
+    return status
+
+
+def tree():
+    """Where it is compiled: kept, so that the next time only what has changed is."""
+    return cache.ROOT / "build" / f"toolbox-{cache.hash_of(str(cache.PROJECT))}"
+
+
+def compile_tree(tests):
+    tree().mkdir(parents=True, exist_ok=True)
+    run(["cmake", "--preset", "release", "-B", tree(), f"-DGPUCTL_TESTS={'ON' if tests else 'OFF'}",
+         "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache", "-DCMAKE_INSTALL_PREFIX=/usr"], "configuring gpuctl")
+    run(["cmake", "--build", tree()], "compiling gpuctl")
+
+
+def environment():
+    return {**os.environ, "CCACHE_DIR": str(cache.ROOT / "ccache"), "LC_ALL": "C.UTF-8"}
+
+
+def run(argv, what):
+    progress.run(toolbox.command(argv, BINDS, "/source"), what, env=environment())

@@ -23,7 +23,7 @@ def booted_key():
 
 def booted():
     """The laptop without gpuctl, idle, its GPU slot empty."""
-    return cache.built("booted", booted_key(), make_booted, keep=2)
+    return cache.built("booted", booted_key(), make_booted, "a snapshot of the booted laptop", keep=2)
 
 
 def make_booted(directory):
@@ -36,7 +36,8 @@ def make_booted(directory):
 def installed(package):
     """The same with the package installed."""
     key = cache.hash_of(booted_key(), package)
-    return cache.built("installed", key, lambda directory: make_installed(directory, package), keep=4)
+    return cache.built("installed", key, lambda directory: make_installed(directory, package),
+                       "a snapshot with the package installed", keep=4)
 
 
 def make_installed(directory, package):

@@ -11,7 +11,7 @@ PREFERENCES = "Package: qemu-* seabios ipxe-qemu\nPin: release n=trixie-backport
 
 
 def path():
-    return cache.built("toolbox", cache.hash_of(*RECIPE), build, keep=1) / "root"
+    return cache.built("toolbox", cache.hash_of(*RECIPE), build, "the toolbox, a Debian 13 with QEMU and compilers", keep=1) / "root"
 
 
 def build(directory):

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Things that go wrong half-way, and a daemon that is stopped or killed meanwhile."""
+import time
+
+from lab.testing import AUDIO, DONE, FAILED, GPU, ON_HOST, ON_VFIO, case, ended
+
+LINK = f"/sys/bus/pci/devices/{GPU}/driver"
+
+
+def whole(laptop):
+    """Both functions on the host, or both on VFIO: which of the two, else None."""
+    return {str(ON_HOST): "host", str(ON_VFIO): "vm"}.get(str(laptop.drivers()))
+
+
+def usable(laptop):
+    """From wherever it is: to the VM side and home again."""
+    laptop.gpuctl("attach").ended(DONE)
+    laptop.bound(ON_VFIO)
+    laptop.gpuctl("release").ended(DONE)
+    laptop.bound(ON_HOST)
+    laptop.no_override_left()
+
+
+@case("the probe of the audio function fails: rolled back to the old drivers, exit 1")
+def audio_probe_fails(laptop):
+    laptop.run(f"modprobe probe_fault address={AUDIO} driver=vfio-pci error=5")
+    laptop.gpuctl("attach").ended(FAILED).says(AUDIO)
+    laptop.bound(ON_HOST)
+    laptop.no_override_left()
+    operations = laptop.gpuctl("--json operations").ended(DONE).json["operations"]
+    assert operations[-1]["state"] == "rolled-back", operations
+    laptop.run("rmmod probe_fault")
+    usable(laptop)
+
+
+@case("the probe of the GPU fails after the audio function has moved: rolled back, exit 1")
+def gpu_probe_fails(laptop):
+    laptop.run(f"modprobe probe_fault address={GPU} driver=vfio-pci error=16")
+    laptop.gpuctl("attach").ended(FAILED).says(GPU)
+    laptop.bound(ON_HOST)
+    laptop.no_override_left()
+
+
+@case("a host driver that does not take its GPU back: the release fails, says so, and can be tried again")
+def host_probe_fails(laptop):
+    laptop.gpuctl("attach").ended(DONE)
+    laptop.stub(probe_error=19)
+    laptop.gpuctl("release").ended(FAILED).says(GPU)
+    laptop.stub(probe_error=0)
+    laptop.gpuctl("release").ended(DONE)
+    laptop.bound(ON_HOST)
+    laptop.no_override_left()
+
+
+def kill_during(laptop, command, condition, what):
+    """Kills the daemon when CONDITION (a shell test) comes true while COMMAND runs; waits until all is whole."""
+    before = laptop.daemon_pid()
+    client = laptop.background(f"gpuctl {command}")
+    laptop.run(f"for i in $(seq 600); do {condition} && exec kill -9 {before}; sleep 0.01; done; exit 1")
+    answer = ended(client)
+    assert answer.status != DONE, f"the client believes that the {what} has succeeded\n{answer}"
+    laptop.gpuctl("list").ended(DONE)  # starts it again, if systemd has not
+    assert laptop.daemon_pid() != before
+    laptop.settled(lambda: whole(laptop) and laptop.gpu()["state"] == whole(laptop), 60, "whole on one side")
+
+
+@case("kill -9 while the nvidia driver lets go: after the restart the GPU is whole on one side and usable")
+def killed_during_unbind(laptop):
+    laptop.gpuctl("list").ended(DONE)
+    laptop.stub(remove_delay_ms=2000)
+    kill_during(laptop, "attach", f"[ ! -e {LINK} ]", "attach")
+    laptop.stub(remove_delay_ms=0)
+    usable(laptop)
+
+
+@case("kill -9 while the nvidia driver comes back: after the restart the GPU is whole on one side and usable")
+def killed_during_release(laptop):
+    laptop.gpuctl("attach").ended(DONE)
+    laptop.stub(probe_delay_ms=2000)
+    kill_during(laptop, "release", f"[ \"$(cat /sys/bus/pci/devices/{GPU}/driver_override)\" != vfio-pci ]", "release")
+    laptop.stub(probe_delay_ms=0)
+    usable(laptop)
+
+
+@case("kill -9 at ten moments of an attach, one after the other: never torn, always usable")
+def killed_at_ten_moments(laptop):
+    for moment in range(10):
+        laptop.gpuctl("release 01:00").ended(DONE)
+        pid = laptop.daemon_pid()
+        client = laptop.background(f"gpuctl attach & sleep 0.{5 * moment:02d}; kill -9 {pid}; wait")
+        ended(client)
+        laptop.settled(lambda: laptop.gpuctl("list").status == DONE, 30, "the daemon is back")
+        laptop.settled(lambda: whole(laptop) and laptop.gpu()["state"] == whole(laptop), 60,
+                       f"whole after a kill at {50 * moment} ms")
+    usable(laptop)
+
+
+@case("the GPU is unplugged while idle: it leaves the bus and the object tree")
+def unplugged_while_idle(laptop):
+    assert "0000_01_00" in laptop.run("busctl --list tree org.gpuctl1")
+    laptop.unplug()
+    laptop.settled(lambda: laptop.drivers() == {}, 30, "the kernel has removed it")
+    laptop.settled(lambda: laptop.gpu() is None, 10, "it has left the list")
+    assert "0000_01_00" not in laptop.run("busctl --list tree org.gpuctl1")
+    assert "groups/15" not in laptop.run("busctl --list tree org.gpuctl1")
+
+
+@case("a GPU that has fallen off the bus is refused by name, and nothing is written to it")
+def fallen_off_the_bus(laptop):
+    laptop.gpuctl("list").ended(DONE)
+    laptop.tell_fake("gone")
+    answer = laptop.gpuctl("attach", timeout=60)
+    assert answer.status not in (DONE, 124), f"attach of a dead card\n{answer}"
+    laptop.tell_fake("back")
+    laptop.bound(ON_HOST)
+    usable(laptop)
+
+
+@case("systemctl stop and start keep the state, and the drivers of before are remembered")
+def stop_and_start(laptop):
+    laptop.gpuctl("attach").ended(DONE)
+    laptop.run("systemctl stop gpuctld")
+    laptop.bound(ON_VFIO)
+    laptop.run("systemctl start gpuctld")
+    assert laptop.gpu()["state"] == "vm"
+    laptop.bound(ON_VFIO)
+    laptop.gpuctl("release").ended(DONE)
+    laptop.bound(ON_HOST)
+    laptop.no_override_left()
+
+
+@case("systemctl stop in the middle of an attach: within five seconds, and whole afterwards")
+def stopped_half_way(laptop):
+    laptop.gpuctl("list").ended(DONE)
+    laptop.stub(remove_delay_ms=2000)
+    client = laptop.background("gpuctl attach")
+    laptop.run(f"for i in $(seq 600); do [ -e {LINK} ] || exit 0; sleep 0.01; done; exit 1")
+    start = time.monotonic()
+    laptop.run("systemctl stop gpuctld")
+    assert time.monotonic() - start < 8, "systemctl stop took longer than an operation may at shutdown"
+    ended(client)
+    laptop.stub(remove_delay_ms=0)
+    laptop.gpuctl("list").ended(DONE)
+    laptop.settled(lambda: whole(laptop) and laptop.gpu()["state"] == whole(laptop), 60, "whole on one side")
+    usable(laptop)

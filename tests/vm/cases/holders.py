@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Processes that hold the GPU, and a driver that does not let go."""
+from lab.testing import DONE, GPU, ON_HOST, ON_VFIO, REFUSED, case
+
+HOLDER = ("systemd-run -q --unit=compute -p User=user -p StandardInput=file:/dev/nvidia0 sleep 1000; "
+          "systemctl show -P MainPID compute")
+
+
+def fastest(laptop, command, times=5):
+    """Seconds of the quickest of several runs, measured in the machine: the ssh connection is not the product's."""
+    script = (f"for i in $(seq {times}); do a=$(date +%s%N); {command} > /dev/null; b=$(date +%s%N); "
+              "echo $(( (b - a) / 1000000 )); done | sort -n | head -n 1")
+    return int(laptop.run(script)) / 1000
+
+
+@case("an open /dev/nvidia0: refused within a second, naming pid, unit and remedy; fine when it is closed")
+def held_open(laptop):
+    pid = laptop.run(HOLDER).strip()
+    before = laptop.host_state()
+    laptop.gpuctl("attach").ended(REFUSED).says(pid, "compute.service")
+    assert fastest(laptop, "! gpuctl attach 2>&1", 3) < 1, "the refusal takes longer than a second"
+    laptop.changed_nothing(before)
+    holders = laptop.gpuctl("--json users").ended(DONE).json["users"]
+    assert [str(h["pid"]) for h in holders] == [pid] and holders[0]["remedy"], holders
+    laptop.run("systemctl stop compute")
+    laptop.gpuctl("attach").ended(DONE)
+    laptop.bound(ON_VFIO)
+
+
+@case("an ordinary user learns that somebody holds the GPU, but not another user's command line")
+def command_lines_are_private(laptop):
+    laptop.run("systemd-run -q --unit=secret -p StandardInput=file:/dev/nvidia0 sleep 4711")
+    said = laptop.gpuctl("--json users", user="user").ended(DONE)
+    assert len(said.json["users"]) == 1 and "4711" not in said.out, said
+    assert "4711" in laptop.gpuctl("--json users").out
+
+
+@case("an open sound card of the GPU: refused, naming the process")
+def held_sound_card(laptop):
+    card = laptop.run("grep -l . /proc/asound/NVidia/id > /dev/null; readlink /proc/asound/NVidia").strip()
+    pid = laptop.run(f"systemd-run -q --unit=mixer -p StandardInput=file:/dev/snd/controlC{card[-1]} sleep 1000; "
+                     "systemctl show -P MainPID mixer").strip()
+    said = laptop.gpuctl("--json users").ended(DONE)
+    assert pid in said.out, said
+
+
+@case("a driver that hangs: list answers, the daemon restarts, the GPU is stuck, and heals when the driver lets go")
+def hanging_driver(laptop):
+    quiet = fastest(laptop, "gpuctl list")
+    laptop.stub(remove_hangs=1)
+    laptop.gpuctl("attach --no-wait").ended(DONE)
+    laptop.settled(lambda: "nv_remove" in laptop.run("cat /proc/[0-9]*/wchan /proc/[0-9]*/stack 2>/dev/null || true")
+                   or laptop.drivers()[GPU] is None, 20, "the unbind hangs")
+    hung = fastest(laptop, "gpuctl list")
+    assert hung < max(0.1, 1.5 * quiet), f"gpuctl list takes {hung} s, {quiet} s before"
+    laptop.settled(lambda: laptop.gpu()["state"] == "stuck", 120, "stuck")
+    restart = fastest(laptop, "systemctl restart gpuctld", 1)
+    assert restart < 2, f"the restart took {restart} s"
+    assert laptop.gpu()["state"] == "stuck", "after the restart"
+    laptop.stub(remove_hangs=0)
+    laptop.settled(lambda: laptop.gpu()["state"] in ("host", "vm"), 60, "healed")
+    laptop.gpuctl("release 01:00").ended(DONE)
+    laptop.bound(ON_HOST)
+
+
+@case("other GPUs keep working while one is stuck")
+def others_keep_working(laptop):
+    laptop.plug("bochs", "rp4")
+    laptop.stub(remove_hangs=1)
+    laptop.gpuctl("attach --gpu 01:00 --no-wait").ended(DONE)
+    laptop.settled(lambda: laptop.gpu()["state"] == "stuck", 120, "stuck")
+    laptop.gpuctl("attach --gpu 04:00").ended(DONE)
+    laptop.bound({"0000:04:00.0": "vfio-pci", "0000:04:00.1": "vfio-pci"})
+    laptop.stub(remove_hangs=0)
+    laptop.settled(lambda: laptop.gpu()["state"] in ("host", "vm"), 60, "healed")
