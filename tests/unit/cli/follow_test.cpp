@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "unit/cli/canned_client.hpp"
+
+using namespace gpuctl::cli;
+using namespace gpuctl::cli::test;
+
+namespace {
+
+/// An attach that takes three looks and ends as `end`.
+Program attaching(Operation end) {
+  Program program;
+  program.daemon.course = {attach_operation("running", {"running", "pending", "pending"}),
+                           attach_operation("running", {"done", "running", "pending"}), std::move(end)};
+  return program;
+}
+
+Operation ended(const std::string& state, const std::string& error, const std::string& message) {
+  auto operation = attach_operation(state, {"undone", "undone", "failed"});
+  operation.error = error.empty() ? "" : "org.gpuctl1.Error." + error;
+  operation.message = message;
+  return operation;
+}
+
+const auto succeeded = attach_operation("succeeded", {"done", "done", "done"});
+
+}  // namespace
+
+TEST_CASE("piped, each step is a record when it has ended") {
+  auto program = attaching(succeeded);
+  const auto outcome = program.run({"attach"});
+  CHECK(outcome.status == 0);
+  CHECK(outcome.out ==
+        "done\tset-override\t0000:01:00.0\tvfio-pci\n"
+        "done\tunbind\t0000:01:00.0\tnvidia\n"
+        "done\tbind\t0000:01:00.0\tvfio-pci\n"
+        "succeeded\tattach\t0000:01:00\t-\n");
+}
+
+TEST_CASE("on a terminal the running step has a line that its end replaces") {
+  auto program = attaching(succeeded);
+  program.terminal = true;
+  CHECK(program.run({"attach"}).out ==
+        "  running  set-override       0000:01:00.0  vfio-pci\r\x1b[K"
+        "  done     set-override       0000:01:00.0  vfio-pci\n"
+        "  running  unbind             0000:01:00.0  nvidia\r\x1b[K"
+        "  done     unbind             0000:01:00.0  nvidia\n"
+        "  done     bind               0000:01:00.0  vfio-pci\n"
+        "0000:01:00 is with vfio-pci.\n");
+}
+
+TEST_CASE("with --json there is one document, at the end") {
+  auto program = attaching(succeeded);
+  const auto json = nlohmann::json::parse(program.run({"attach", "--json"}).out);
+  CHECK(json["operation"]["number"] == 7);
+  CHECK(json["operation"]["state"] == "succeeded");
+  CHECK(json["operation"]["steps"][1]["state"] == "done");
+}
+
+TEST_CASE("signals are listened to before the first look, so that no end is missed") {
+  auto program = attaching(succeeded);
+  program.run({"attach"});
+  CHECK(program.daemon.calls[1] == "listen /org/gpuctl1/operations/7");
+  CHECK(program.daemon.calls[2] == "operation /org/gpuctl1/operations/7");
+}
+
+TEST_CASE("a rolled-back operation exits with 1, says why, and that nothing changed") {
+  auto program =
+      attaching(ended("rolled-back", "KernelRefused", "bind of 0000:01:00.0: Device or resource busy"));
+  const auto outcome = program.run({"attach"});
+  CHECK(outcome.status == 1);
+  CHECK(outcome.err ==
+        "gpuctl: bind of 0000:01:00.0: Device or resource busy\nRolled back: the GPU is where it was "
+        "before.\n");
+  CHECK(
+      outcome.out.ends_with("undone\tset-override\t0000:01:00.0\tvfio-pci\n"
+                            "undone\tunbind\t0000:01:00.0\tnvidia\n"
+                            "failed\tbind\t0000:01:00.0\tvfio-pci\n"));
+}
+
+TEST_CASE("an operation that was refused on its way exits as the same refusal of the call would") {
+  CHECK(attaching(ended("rolled-back", "Blocked", "pid 1 holds it")).run({"attach"}).status == 3);
+  CHECK(attaching(ended("failed", "VmNotFound", "no such VM")).run({"attach"}).status == 5);
+  CHECK(attaching(ended("failed", "Internal", "")).run({"attach"}).status == 1);
+  CHECK(attaching(ended("failed", "", "")).run({"attach"}).status == 1);
+}
+
+TEST_CASE("Ctrl-C asks the operation to cancel and waits for its end") {
+  auto program = attaching(ended("cancelled", "Cancelled", "Cancelled by the caller."));
+  program.daemon.wakes = {Wake::interrupted};
+  const auto outcome = program.run({"attach"});
+  CHECK(outcome.status == 1);
+  CHECK(std::ranges::count(program.daemon.calls, "cancel /org/gpuctl1/operations/7") == 1);
+  CHECK(outcome.err.ends_with("gpuctl: Cancelled by the caller.\n"));
+}
+
+TEST_CASE("a second Ctrl-C leaves the operation to itself") {
+  Program program;
+  program.daemon.course = {attach_operation("running", {"running", "pending", "pending"})};
+  program.daemon.wakes = {Wake::interrupted, Wake::changed, Wake::interrupted};
+  const auto outcome = program.run({"attach"});
+  CHECK(outcome.status == 1);
+  CHECK(std::ranges::count(program.daemon.calls, "cancel /org/gpuctl1/operations/7") == 1);
+  CHECK(outcome.err.find("Operation 7 goes on by itself") != std::string::npos);
+}
+
+TEST_CASE("an operation that ended just before the cancel keeps its end") {
+  auto program = attaching(succeeded);
+  program.daemon.failures.emplace("cancel", refusal("NotFound", "It has finished."));
+  program.daemon.wakes = {Wake::interrupted};
+  CHECK(program.run({"attach"}).status == 0);
+}
+
+TEST_CASE("a daemon that goes away while the operation runs is exit 6") {
+  auto program = attaching(succeeded);
+  program.daemon.wakes = {Wake::daemon_gone};
+  const auto outcome = program.run({"attach"});
+  CHECK(outcome.status == 6);
+  CHECK(outcome.err.starts_with("gpuctl: gpuctld went away"));
+}
+
+TEST_CASE("cancel asks for a running operation only") {
+  Program program;
+  program.daemon.course = {attach_operation("running", {}), attach_operation("cancelled", {})};
+  CHECK(program.run({"cancel", "7"}).status == 0);
+  CHECK(program.daemon.calls[1] == "cancel /org/gpuctl1/operations/7");
+  program.daemon.calls.clear();
+  CHECK(program.run({"cancel", "7"}).status == 0);
+  CHECK(program.daemon.calls.size() == 2);
+}
+
+TEST_CASE("monitor tells what has changed between two looks, until Ctrl-C") {
+  Program program;
+  program.daemon.objects = reference_laptop();
+  program.daemon.wakes = {Wake::changed, Wake::daemon_gone, Wake::changed, Wake::interrupted};
+  const auto outcome = program.run({"monitor"});
+  CHECK(outcome.status == 0);
+  CHECK(outcome.out ==
+        "daemon-gone\torg.gpuctl1\t-\n"
+        "gpu-added\t0000:00:02.0\tAlder Lake-P GT2 [Iris Xe Graphics]\n"
+        "gpu-added\t0000:01:00.0\tGA107M [GeForce RTX 3050 Ti Mobile]\n");
+}
