@@ -8,13 +8,17 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <string_view>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 #include "host/node_match.hpp"
@@ -50,28 +54,31 @@ void for_each_number(int directory, std::array<char, Size>& buffer, Visit visit)
 
 bool refused(int error) { return error == EACCES || error == EPERM; }
 
+constexpr int dir_flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+constexpr std::size_t max_threads = 4;
+constexpr std::size_t processes_worth_a_thread = 64;
+
+using Buffer = std::array<char, 65536>;
+
+std::vector<pid_t> all_pids(int proc) {
+  const auto names = std::make_unique<Buffer>();
+  std::vector<pid_t> pids;
+  for_each_number(proc, *names, [&](const char* name) { pids.push_back(std::atoi(name)); });
+  std::erase(pids, ::getpid());
+  return pids;
+}
+
+/// Looks at one process after another; several of these share a list.
 class Scanner {
  public:
-  Scanner(const RootDir& root, const GpuNodes& nodes)
-      : match_(root, nodes), proc_(::openat(root.fd(), "proc", dir_flags)) {}
+  Scanner(int proc, const NodeMatch& match) : match_(match), proc_(proc) {}
 
-  ProcessScan run() {
-    std::vector<pid_t> pids;
-    for_each_number(proc_.get(), names_, [&](const char* name) { pids.push_back(std::atoi(name)); });
-    const auto self = ::getpid();
-    for (const auto pid : pids)
-      if (pid != self) process(pid);
-    std::ranges::sort(found_.holds);
-    const auto doubles = std::ranges::unique(found_.holds, [](const Hold& a, const Hold& b) {
-      return a.pid == b.pid && a.what == b.what;  // sorted: the strongest evidence stays
-    });
-    found_.holds.erase(doubles.begin(), doubles.end());
-    return std::move(found_);
+  void run(const std::vector<pid_t>& pids, std::atomic<std::size_t>& next) {
+    for (auto i = next++; i < pids.size(); i = next++) process(pids[i]);
   }
+  ProcessScan take() { return std::move(found_); }
 
  private:
-  static constexpr int dir_flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-
   void process(pid_t pid) {
     pid_ = pid;
     denied_ = false;
@@ -83,7 +90,7 @@ class Scanner {
   }
 
   void other_threads(const std::string& directory) {
-    const UniqueFd tasks{::openat(proc_.get(), (directory + "/task").c_str(), dir_flags)};
+    const UniqueFd tasks{::openat(proc_, (directory + "/task").c_str(), dir_flags)};
     if (!tasks) return;
     std::vector<std::string> threads;
     for_each_number(tasks.get(), names_, [&](const char* name) { threads.emplace_back(name); });
@@ -98,7 +105,7 @@ class Scanner {
   }
 
   std::size_t scan_descriptors(const std::string& directory) {
-    const UniqueFd fds{::openat(proc_.get(), (directory + "/fd").c_str(), dir_flags)};
+    const UniqueFd fds{::openat(proc_, (directory + "/fd").c_str(), dir_flags)};
     if (!fds) {
       denied_ |= refused(errno);
       return 0;
@@ -147,7 +154,7 @@ class Scanner {
   }
 
   void by_fdinfo(const std::string& directory, const char* name) {
-    const UniqueFd file{::openat(proc_.get(), (directory + "/fdinfo/" + name).c_str(), O_RDONLY | O_CLOEXEC)};
+    const UniqueFd file{::openat(proc_, (directory + "/fdinfo/" + name).c_str(), O_RDONLY | O_CLOEXEC)};
     if (!file) return;
     std::array<char, 2048> text{};
     const auto length = ::read(file.get(), text.data(), text.size());
@@ -157,7 +164,7 @@ class Scanner {
   }
 
   void scan_maps(const std::string& directory) {
-    const UniqueFd maps{::openat(proc_.get(), (directory + "/maps").c_str(), O_RDONLY | O_CLOEXEC)};
+    const UniqueFd maps{::openat(proc_, (directory + "/maps").c_str(), O_RDONLY | O_CLOEXEC)};
     if (!maps) {
       denied_ |= refused(errno);
       return;
@@ -186,15 +193,51 @@ class Scanner {
     found_.holds.push_back({pid_, std::move(what), node.kind, node.function, node.shared, via});
   }
 
-  NodeMatch match_;
-  UniqueFd proc_;
+  const NodeMatch& match_;
+  int proc_;
   pid_t pid_{};
   bool denied_{};
   ProcessScan found_;
   std::array<char, 512> link_{};
-  std::array<char, 65536> names_{};
-  std::array<char, 65536> text_{};
+  Buffer names_{};
+  Buffer text_{};
 };
+
+/// The caller's thread and as many more as there are processors and work for.
+ProcessScan scan_with_threads(int proc, const NodeMatch& match, const std::vector<pid_t>& pids) {
+  const auto useful = std::min({max_threads, std::size_t{std::thread::hardware_concurrency()},
+                                pids.size() / processes_worth_a_thread + 1});
+  std::atomic<std::size_t> next{0};
+  std::vector<std::unique_ptr<Scanner>> scanners;
+  std::vector<std::jthread> threads;
+  scanners.push_back(std::make_unique<Scanner>(proc, match));
+  while (scanners.size() < useful) {
+    auto* scanner = scanners.emplace_back(std::make_unique<Scanner>(proc, match)).get();
+    try {
+      threads.emplace_back([=, &pids, &next] { scanner->run(pids, next); });
+    } catch (const std::system_error&) {
+      break;  // no more threads to be had: slower, not less
+    }
+  }
+  scanners.front()->run(pids, next);
+  threads.clear();
+  ProcessScan all;
+  for (const auto& scanner : scanners) {
+    auto part = scanner->take();
+    std::ranges::move(part.holds, std::back_inserter(all.holds));
+    std::ranges::move(part.unreadable, std::back_inserter(all.unreadable));
+  }
+  return all;
+}
+
+void order(ProcessScan& scan) {
+  std::ranges::sort(scan.holds);
+  const auto doubles = std::ranges::unique(scan.holds, [](const Hold& a, const Hold& b) {
+    return a.pid == b.pid && a.what == b.what;  // sorted: the strongest evidence stays
+  });
+  scan.holds.erase(doubles.begin(), doubles.end());
+  std::ranges::sort(scan.unreadable);
+}
 
 }  // namespace
 
@@ -217,7 +260,12 @@ std::string_view to_string(Via via) {
 }
 
 ProcessScan scan_processes(const RootDir& root, const GpuNodes& nodes) {
-  return std::make_unique<Scanner>(root, nodes)->run();
+  const UniqueFd proc{::openat(root.fd(), "proc", dir_flags)};
+  if (!proc) return {{}, {0}};
+  const NodeMatch match{root, nodes};
+  auto scan = scan_with_threads(proc.get(), match, all_pids(proc.get()));
+  order(scan);
+  return scan;
 }
 
 }  // namespace gpuctl
