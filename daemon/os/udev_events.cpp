@@ -30,7 +30,7 @@ void UdevEvents::receive() {
   while (true) {
     errno = 0;
     const std::unique_ptr<udev_device, Unref> device{udev_monitor_receive_device(monitor_.get())};
-    if (!device && errno == ENOBUFS) return tell({"overflow", "", ""});
+    if (!device && errno == ENOBUFS) return tell({"overflow", {}, {}, {}});
     if (!device) return;
     tell({text(udev_device_get_action(device.get())), text(udev_device_get_subsystem(device.get())),
           text(udev_device_get_sysname(device.get())), text(udev_device_get_devpath(device.get()))});
