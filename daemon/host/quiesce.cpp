@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "host/quiesce.hpp"
+
+#include "host/nvidia_nodes.hpp"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <thread>
+
+namespace gpuctl {
+namespace {
+
+/// Compositors that drop a secondary GPU on a remove event and go on. mutter never drops one, Xorg with
+/// NVIDIA's driver cannot, of the others nothing is known: these are not asked.
+constexpr std::array survives_remove{"kwin_wayland", "sway", "wayfire", "labwc", "river"};
+
+bool survives(const DeviceUser& user) {
+  return std::ranges::any_of(survives_remove,
+                             [&](std::string_view name) { return user.comm.starts_with(name); });
+}
+
+bool is_card(const DeviceUser& user) {
+  return user.node == NodeKind::drm || user.node == NodeKind::framebuffer;
+}
+
+bool may_stop(const QuiescePolicy& policy, const std::string& unit) {
+  return !unit.empty() && std::ranges::any_of(policy.stop_units, [&](const std::string& pattern) {
+    return ::fnmatch(pattern.c_str(), unit.c_str(), 0) == 0;
+  });
+}
+
+/// Units of the system manager that hold this very GPU.
+void plan_units(const DeviceUsers& users, const QuiescePolicy& policy, QuiescePlan& plan) {
+  std::set<std::string> holding;
+  for (const auto& user : users)
+    if (!user.shared && !user.will_let_go && may_stop(policy, user.owner.unit))
+      holding.insert(user.owner.unit);
+  plan.units.assign(holding.begin(), holding.end());
+  for (const auto& user : users)
+    if (holding.contains(user.owner.unit)) plan.leaving.insert(user.pid);
+}
+
+/// A compositor's first GPU is the one it draws with: it ends when that is taken away.
+bool is_secondary_for(const DeviceUser& compositor, const QuiesceFacts& facts) {
+  return !facts.boot_vga && facts.on_other_card.contains(compositor.pid) &&
+         !facts.started_on_this.contains(compositor.pid);
+}
+
+void plan_drm_remove(const DeviceUsers& users, const QuiesceFacts& facts, QuiescePlan& plan) {
+  std::set<pid_t> leaving;
+  for (const auto& user : users) {
+    if (user.kind == HolderKind::login_manager && is_card(user)) leaving.insert(user.pid);
+    if (user.kind != HolderKind::compositor || !is_card(user)) continue;
+    if (!survives(user) || !is_secondary_for(user, facts)) return;
+    leaving.insert(user.pid);
+  }
+  if (leaving.empty()) return;
+  plan.drm_cards = facts.drm_cards;
+  if (!plan.drm_cards.empty()) plan.leaving.insert(leaving.begin(), leaving.end());
+}
+
+void plan_modules(const QuiesceFacts& facts, QuiescePlan& plan) {
+  if (!facts.bound_to_nvidia || facts.other_nvidia_gpu || !nvidia_drm_pins_gpu(facts.nvidia_drm)) return;
+  plan.modules = {"nvidia_drm", "nvidia_modeset"};
+}
+
+bool is_pinned_by_module(const DeviceUser& user) {
+  return user.via == Via::kernel && user.what == "nvidia-drm modeset";
+}
+
+/// First card of a colon-separated list of nodes, as KWin and wlroots read it.
+bool names_first(const std::string& environment, std::string_view variable,
+                 const std::vector<std::string>& cards) {
+  const auto all = '\0' + environment;
+  const auto at = all.find('\0' + std::string{variable} + '=');
+  if (at == std::string::npos) return false;
+  const auto begin = at + variable.size() + 2;
+  const auto first = all.substr(begin, all.find_first_of(std::string_view{":\0", 2}, begin) - begin);
+  return std::ranges::any_of(cards, [&](const std::string& card) { return first == "/dev/dri/" + card; });
+}
+
+bool told_to_start_here(const RootDir& root, pid_t pid, const std::vector<std::string>& cards) {
+  const auto environment = root.read("proc/" + std::to_string(pid) + "/environ", 1 << 20).value_or("");
+  return names_first(environment, "KWIN_DRM_DEVICES", cards) ||
+         names_first(environment, "WLR_DRM_DEVICES", cards);
+}
+
+/// Display functions other than this GPU's.
+std::vector<PciAddress> other_gpus(const RootDir& root, const GpuNodes& nodes) {
+  std::vector<PciAddress> others;
+  for (const auto& name : root.list("sys/bus/pci/devices")) {
+    const auto address = PciAddress::parse(name);
+    if (!address || std::ranges::find(nodes.functions, *address) != nodes.functions.end()) continue;
+    if (root.text("sys/bus/pci/devices/" + name + "/class").starts_with("0x03")) others.push_back(*address);
+  }
+  return others;
+}
+
+bool is_primary_node(const DeviceNode& node) { return node.path.starts_with("/dev/dri/card"); }
+
+std::set<pid_t> on_card_of(const RootDir& root, const std::vector<PciAddress>& functions) {
+  auto nodes = device_nodes(root, functions);
+  std::erase_if(nodes.nodes, [](const DeviceNode& n) { return !is_primary_node(n); });
+  std::set<pid_t> pids;
+  if (nodes.nodes.empty()) return pids;
+  for (const auto& hold : scan_processes(root, nodes).holds) pids.insert(hold.pid);
+  return pids;
+}
+
+bool has_compositor(const DeviceUsers& users) {
+  return std::ranges::any_of(users, [](const auto& u) { return u.kind == HolderKind::compositor; });
+}
+
+bool still_leaving(const DeviceUser& user, const std::set<pid_t>& leaving) {
+  return leaving.contains(user.pid) && !(user.node == NodeKind::sysfs || user.node == NodeKind::input);
+}
+
+}  // namespace
+
+QuiesceFacts quiesce_facts(const RootDir& root, const GpuNodes& nodes, const DeviceUsers& users) {
+  QuiesceFacts facts;
+  for (const auto& node : nodes.nodes)
+    if (is_primary_node(node)) facts.drm_cards.push_back(node.path.substr(9));
+  const auto nvidia = bound_to(root, "nvidia");
+  for (const auto function : nodes.functions) {
+    facts.boot_vga |= root.text("sys/bus/pci/devices/" + function.str() + "/boot_vga") == "1";
+    facts.bound_to_nvidia |= std::ranges::find(nvidia, function) != nvidia.end();
+  }
+  facts.other_nvidia_gpu = nvidia.size() > static_cast<std::size_t>(facts.bound_to_nvidia);
+  facts.nvidia_drm = nvidia_drm_state(root);
+  if (!has_compositor(users)) return facts;
+  facts.on_other_card = on_card_of(root, other_gpus(root, nodes));
+  for (const auto& user : users)
+    if (user.kind == HolderKind::compositor && told_to_start_here(root, user.pid, facts.drm_cards))
+      facts.started_on_this.insert(user.pid);
+  return facts;
+}
+
+QuiescePlan quiesce_plan(const DeviceUsers& users, const QuiesceFacts& facts, const QuiescePolicy& policy) {
+  QuiescePlan plan;
+  plan_units(users, policy, plan);
+  if (policy.drm_remove) plan_drm_remove(users, facts, plan);
+  if (policy.unload_modules) plan_modules(facts, plan);
+  return plan;
+}
+
+DeviceUsers after(const QuiescePlan& plan, DeviceUsers users) {
+  for (auto& user : users) {
+    const bool unloaded = !plan.modules.empty() && is_pinned_by_module(user);
+    if (user.pid != 0 ? plan.leaving.contains(user.pid) : unloaded) user.will_let_go = true;
+  }
+  return users;
+}
+
+DeviceUsers users_once_settled(const RootDir& root, const std::vector<PciAddress>& functions,
+                               const std::set<pid_t>& leaving, std::chrono::milliseconds patience) {
+  const auto end = std::chrono::steady_clock::now() + patience;
+  auto pause = std::chrono::milliseconds{5};
+  for (;;) {
+    auto users = device_users(root, functions);
+    const bool wait = std::ranges::any_of(users, [&](const auto& u) { return still_leaving(u, leaving); });
+    const auto now = std::chrono::steady_clock::now();
+    if (!wait || now + pause > end) return users;
+    std::this_thread::sleep_for(pause);
+    pause = std::min(pause * 2, std::chrono::milliseconds{100});
+  }
+}
+
+}  // namespace gpuctl
