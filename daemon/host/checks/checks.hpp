@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include "core/devices.hpp"
+#include "core/problem.hpp"
+#include "host/host_facts.hpp"
+
+namespace gpuctl::checks {
+
+// Each appends its findings: subject = where it was read (absolute path) or the PCI address, message = what
+// it means, remedy = the next step on this distribution. Ids are stable.
+
+void cpu(const HostFacts&, Problems&);
+void iommu(const HostFacts&, Problems&);
+void iommu_arguments(const HostFacts&, Problems&);
+void kvm(const HostFacts&, Problems&);
+void vfio(const HostFacts&, Problems&);
+void lockdown(const HostFacts&, Problems&);
+void firmware(const HostFacts&, Problems&);
+void libvirt(const HostFacts&, Problems&);
+void vm_software(const HostFacts&, Problems&);
+void conflicts(const HostFacts&, Problems&);
+void old_setups(const HostFacts&, Problems&);
+void nvidia(const HostFacts&, Problems&);
+void looking_glass(const HostFacts&, Problems&);
+
+/// Everything about one GPU.
+void gpu(const HostFacts&, const Gpu&, Problems&);
+void gpu_group(const HostFacts&, const Gpu&, Problems&);
+void gpu_display(const HostFacts&, const Gpu&, Problems&);
+void gpu_hardware(const HostFacts&, const Gpu&, Problems&);
+
+/// The firmware's picture comes from it, a screen on it is lit, or it sits on the root bus like an integrated
+/// one: not a candidate for VMs, so what would stand in its way is no problem of this machine.
+bool stays_with_host(const Gpu&, const Snapshot&);
+
+}  // namespace gpuctl::checks

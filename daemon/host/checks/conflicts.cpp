@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "host/checks/checks.hpp"
+
+namespace gpuctl::checks {
+namespace {
+
+struct Rival {
+  const char* id;
+  const char* name;
+  const char* program;  ///< installed when there
+  const char* unit;     ///< at work when enabled; "" = no service of its own
+  const char* does;
+  const char* remedy;
+};
+
+constexpr Rival rivals[] = {
+    {"supergfxd", "supergfxctl", "supergfxd", "supergfxd.service",
+     "unloads and binds drivers of the discrete GPU by itself",
+     "keep it in Hybrid mode (`supergfxctl -m Hybrid`), or `sudo systemctl disable --now supergfxd`"},
+    {"optimus-manager", "optimus-manager", "optimus-manager", "optimus-manager.service",
+     "loads and unloads the NVIDIA driver at login", "sudo systemctl disable --now optimus-manager"},
+    {"cardwire", "cardwire", "cardwired", "cardwired.service",
+     "hides GPUs from programs and may change them while gpuctl works",
+     "let only one of the two change this GPU"},
+    {"bumblebee", "Bumblebee", "bumblebeed", "bumblebeed.service",
+     "switches the discrete GPU on and off through bbswitch", "sudo systemctl disable --now bumblebeed"},
+    {"system76-power", "system76-power", "system76-power", "",
+     "its graphics modes blacklist or load the NVIDIA driver at boot",
+     "keep it in hybrid mode: `system76-power graphics hybrid`"},
+    {"gpu-manager", "gpu-manager of Ubuntu", "gpu-manager", "gpu-manager.service",
+     "chooses the host's GPU at boot from what it finds",
+     "nothing to do, unless the desktop moves to the other GPU"},
+};
+
+/// Installed but not enabled does nothing, so it is worth one quiet line only.
+void rival(const HostFacts& host, const Rival& r, Problems& found) {
+  const auto path = host.program(r.program);
+  if (path.empty()) return;
+  const bool service = *r.unit != '\0';
+  const bool enabled = service && host.unit_enabled(r.unit);
+  const bool harmless = !enabled || std::string_view(r.id) == "gpu-manager";
+  found.push_back({r.id, harmless ? Severity::info : Severity::warning, "/" + path,
+                   fmt::format("{} is installed{}: it {}", r.name,
+                               !service  ? ""
+                               : enabled ? " and enabled"
+                                         : ", but not enabled",
+                               r.does),
+                   harmless && service ? "" : r.remedy});
+}
+
+/// Files that tools of this kind leave behind, at work until they are removed.
+void leftovers(const HostFacts& host, Problems& found) {
+  for (const auto* path :
+       {"etc/modprobe.d/blacklist-nvidia.conf", "etc/udev/rules.d/50-remove-nvidia.rules",
+        "lib/udev/rules.d/50-remove-nvidia.rules", "usr/lib/udev/rules.d/50-remove-nvidia.rules"})
+    if (host.root.exists(path)) {
+      found.push_back({"envycontrol", Severity::warning, fmt::format("/{}", path),
+                       "envycontrol's integrated mode blacklists NVIDIA and removes the GPU from the bus",
+                       "sudo envycontrol --reset, then reboot"});
+      break;
+    }
+  if (host.root.text("etc/modprobe.d/supergfxd.conf").find("options vfio-pci") != std::string::npos)
+    found.push_back({"supergfxd-vfio-mode", Severity::warning, "/etc/modprobe.d/supergfxd.conf",
+                     "supergfxctl is in VFIO mode: it gives the GPU to vfio-pci by id at every boot",
+                     "supergfxctl -m Hybrid, then reboot"});
+}
+
+void removing_rules(const HostFacts& host, Problems& found) {
+  for (const auto& [path, text] : udev_lines(host.root, "ATTR{remove}")) {
+    if (path.ends_with("50-remove-nvidia.rules")) continue;  // envycontrol's, said above
+    found.push_back({"udev-removes-functions", Severity::warning, "/" + path,
+                     "a udev rule removes functions of graphics cards (old recipe for saving power): the "
+                     "rest of the card "
+                     "cannot be handed over whole",
+                     fmt::format("mask it: `sudo ln -s /dev/null /etc/udev/rules.d/{}`, then reboot",
+                                 path.substr(path.rfind('/') + 1))});
+    break;
+  }
+}
+
+/// A hook that binds by itself would work against gpuctl, and a hook that calls libvirt deadlocks.
+void libvirt_hook(const HostFacts& host, Problems& found) {
+  const auto text = host.root.text("etc/libvirt/hooks/qemu");
+  if (text.empty() || text.find("gpuctl") != std::string::npos) return;
+  const bool binds = text.find("nodedev-detach") != std::string::npos ||
+                     text.find("vfio") != std::string::npos || host.root.exists("etc/libvirt/hooks/qemu.d");
+  if (!binds) return;
+  found.push_back({"libvirt-hook", Severity::warning, "/etc/libvirt/hooks/qemu",
+                   "a libvirt hook of an older set-up moves devices when VMs start and stop",
+                   "remove it once gpuctl hands the GPU over: two movers end in a half-bound card"});
+}
+
+void mux(const HostFacts& host, Problems& found) {
+  const auto mode = host.snapshot.host.gpu_mux_mode;
+  if (!mode) return;
+  if (*mode == 0)
+    found.push_back(
+        {"gpu-mux", Severity::blocker, "/sys/devices/platform/asus-nb-wmi/gpu_mux_mode",
+         "the MUX is in discrete mode: the laptop's panel hangs off the discrete GPU, and would go dark with "
+         "it",
+         "switch to Optimus (hybrid) mode in the vendor's tool or firmware setup (`supergfxctl -m Hybrid` or "
+         "`asusctl`), then reboot"});
+  else
+    found.push_back({"gpu-mux", Severity::ok, "/sys/devices/platform/asus-nb-wmi/gpu_mux_mode",
+                     "the MUX is in Optimus (hybrid) mode: the panel hangs off the integrated GPU", ""});
+}
+
+}  // namespace
+
+void conflicts(const HostFacts& host, Problems& found) {
+  mux(host, found);
+  for (const auto& r : rivals) rival(host, r, found);
+  leftovers(host, found);
+  removing_rules(host, found);
+  libvirt_hook(host, found);
+}
+
+}  // namespace gpuctl::checks

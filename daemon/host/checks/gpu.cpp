@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "host/checks/checks.hpp"
+
+namespace gpuctl::checks {
+namespace {
+
+bool shows_picture(const Gpu& gpu, const Snapshot& snapshot) {
+  const auto* display = snapshot.find(gpu.address);
+  return display != nullptr && std::ranges::any_of(display->connectors, &Connector::enabled);
+}
+
+bool is_boot_display(const Gpu& gpu, const Snapshot& snapshot) {
+  const auto* display = snapshot.find(gpu.address);
+  return display != nullptr && display->boot_vga;
+}
+
+/// A display function right on the root complex that is Intel's: an integrated GPU.
+bool is_integrated(const Gpu& gpu, const Snapshot& snapshot) {
+  const auto* display = snapshot.find(gpu.address);
+  return display != nullptr && display->id.vendor == 0x8086 && gpu.address.bus == 0;
+}
+
+std::string name_of(const PciFunction& function) {
+  return fmt::format("{} ({}, driver {})", function.address.str(), function.id.ids(),
+                     function.driver.empty() ? "none" : function.driver);
+}
+
+}  // namespace
+
+bool stays_with_host(const Gpu& gpu, const Snapshot& snapshot) {
+  return is_boot_display(gpu, snapshot) || shows_picture(gpu, snapshot) || is_integrated(gpu, snapshot);
+}
+
+void gpu_display(const HostFacts& host, const Gpu& gpu, Problems& found) {
+  const auto subject = gpu.address.str();
+  const bool mux_discrete = host.snapshot.host.gpu_mux_mode == 0;
+  if (is_boot_display(gpu, host.snapshot)) {
+    found.push_back(
+        {"gpu-boot-display", Severity::info, subject,
+         "the firmware's picture and the console come from this GPU (boot_vga = 1): it stays with the host",
+         mux_discrete ? "switch the MUX to Optimus (hybrid) mode, which frees this GPU" : ""});
+  } else if (shows_picture(gpu, host.snapshot)) {
+    found.push_back({"gpu-boot-display", Severity::info, subject,
+                     "a screen on this GPU shows a picture (a connector is enabled): it stays with the host "
+                     "as long as that "
+                     "is so",
+                     "plug the screen into another GPU, or switch the MUX to hybrid mode"});
+  } else {
+    found.push_back(
+        {"gpu-boot-display", Severity::ok, subject, "the host's picture does not come from this GPU", ""});
+  }
+}
+
+void gpu_group(const HostFacts& host, const Gpu& gpu, Problems& found) {
+  const auto subject = gpu.address.str();
+  const auto* display = host.snapshot.find(gpu.address);
+  if (display == nullptr || host.snapshot.host.iommu == "none") return;  // the IOMMU checks have said it
+  if (!display->iommu_group) {
+    found.push_back({"gpu-iommu-group", Severity::blocker, subject,
+                     "the IOMMU does not cover this GPU: it is in no group",
+                     "update the firmware; `journalctl -k -b -g \"DMAR|AMD-Vi\"` may tell why"});
+    return;
+  }
+  const auto group = host.snapshot.groups.find(*display->iommu_group);
+  if (group == host.snapshot.groups.end()) return;
+  std::vector<std::string> foreign;
+  bool in_use = false;
+  for (const auto address : group->second.functions) {
+    const auto* other = host.snapshot.find(address);
+    const bool own = std::ranges::find(gpu.functions, address) != gpu.functions.end();
+    if (own || other == nullptr || other->bridge) continue;
+    foreign.push_back(name_of(*other));
+    in_use |= !leaves_group_viable(*other);
+  }
+  for (const auto& region : group->second.reserved_regions)
+    if (region.type == "direct")
+      found.push_back(
+          {"gpu-reserved-region", Severity::blocker, subject,
+           fmt::format(
+               "firmware asks for a 1:1 mapping ({:#x}-{:#x}, type direct) in group {}: the kernel refuses "
+               "to give such devices to VMs",
+               region.start, region.end, group->first),
+           "look for a firmware setting of shared memory or remote management for this slot, or use another "
+           "slot"});
+  if (foreign.empty()) {
+    found.push_back(
+        {"gpu-iommu-group", Severity::ok, subject, fmt::format("alone in IOMMU group {}", group->first), ""});
+  } else if (in_use) {
+    found.push_back({"gpu-iommu-group", Severity::blocker, subject,
+                     fmt::format("IOMMU group {} also holds {}: a group goes to a VM as a whole",
+                                 group->first, fmt::join(foreign, ", ")),
+                     "move the card to another slot (one on the CPU rather than the chipset), or switch on "
+                     "ACS in the firmware "
+                     "setup"});
+  } else {
+    found.push_back(
+        {"gpu-iommu-group", Severity::warning, subject,
+         fmt::format(
+             "IOMMU group {} also holds {}, unused now; no host driver may take it while a VM has the GPU",
+             group->first, fmt::join(foreign, ", ")),
+         ""});
+  }
+}
+
+void gpu(const HostFacts& host, const Gpu& gpu, Problems& found) {
+  gpu_display(host, gpu, found);
+  gpu_group(host, gpu, found);
+  if (stays_with_host(gpu, host.snapshot)) return;
+  gpu_hardware(host, gpu, found);
+}
+
+}  // namespace gpuctl::checks

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the doctor says about every machine in this directory, compared with the text checked in beside it.
+// GPUCTL_WRITE_EXPECTED=1 in the environment writes those texts anew, to be read before they are committed.
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "host/doctor.hpp"
+#include "host/host_state.hpp"
+#include "host/report.hpp"
+#include "inventory/scan.hpp"
+#include "support/captured_machine.hpp"
+
+using namespace gpuctl;
+using namespace gpuctl::test;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path machines_dir{MACHINES};
+
+std::vector<fs::path> machines() {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(machines_dir))
+    for (const auto* name : {"machine.tree", "machine.json"})
+      if (fs::exists(entry.path() / name)) found.push_back(entry.path() / name);
+  std::ranges::sort(found);
+  return found;
+}
+
+Snapshot look(const RootDir& root) { return scan(root, {.host = read_host_state}); }
+
+Problems examine(const CapturedMachine& captured, ReadRecorder* recorder = nullptr) {
+  RootDir root{captured.machine.root()};
+  root.record_to(recorder);
+  return diagnose(root, look(root), {captured.uid, captured.groups});
+}
+
+std::string as_text(const Problems& findings) {
+  std::string text;
+  for (const auto& f : findings) {
+    text += fmt::format("{:<8}{}", to_string(f.severity), f.id);
+    if (!f.subject.empty()) text += fmt::format("  [{}]", f.subject);
+    text += fmt::format("\n        {}\n", f.message);
+    if (!f.remedy.empty()) text += fmt::format("        -> {}\n", f.remedy);
+  }
+  return text;
+}
+
+std::string contents(const fs::path& path) {
+  std::ifstream in{path};
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::string json_report(const CapturedMachine& captured) {
+  Recording recording;
+  const auto findings = examine(captured, &recording);
+  return report(RootDir{captured.machine.root()}, recording, {captured.uid, captured.groups}, findings);
+}
+
+std::vector<std::string> ids(const Problems& findings) {
+  std::vector<std::string> all;
+  for (const auto& f : findings)
+    all.push_back(fmt::format("{} {} {}", to_string(f.severity), f.id, f.subject));
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("the doctor says about every captured machine what is checked in") {
+  REQUIRE(machines().size() >= 12);
+  for (const auto& path : machines()) {
+    CAPTURE(path.string());
+    const auto expected = path.parent_path() / "doctor.txt";
+    const auto said = as_text(examine(CapturedMachine{path}));
+    if (std::getenv("GPUCTL_WRITE_EXPECTED") != nullptr) std::ofstream{expected} << said;
+    CHECK(said == contents(expected));
+  }
+}
+
+TEST_CASE("every finding but ok and info says what to do, and ready comes last") {
+  for (const auto& path : machines()) {
+    CAPTURE(path.string());
+    const auto findings = examine(CapturedMachine{path});
+    CHECK(findings.back().id == "ready");
+    for (const auto& f : findings)
+      if (f.severity == Severity::blocker) CHECK_MESSAGE(!f.remedy.empty(), f.id);
+  }
+}
+
+TEST_CASE("a report replays to the same findings") {
+  for (const auto& path : machines()) {
+    CAPTURE(path.string());
+    const CapturedMachine original{path};
+    const auto file = fs::path(original.machine.root()) / "report.json";
+    std::ofstream{file} << json_report(original);
+    CHECK(ids(examine(CapturedMachine{file})) == ids(examine(original)));
+  }
+}
+
+TEST_CASE("a report names neither people nor machines") {
+  CapturedMachine captured{machines_dir / "lockdown/machine.tree"};
+  captured.machine.file("etc/hostname", "marias-laptop.example.org\n")
+      .cmdline(
+          "root=UUID=3b1f8d5c-93a1-4c9b-8d24-0a9f5f4f7d11 resume=/dev/disk/by-id/nvme-Samsung_S4EVNX0 "
+          "ip=192.168.7.9 ifname=eth0:52:54:00:12:34:56 rd.x=marias-laptop "
+          "home=/home/maria systemd.machine_id=0123456789abcdef0123456789abcdef")
+      .file("etc/modprobe.d/maria.conf", "# maria's secret note\noptions vfio-pci ids=10de:1\n");
+  const auto text = json_report(captured);
+  for (const auto* secret :
+       {"maria", "Example", "3b1f8d5c", "S4EVNX0", "192.168", "52:54:00", "0123456789abcdef"})
+    CHECK_MESSAGE(text.find(secret) == std::string::npos, secret);
+  CHECK(text.find("10de:1") != std::string::npos);
+  CHECK_FALSE(nlohmann::json::parse(text, nullptr, false).is_discarded());
+}
