@@ -128,6 +128,16 @@ inline bool process_pending(sdbus::IConnection& connection) {
 #endif
 }
 
+/// Calls back for each message that fits the match rule, until the slot goes.
+inline sdbus::Slot watch(sdbus::IConnection& connection, const std::string& match, std::function<void()> callback) {
+#ifdef GPUCTL_SDBUS_2
+  return connection.addMatch(
+      match, [callback = std::move(callback)](const sdbus::Message&) { callback(); }, sdbus::return_slot);
+#else
+  return connection.addMatch(match, [callback = std::move(callback)](const sdbus::Message&) { callback(); });
+#endif
+}
+
 inline std::unique_ptr<sdbus::IConnection> system_bus() { return sdbus::createSystemBusConnection(); }
 
 inline std::string error_name(const sdbus::Error& error) { return std::string{error.getName()}; }

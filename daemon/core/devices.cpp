@@ -54,6 +54,12 @@ GpuState bound_state(const Gpu& gpu, const Snapshot& snapshot) {
   return GpuState::mixed;
 }
 
+std::string function_name(const PciFunction& f) {
+  if (f.names.vendor.empty()) return fmt::format("Device {}", f.id.ids());
+  if (f.names.device.empty()) return fmt::format("{} Device {:04x}", f.names.vendor, f.id.device);
+  return f.names.vendor + " " + f.names.device;
+}
+
 bool is_display(const PciIdentity& id) { return (id.class_code >> 16) == 0x03; }
 
 bool is_companion(const PciIdentity& id) {
