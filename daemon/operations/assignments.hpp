@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/pci_address.hpp"
+#include "rebind/state_dir.hpp"
+
+namespace gpuctl {
+
+/// A GPU that gpuctl has put into a domain's definition. Outlives reboots, as the definition does.
+struct Assignment {
+  PciSlot gpu;
+  std::vector<PciAddress> functions;
+  std::string vm_uuid, vm_name;
+  std::uint32_t uid{};   ///< who asked
+  std::int64_t since{};  ///< seconds since the epoch
+  bool keep{};           ///< the GPU stays with VFIO when the domain stops
+  bool operator==(const Assignment&) const = default;
+};
+
+/// One file for each GPU slot in the state directory.
+class Assignments {
+ public:
+  explicit Assignments(StateDir& dir) : dir_(dir) {}
+  void save(const Assignment& assignment);
+  void remove(PciSlot gpu);
+  /// Nothing for one that is absent or cannot be read.
+  std::optional<Assignment> find(PciSlot gpu) const;
+  std::map<PciSlot, Assignment> all() const;
+
+ private:
+  StateDir& dir_;
+};
+
+}  // namespace gpuctl

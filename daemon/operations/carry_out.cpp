@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "operations/carry_out.hpp"
+
+#include <chrono>
+
+#include "host/device_users.hpp"
+#include "operations/assignments.hpp"
+#include "operations/messages.hpp"
+#include "operations/requests.hpp"
+#include "operations/survey.hpp"
+#include "rebind/journal.hpp"
+#include "rebind/kernel_performer.hpp"
+#include "rebind/recovery.hpp"
+#include "vm/vm_performer.hpp"
+
+namespace gpuctl {
+namespace {
+
+/// libvirt is loaded when the first step needs it.
+class LazyHypervisor {
+ public:
+  explicit LazyHypervisor(const Platform& platform) : platform_(platform) {}
+  Hypervisor& get() {
+    if (!hypervisor_) hypervisor_ = platform_.hypervisor();
+    return *hypervisor_;
+  }
+
+ private:
+  const Platform& platform_;
+  std::unique_ptr<Hypervisor> hypervisor_;
+};
+
+/// Kernel steps to the kernel, domain steps to libvirt.
+class Performer : public StepPerformer {
+ public:
+  Performer(const Platform& platform, const RootDir& root, std::vector<PciAddress> functions, Force force, bool live)
+      : live_(live), pci_(platform.pci_control(root)), systemd_(platform.systemd_control()), hypervisor_(platform),
+        kernel_(*pci_, *systemd_, root, std::move(functions), [&root, force](const std::vector<PciAddress>& of) {
+          return user_problems(device_users(root, of), force);
+        }) {}
+  void perform(const Step& step) override {
+    if (KernelPerformer::performs(step.kind)) return kernel_.perform(step);
+    VmPerformer(hypervisor_.get(), {.live = live_}).perform(step);
+  }
+
+ private:
+  bool live_;
+  std::unique_ptr<PciControl> pci_;
+  std::unique_ptr<SystemdControl> systemd_;
+  LazyHypervisor hypervisor_;
+  KernelPerformer kernel_;
+};
+
+ExecutorHooks hooks_to(WorkerChannel& daemon) {
+  ExecutorHooks hooks;
+  hooks.progress = [&daemon](std::size_t index, StepState state) { daemon.send(messages::progress(index, state)); };
+  hooks.undo_progress = [&daemon](const Step& step, StepState state) { daemon.send(messages::undo(step, state)); };
+  hooks.cancelled = [&daemon, asked = false]() mutable { return asked = asked || daemon.poll() == "cancel"; };
+  return hooks;
+}
+
+OperationState state_of(Ending ending) { return operation_state(to_string(ending)); }
+
+void tell_end(WorkerChannel& daemon, const Outcome& outcome) {
+  const auto error = outcome.error ? std::string{error_name(*outcome.error)} : std::string{};
+  daemon.send(messages::end(state_of(outcome.ending), error, outcome.message));
+}
+
+std::int64_t now_seconds() {
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+/// Written before the domain is touched, so that no device of ours is ever in a definition unknown to us.
+void note_assignment(const Request& request, const Prepared& prepared, const Gpu& gpu, std::uint32_t uid,
+                     Assignments& assignments) {
+  if (request.verb != Verb::attach || prepared.survey.vm_uuid.empty()) return;
+  assignments.save({gpu.slot(), gpu.functions, prepared.survey.vm_uuid, prepared.survey.vm_name, uid, now_seconds(),
+                    request.keep});
+}
+
+/// `before`: as it was when the operation began.
+void settle_assignment(const Request& request, const Prepared& prepared, const Outcome& outcome,
+                       const std::optional<Assignment>& before, PciSlot slot, Assignments& assignments) {
+  const bool succeeded = outcome.ending == Ending::succeeded;
+  if (request.verb == Verb::release && succeeded) {
+    const bool kept = std::ranges::any_of(prepared.survey.problems, [](const auto& p) { return p.id == "vm-not-updated"; });
+    if (!kept) assignments.remove(slot);
+  }
+  if (request.verb == Verb::attach && !succeeded && outcome.left.empty()) {
+    if (before) return assignments.save(*before);
+    assignments.remove(slot);
+  }
+}
+
+Outcome execute(WorkerChannel& daemon, const Request& request, const Gpu& gpu, const Platform& platform,
+                const Transaction& transaction) {
+  const RootDir root(platform.root);
+  StateDir journal_dir(platform.runtime_dir / "journal");
+  StateDir bindings_dir(platform.runtime_dir / "bindings");
+  JournalStore journals(journal_dir);
+  SavedBindings bindings(bindings_dir, boot_id(root));
+  Performer performer(platform, root, gpu.functions, request.force ? Force::yes : Force::no,
+                      request.live);
+  return Executor(performer, root, journals, bindings, hooks_to(daemon)).run(transaction);
+}
+
+}  // namespace
+
+void carry_out(WorkerChannel& daemon, const Request& request, const Snapshot& snapshot, const Platform& platform,
+               std::uint32_t started_by) try {
+  auto prepared = prepare(request, snapshot, platform);
+  if (is_blocked(prepared.survey.problems)) throw blocked_error(prepared.survey.problems);
+  const auto& gpu = *snapshot.gpu_of(*PciAddress::parse(request.gpu));
+  StateDir assignment_dir(platform.state_dir / "assignments");
+  Assignments assignments(assignment_dir);
+  const auto before = assignments.find(gpu.slot());
+  note_assignment(request, prepared, gpu, started_by, assignments);
+  prepared.transaction.started_by = started_by;
+  daemon.send(messages::plan(prepared.survey.plan));
+  const auto outcome = execute(daemon, request, gpu, platform, prepared.transaction);
+  settle_assignment(request, prepared, outcome, before, gpu.slot(), assignments);
+  tell_end(daemon, outcome);
+} catch (const Error& e) {
+  daemon.send(messages::error(e));
+}
+
+void carry_out_recovery(WorkerChannel& daemon, PciSlot slot, const Snapshot& snapshot, const Platform& platform) {
+  const RootDir root(platform.root);
+  StateDir journal_dir(platform.runtime_dir / "journal");
+  StateDir bindings_dir(platform.runtime_dir / "bindings");
+  JournalStore journals(journal_dir);
+  SavedBindings bindings(bindings_dir, boot_id(root));
+  for (const auto& journal : journals.load(boot_id(root)).unfinished) {
+    if (journal.slot() != slot) continue;
+    std::vector<PciAddress> functions;
+    for (const auto& f : journal.header.home.functions)
+      if (snapshot.find(f.address) != nullptr) functions.push_back(f.address);
+    Performer performer(platform, root, functions, Force::no, true);
+    tell_end(daemon, Executor(performer, root, journals, bindings, hooks_to(daemon)).recover(journal));
+  }
+}
+
+}  // namespace gpuctl

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/devices.hpp"
+#include "operations/platform.hpp"
+
+namespace gpuctl {
+
+// Bodies of queries: each blocks, so each runs in a worker, and gives a JSON array of objects whose keys are those of
+// the D-Bus dictionaries.
+
+/// Who holds any of these functions; other users' command lines are empty unless uid is 0.
+std::string users_of(const std::vector<PciAddress>& functions, std::uint32_t uid, const Platform& platform);
+std::string virtual_machines(const Snapshot& snapshot, const Platform& platform);
+/// Findings about the host, for a caller with this uid.
+std::string diagnosis(const Snapshot& snapshot, std::uint32_t uid, const Platform& platform);
+
+}  // namespace gpuctl

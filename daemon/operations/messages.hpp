@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.hpp"
+#include "operations/operation.hpp"
+#include "operations/request.hpp"
+
+/// What workers tell the daemon: one JSON document a message, with its kind in "type".
+namespace gpuctl::messages {
+
+using Json = nlohmann::json;
+
+Json step(const Step& step);
+Step step(const Json& json);
+Json problem(const Problem& problem);
+Problem problem(const Json& json);
+
+std::string survey(const Survey& survey);
+std::string plan(const Plan& plan);
+std::string progress(std::size_t index, StepState state);
+std::string undo(const Step& step, StepState state);
+std::string end(OperationState state, const std::string& error, const std::string& message);
+std::string error(const Error& error);
+
+/// The parts of a parsed message.
+Survey survey(const Json& json);
+Plan plan(const Json& json);
+Error error(const Json& json);
+
+}  // namespace gpuctl::messages

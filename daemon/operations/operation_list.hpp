@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <chrono>
+#include <functional>
+#include <map>
+#include <optional>
+
+#include "operations/operation.hpp"
+#include "os/event_loop.hpp"
+
+namespace gpuctl {
+
+/// The operations that run or ended less than a minute ago, and who wants to know of them.
+class OperationList {
+ public:
+  struct Observer {
+    std::function<void(const Operation&)> added;
+    std::function<void(const Operation&)> changed;
+    std::function<void(const Operation&)> finished;
+    std::function<void(unsigned id)> removed;
+  };
+
+  OperationList(EventLoop& loop, std::chrono::milliseconds retention) : loop_(loop), retention_(retention) {}
+  void observe(Observer observer) { observers_.push_back(std::move(observer)); }
+
+  Operation& add(std::string kind, PciSlot gpu, std::string vm, std::uint32_t started_by);
+  void set_plan(unsigned id, const Plan& plan);
+  void set_step(unsigned id, unsigned index, StepState state);
+  /// Shown as it is, for what no other call covers (stuck).
+  void update(unsigned id, const std::function<void(Operation&)>& change);
+  /// Ends it, once; stays listed for the retention time. A later verdict on the same operation (a stuck write that
+  /// came back) changes its message only.
+  void finish(unsigned id, OperationState state, const std::string& error, const std::string& message);
+  /// Never became visible work: a refusal that was found while it started.
+  void drop(unsigned id);
+
+  const Operation* find(unsigned id) const;
+  const Operation* running_on(PciSlot gpu) const;
+  bool busy() const;
+  const std::map<unsigned, Operation>& all() const { return operations_; }
+
+ private:
+  void remove(unsigned id);
+  EventLoop& loop_;
+  std::chrono::milliseconds retention_;
+  std::map<unsigned, Operation> operations_;
+  std::map<unsigned, EventLoop::Source> expiries_;
+  std::vector<Observer> observers_;
+  unsigned next_id_{1};
+};
+
+}  // namespace gpuctl

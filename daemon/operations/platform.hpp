@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <memory>
+
+#include "os/pci_control.hpp"
+#include "os/root_dir.hpp"
+#include "os/systemd_control.hpp"
+#include "vm/hypervisor.hpp"
+
+namespace gpuctl {
+
+/// Where the machine is and how it is acted on; the makers run in worker processes. Tests put fakes here.
+struct Platform {
+  std::filesystem::path root{"/"};                  ///< holds sys and proc
+  std::filesystem::path modules_dir;                ///< of modules.alias
+  std::filesystem::path runtime_dir{"/run/gpuctl"};
+  std::filesystem::path state_dir{"/var/lib/gpuctl"};
+  std::function<std::unique_ptr<PciControl>(const RootDir&)> pci_control;
+  std::function<std::unique_ptr<SystemdControl>()> systemd_control;
+  std::function<std::unique_ptr<Hypervisor>()> hypervisor;  ///< throws Error(libvirt_unavailable)
+};
+
+}  // namespace gpuctl

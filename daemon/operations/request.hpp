@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <string>
+#include <vector>
+
+#include "core/error.hpp"
+#include "core/problem.hpp"
+#include "core/step.hpp"
+
+namespace gpuctl {
+
+enum class Verb { attach, release };
+
+/// What somebody asked for, parsed.
+struct Request {
+  Verb verb{Verb::attach};
+  std::string gpu;  ///< GPU argument as given; a PCI address once it is resolved
+  std::string vm;   ///< domain name or UUID, "" = VFIO only
+  bool force{};
+  bool live{};
+  bool start{};
+  bool keep{};
+};
+
+/// What a request meets: everything in the way, and what would be done.
+struct Survey {
+  Problems problems;
+  Plan plan;  ///< empty and nothing in the way: it already holds
+  std::string vm_name, vm_uuid;
+};
+
+}  // namespace gpuctl

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "inventory/inventory.hpp"
+#include "operations/operation_list.hpp"
+#include "operations/platform.hpp"
+#include "operations/queries.hpp"
+#include "operations/request.hpp"
+#include "operations/running_operation.hpp"
+#include "os/worker.hpp"
+
+namespace gpuctl {
+
+/// The use cases: attach and release. Finds the GPU, looks at what stands in the way, starts the work in a worker and
+/// follows it. One operation at a time for each GPU.
+class Requests {
+ public:
+  using SurveyAnswer = std::function<void(std::variant<Survey, Error>)>;
+  using StartAnswer = std::function<void(std::variant<unsigned, Error>)>;
+
+  Requests(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations, Queries& queries,
+           Platform platform);
+
+  /// The GPU argument becomes an address. Throws Error(not_found | ambiguous_gpu | invalid_argument).
+  Request resolve(Request request) const;
+  /// What a resolved request meets, found in a worker. Changes nothing.
+  void survey(const Request& request, std::uint32_t uid, SurveyAnswer answer);
+  /// Throws Error(busy), or Error(blocked) while the kernel holds on to the GPU.
+  void require_free(const Request& request) const;
+  /// Looks again and, if nothing has come in the way, begins. Answers when the plan stands, or with the refusal.
+  void start(const Request& request, std::uint32_t uid, StartAnswer answer);
+  /// An operation that has succeeded already.
+  unsigned already(const Request& request, std::uint32_t uid);
+  /// For polkit's rules and prompts.
+  std::map<std::string, std::string> details(const Request& request) const;
+  void cancel(unsigned id);
+  /// Finishes or undoes what a crash left behind; call once, at start.
+  void recover();
+  /// Cancels what runs; `done` when all has ended or `patience` is over.
+  void shut_down(std::chrono::milliseconds patience, std::function<void()> done);
+
+ private:
+  void run(unsigned id, PciSlot slot, WorkerPool::Body body, StartAnswer answer);
+  void ended(unsigned id);
+  void recover_one(PciSlot slot);
+  void check_shut_down();
+
+  EventLoop& loop_;
+  WorkerPool& workers_;
+  Inventory& inventory_;
+  OperationList& operations_;
+  Queries& queries_;
+  Platform platform_;
+  std::map<unsigned, std::unique_ptr<RunningOperation>> running_;
+  std::map<PciSlot, EventLoop::Source> waiting_for_helpers_;
+  bool shutting_down_{};
+  std::function<void()> shut_down_done_;
+  EventLoop::Source patience_;
+};
+
+/// The problems as one error: every sentence with its remedy.
+Error blocked_error(const Problems& problems);
+
+}  // namespace gpuctl

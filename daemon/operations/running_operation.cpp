@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "operations/running_operation.hpp"
+
+#include <fmt/format.h>
+
+#include "operations/messages.hpp"
+#include "rebind/executor.hpp"
+
+namespace gpuctl {
+namespace {
+
+/// Beyond the executor's own deadline, so that its verdict comes first if it can still give one.
+constexpr std::chrono::milliseconds grace{500};
+
+}  // namespace
+
+RunningOperation::RunningOperation(EventLoop& loop, WorkerPool& workers, Inventory& inventory,
+                                   OperationList& operations, unsigned id, WorkerPool::Body body, Handlers handlers)
+    : loop_(loop), inventory_(inventory), operations_(operations), id_(id), handlers_(std::move(handlers)) {
+  worker_ = workers.start("operation", std::move(body),
+                          {[this](const std::string& message) { on_message(message); },
+                           [this](int status) { on_exit(status); }});
+}
+
+void RunningOperation::cancel() { worker_->send("cancel"); }
+
+void RunningOperation::on_message(const std::string& text) {
+  const auto json = messages::Json::parse(text);
+  const std::string type = json.at("type");
+  if (type == "error") return handlers_.refused(messages::error(json));
+  if (type == "plan") {
+    operations_.set_plan(id_, messages::plan(json));
+    return handlers_.planned();
+  }
+  if (type == "progress") return on_progress(json.at("index"), static_cast<StepState>(json.at("state").get<int>()));
+  if (type == "undo") return on_undo(messages::step(json.at("step")), static_cast<StepState>(json.at("state").get<int>()));
+  if (type == "end") on_end(operation_state(json.at("state").get<std::string>()), json.at("error"), json.at("message"));
+}
+
+void RunningOperation::on_progress(unsigned index, StepState state) {
+  operations_.set_step(id_, index, state);
+  deadline_.reset();
+  const auto* operation = operations_.find(id_);
+  if (operation == nullptr || index >= operation->steps.size()) return;
+  if (state == StepState::running) watch_step(operation->steps[index].step);
+  refresh_devices();
+}
+
+/// A rollback's step is shown at the step that it takes back.
+void RunningOperation::on_undo(const Step& step, StepState state) {
+  deadline_.reset();
+  if (state == StepState::running) return watch_step(step);
+  operations_.update(id_, [&](Operation& operation) {
+    for (auto& shown : operation.steps)
+      if (inverse(shown.step) == step && state == StepState::done) shown.state = StepState::undone;
+  });
+  refresh_devices();
+}
+
+void RunningOperation::watch_step(const Step& step) {
+  deadline_ = loop_.after(step_deadline(step) + grace, [this, step] { overdue(step); });
+}
+
+/// The kernel has not come back. The worker stays, to set things right when it does.
+void RunningOperation::overdue(const Step& step) {
+  operations_.update(id_, [](Operation& operation) { operation.stuck = true; });
+  operations_.finish(id_, OperationState::failed, std::string{error_name(ErrorCode::timed_out)},
+                     fmt::format("the kernel has not finished {} of {} ({}) in time; the GPU is stuck until it does. "
+                                 "Close what still uses it (gpuctl users), or restart the machine",
+                                 to_string(step.kind), step.subject, step.detail()));
+  refresh_devices();
+}
+
+void RunningOperation::on_end(OperationState state, const std::string& error, const std::string& message) {
+  heard_end_ = true;
+  deadline_.reset();
+  refresh_devices();
+  const auto* operation = operations_.find(id_);
+  const bool was_stuck = operation != nullptr && operation->stuck;
+  if (was_stuck) operations_.update(id_, [](Operation& o) { o.stuck = false; });
+  operations_.finish(id_, state, error, was_stuck ? "the kernel came back after all: " + message : message);
+}
+
+void RunningOperation::on_exit(int status) {
+  deadline_.reset();
+  if (!heard_end_) {
+    operations_.update(id_, [](Operation& o) { o.stuck = false; });
+    operations_.finish(id_, OperationState::failed, std::string{error_name(ErrorCode::internal)},
+                       fmt::format("the process that did the work ended unexpectedly (status {})", status));
+  }
+  refresh_devices();
+  // both may destroy this
+  const auto handlers = handlers_;
+  if (!heard_end_) handlers.crashed();
+  handlers.ended();
+}
+
+void RunningOperation::refresh_devices() {
+  const auto* operation = operations_.find(id_);
+  if (operation == nullptr) return;
+  const auto& gpus = inventory_.snapshot().gpus;
+  const auto gpu = gpus.find(operation->gpu);
+  if (gpu == gpus.end()) return;
+  const auto functions = gpu->second.functions;
+  for (const auto address : functions) inventory_.refresh(address);
+}
+
+}  // namespace gpuctl

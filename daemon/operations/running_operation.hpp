@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "core/error.hpp"
+#include "inventory/inventory.hpp"
+#include "operations/operation_list.hpp"
+#include "os/worker.hpp"
+
+namespace gpuctl {
+
+/// Follows one operation's worker: shows its progress, watches the deadline of each step, and tells how it ended.
+class RunningOperation {
+ public:
+  struct Handlers {
+    std::function<void()> planned;                    ///< the plan stands, the work begins
+    std::function<void(const Error&)> refused;        ///< looked again and found something in the way
+    std::function<void()> ended;                      ///< the worker has gone; destroy this
+    std::function<void()> crashed;                    ///< it went without a word: recovery is due
+  };
+
+  RunningOperation(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations, unsigned id,
+                   WorkerPool::Body body, Handlers handlers);
+  /// Asks for a stop before the next step, and a rollback.
+  void cancel();
+  unsigned id() const { return id_; }
+
+ private:
+  void on_message(const std::string& text);
+  void on_exit(int status);
+  void on_progress(unsigned index, StepState state);
+  void on_undo(const Step& step, StepState state);
+  void on_end(OperationState state, const std::string& error, const std::string& message);
+  void watch_step(const Step& step);
+  void overdue(const Step& step);
+  void refresh_devices();
+
+  EventLoop& loop_;
+  Inventory& inventory_;
+  OperationList& operations_;
+  unsigned id_;
+  Handlers handlers_;
+  std::unique_ptr<Worker> worker_;
+  EventLoop::Source deadline_;
+  bool heard_end_{};
+};
+
+}  // namespace gpuctl

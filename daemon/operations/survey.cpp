@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "operations/survey.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "host/device_users.hpp"
+#include "inventory/isolation.hpp"
+#include "inventory/module_aliases.hpp"
+#include "operations/assignments.hpp"
+#include "operations/vm_part.hpp"
+#include "rebind/live_state.hpp"
+#include "rebind/plan.hpp"
+
+namespace gpuctl {
+namespace {
+
+/// One request on the way to its plan.
+struct Work {
+  const Request& request;
+  const Snapshot& snapshot;
+  const Platform& platform;
+  const Gpu& gpu;
+  RootDir root;
+  Drivers drivers;
+  std::optional<Assignment> assignment;
+  Prepared result{};
+};
+
+void append(Problems& to, Problems more) { std::ranges::move(more, std::back_inserter(to)); }
+
+const Gpu& gpu_of(const Request& request, const Snapshot& snapshot) {
+  const auto address = PciAddress::parse(request.gpu);
+  const auto* gpu = address ? snapshot.gpu_of(*address) : nullptr;
+  if (gpu == nullptr) throw Error(ErrorCode::not_found, fmt::format("no GPU at {}", request.gpu));
+  return *gpu;
+}
+
+Work make_work(const Request& request, const Snapshot& snapshot, const Platform& platform) {
+  const auto& gpu = gpu_of(request, snapshot);
+  RootDir root(platform.root);
+  auto drivers = registered_drivers(root);
+  StateDir dir(platform.state_dir / "assignments");
+  return {request, snapshot, platform, gpu, std::move(root), std::move(drivers), Assignments(dir).find(gpu.slot())};
+}
+
+bool on_vm_side(const Gpu& gpu, const Snapshot& snapshot) { return bound_state(gpu, snapshot) == GpuState::vm; }
+
+Problems users(const Work& work) {
+  return user_problems(device_users(work.root, work.gpu.functions), work.request.force ? Force::yes : Force::no);
+}
+
+void take_vm_part(Work& work, VmPart part, Plan& plan) {
+  work.result.survey.vm_name = part.name;
+  work.result.survey.vm_uuid = part.uuid;
+  append(work.result.survey.problems, std::move(part.problems));
+  plan = std::move(part.plan);
+}
+
+Problem assigned_elsewhere(const Assignment& assignment) {
+  return {"gpu-assigned", Severity::blocker, assignment.gpu.str(),
+          fmt::format("The GPU {} is assigned to the virtual machine {}.", assignment.gpu.str(), assignment.vm_name),
+          fmt::format("Release it first: gpuctl release {}", assignment.gpu.str())};
+}
+
+void plan_vm_for_attach(Work& work, Plan& plan) {
+  if (work.request.vm.empty()) return;
+  const auto hypervisor = work.platform.hypervisor();
+  const auto target = hypervisor->vm(work.request.vm);
+  take_vm_part(work, attach_vm_part(work.request, work.gpu, work.snapshot, target, hypervisor->vms()), plan);
+  if (work.assignment && work.assignment->vm_uuid != target.uuid)
+    work.result.survey.problems.push_back(assigned_elsewhere(*work.assignment));
+}
+
+std::map<PciAddress, std::string> vfio_drivers(const Work& work) {
+  const auto& modules = work.platform.modules_dir;
+  std::map<PciAddress, std::string> result;
+  for (const auto address : work.gpu.functions)
+    if (const auto* function = work.snapshot.find(address)) result[address] = vfio_driver_for(function->id, work.root, modules).driver;
+  return result;
+}
+
+Binding with_boot_id(Binding binding, const RootDir& root) {
+  binding.boot_id = boot_id(root);
+  return binding;
+}
+
+Binding current_binding(const Work& work) {
+  return with_boot_id(record_binding(work.gpu, work.snapshot, work.drivers), work.root);
+}
+
+std::optional<Binding> saved_binding(const Work& work) {
+  StateDir dir(work.platform.runtime_dir / "bindings");
+  return SavedBindings(dir, boot_id(work.root)).find(work.gpu.slot());
+}
+
+Binding home_binding(const Work& work) {
+  if (auto saved = saved_binding(work)) return *saved;
+  return with_boot_id(native_binding(work.gpu, work.snapshot, work.drivers), work.root);
+}
+
+void prepare_attach(Work& work) {
+  auto& problems = work.result.survey.problems;
+  AttachTarget target;
+  const bool moves = !on_vm_side(work.gpu, work.snapshot);
+  if (moves) {
+    target.vfio_drivers = vfio_drivers(work);
+    append(problems, attach_problems(work.gpu, work.snapshot));
+  }
+  plan_vm_for_attach(work, target.last);
+  if (moves) append(problems, users(work));
+  work.result.survey.plan = attach_plan(work.gpu, work.snapshot, work.drivers, target);
+  auto home = moves ? saved_binding(work).value_or(current_binding(work)) : home_binding(work);
+  home.vm = work.result.survey.vm_uuid;
+  work.result.transaction = {"attach", work.result.survey.plan, current_binding(work), std::move(home), home.vm, 0};
+}
+
+/// libvirt is asked only if gpuctl has put the GPU into a domain; then the GPU can come home without it too.
+void plan_vm_for_release(Work& work, Plan& plan) {
+  if (!work.assignment) return;
+  try {
+    take_vm_part(work, release_vm_part(work.request, work.gpu, work.snapshot, work.platform.hypervisor()->vm(work.assignment->vm_uuid)),
+                 plan);
+  } catch (const Error& e) {
+    if (e.code() == ErrorCode::vm_not_found) return;
+    work.result.survey.problems.push_back(
+        {"vm-not-updated", Severity::warning, work.assignment->vm_name,
+         fmt::format("The definition of {} keeps the GPU, for libvirt cannot be reached: {}", work.assignment->vm_name,
+                     e.what()),
+         "Start libvirt and release again to take it out of the definition."});
+  }
+}
+
+void prepare_release(Work& work) {
+  ReleaseTarget target;
+  plan_vm_for_release(work, target.first);
+  const auto home = home_binding(work);
+  auto& problems = work.result.survey.problems;
+  append(problems, identity_problems(home, work.snapshot));
+  work.result.survey.plan = release_plan(work.gpu, work.snapshot, work.drivers, home, target);
+  const bool unplugs = std::ranges::any_of(target.first, [](const Step& s) { return s.kind == StepKind::vm_unplug; });
+  if (!work.result.survey.plan.empty() && !unplugs && !is_blocked(problems)) append(problems, users(work));
+  work.result.transaction = {"release", work.result.survey.plan, current_binding(work), home, home.vm, 0};
+}
+
+}  // namespace
+
+void apply_force(Problems& problems) {
+  for (auto& p : problems)
+    if (p.severity == Severity::blocker && may_be_forced(p.id)) p.severity = Severity::warning;
+}
+
+Prepared prepare(const Request& request, const Snapshot& snapshot, const Platform& platform) {
+  auto work = make_work(request, snapshot, platform);
+  request.verb == Verb::attach ? prepare_attach(work) : prepare_release(work);
+  if (request.force) apply_force(work.result.survey.problems);
+  return std::move(work.result);
+}
+
+}  // namespace gpuctl
