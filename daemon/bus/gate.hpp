@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "bus/authorizer.hpp"
+#include "core/error.hpp"
+
+namespace gpuctl {
+
+/// What a guarded request asks of polkit.
+struct Passage {
+  BusCaller caller;
+  std::vector<std::string> actions;            ///< all of them must be granted
+  std::map<std::string, std::string> details;  ///< gpu, name, vm, driver
+  bool interactive{true};
+};
+
+/// The one way to whatever changes something. Default deny: `allowed` runs only after a yes to every action;
+/// otherwise `refused` hears why.
+class Gate {
+ public:
+  explicit Gate(Authorizer& authorizer) : authorizer_(authorizer) {}
+  void pass(Passage passage, std::function<void()> allowed, std::function<void(const Error&)> refused);
+
+ private:
+  Authorizer& authorizer_;
+};
+
+}  // namespace gpuctl

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "bus/gpu_calls.hpp"
+
+#include <fmt/format.h>
+
+#include "gpuctl_names.hpp"
+
+namespace gpuctl {
+namespace {
+
+Verb parse_verb(const std::string& text) {
+  if (text == "attach") return Verb::attach;
+  if (text == "release") return Verb::release;
+  wire::require_plain("the verb", text);
+  throw Error(ErrorCode::invalid_argument, fmt::format("unknown verb {}; known are attach and release", text));
+}
+
+std::vector<std::string> actions(const Request& request) {
+  std::vector<std::string> result{request.verb == Verb::attach ? names::action_attach : names::action_release};
+  if (request.force) result.emplace_back(names::action_force);
+  return result;
+}
+
+}  // namespace
+
+BusCaller current_caller(const sdbus::IObject& object) {
+  try {
+    return {dbus::current_sender(object), dbus::current_sender_uid(object)};
+  } catch (const sdbus::Error&) {
+    throw Error(ErrorCode::not_authorized, "the caller has left the bus");
+  }
+}
+
+void GpuCalls::attach(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu, std::string vm,
+                      const wire::Dict& dict) {
+  answer(reply, [&] {
+    const auto options = wire::options(dict, {"interactive", "force", "live", "start", "keep"});
+    begin({current_caller(object), wire::request(Verb::attach, std::move(gpu), std::move(vm), options),
+           options.interactive, reply});
+  });
+}
+
+void GpuCalls::release(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu,
+                       const wire::Dict& dict) {
+  answer(reply, [&] {
+    const auto options = wire::options(dict, {"interactive", "force", "live"});
+    begin({current_caller(object), wire::request(Verb::release, std::move(gpu), {}, options), options.interactive,
+           reply});
+  });
+}
+
+void GpuCalls::begin(Call call) {
+  call.request = requests_.resolve(std::move(call.request));
+  requests_.survey(call.request, call.caller.uid, [this, call](std::variant<Survey, Error> found) {
+    if (const auto* error = std::get_if<Error>(&found)) return call.reply.error(*error);
+    answer(call.reply, [&] { surveyed(call, std::get<Survey>(found)); });
+  });
+}
+
+/// Refuses before anybody types a password in vain, and grants without one what already holds.
+void GpuCalls::surveyed(const Call& call, const Survey& survey) {
+  if (is_blocked(survey.problems)) throw blocked_error(survey.problems);
+  if (survey.plan.empty())
+    return call.reply.value(sdbus::ObjectPath{wire::operation_path(requests_.already(call.request, call.caller.uid))});
+  auto details = requests_.details(call.request);
+  details["vm"] = survey.vm_name;
+  gate_.pass({call.caller, actions(call.request), std::move(details), call.interactive},
+             [this, call] { answer(call.reply, [&] { start(call); }); },
+             [reply = call.reply](const Error& error) { reply.error(error); });
+}
+
+void GpuCalls::start(const Call& call) {
+  requests_.start(call.request, call.caller.uid, [reply = call.reply](std::variant<unsigned, Error> started) {
+    if (const auto* error = std::get_if<Error>(&started)) return reply.error(*error);
+    reply.value(sdbus::ObjectPath{wire::operation_path(std::get<unsigned>(started))});
+  });
+}
+
+void GpuCalls::check(const sdbus::IObject& object, Reply<std::vector<wire::Dict>> reply, std::string gpu, std::string vm,
+                     const wire::Dict& dict) {
+  answer(reply, [&] {
+    const auto options = wire::options(dict, {"interactive", "force", "live", "start", "keep"});
+    const auto request = requests_.resolve(wire::request(Verb::attach, std::move(gpu), std::move(vm), options));
+    requests_.survey(request, current_caller(object).uid, [reply](std::variant<Survey, Error> found) {
+      if (const auto* error = std::get_if<Error>(&found)) return reply.error(*error);
+      reply.value(wire::problems(std::get<Survey>(found).problems));
+    });
+  });
+}
+
+void GpuCalls::plan(const sdbus::IObject& object, Reply<std::vector<wire::PlannedStep>> reply, const std::string& verb,
+                    std::string gpu, std::string vm, const wire::Dict& dict) {
+  answer(reply, [&] {
+    const auto options = wire::options(dict, {"interactive", "force", "live", "start", "keep"});
+    const auto request = requests_.resolve(wire::request(parse_verb(verb), std::move(gpu), std::move(vm), options));
+    requests_.survey(request, current_caller(object).uid, [reply](std::variant<Survey, Error> found) {
+      if (const auto* error = std::get_if<Error>(&found)) return reply.error(*error);
+      reply.value(wire::plan(std::get<Survey>(found).plan));
+    });
+  });
+}
+
+}  // namespace gpuctl

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <string>
+
+#include "bus/gate.hpp"
+#include "bus/reply.hpp"
+#include "bus/wire.hpp"
+#include "operations/requests.hpp"
+
+namespace gpuctl {
+
+/// Attach and Release from the bus: parse, look at what stands in the way, ask polkit, look again, start.
+class GpuCalls {
+ public:
+  GpuCalls(Gate& gate, Requests& requests) : gate_(gate), requests_(requests) {}
+  void attach(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu, std::string vm,
+              const wire::Dict& options);
+  void release(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu, const wire::Dict& options);
+  void check(const sdbus::IObject& object, Reply<std::vector<wire::Dict>> reply, std::string gpu, std::string vm,
+             const wire::Dict& options);
+  void plan(const sdbus::IObject& object, Reply<std::vector<wire::PlannedStep>> reply, const std::string& verb,
+            std::string gpu, std::string vm, const wire::Dict& options);
+
+ private:
+  struct Call {
+    BusCaller caller;
+    Request request;
+    bool interactive{};
+    Reply<sdbus::ObjectPath> reply;
+  };
+  void begin(Call call);
+  void surveyed(const Call& call, const Survey& survey);
+  void start(const Call& call);
+
+  Gate& gate_;
+  Requests& requests_;
+};
+
+BusCaller current_caller(const sdbus::IObject& object);
+
+}  // namespace gpuctl

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "bus/manager_object.hpp"
+
+#include "gpuctl_names.hpp"
+
+namespace gpuctl {
+
+ManagerObject::ManagerObject(sdbus::IConnection& connection, GpuCalls& gpu_calls, HostCalls& host_calls,
+                             ManagerView view)
+    : AdaptorInterfaces(connection, sdbus::ObjectPath{names::root_path}),
+      gpu_calls_(gpu_calls), host_calls_(host_calls), view_(std::move(view)) {
+  registerAdaptor();
+}
+
+ManagerObject::~ManagerObject() { unregisterAdaptor(); }
+
+void ManagerObject::update(ManagerView view) {
+  std::vector<std::string> changed;
+  if (view.iommu != view_.iommu) changed.emplace_back("Iommu");
+  if (view.virtualization != view_.virtualization) changed.emplace_back("Virtualization");
+  if (view.busy != view_.busy) changed.emplace_back("Busy");
+  view_ = std::move(view);
+  if (!changed.empty()) dbus::emit_properties_changed(getObject(), names::manager_interface, changed);
+}
+
+void ManagerObject::Attach(sdbus::Result<sdbus::ObjectPath>&& result, std::string gpu, std::string vm,
+                           wire::Dict options) {
+  gpu_calls_.attach(getObject(), Reply<sdbus::ObjectPath>{std::move(result)}, std::move(gpu), std::move(vm), options);
+}
+
+void ManagerObject::Release(sdbus::Result<sdbus::ObjectPath>&& result, std::string gpu, wire::Dict options) {
+  gpu_calls_.release(getObject(), Reply<sdbus::ObjectPath>{std::move(result)}, std::move(gpu), options);
+}
+
+void ManagerObject::Check(sdbus::Result<Dicts>&& result, std::string gpu, std::string vm, wire::Dict options) {
+  gpu_calls_.check(getObject(), Reply<Dicts>{std::move(result)}, std::move(gpu), std::move(vm), options);
+}
+
+void ManagerObject::Plan(sdbus::Result<std::vector<wire::PlannedStep>>&& result, std::string verb, std::string gpu,
+                         std::string vm, wire::Dict options) {
+  gpu_calls_.plan(getObject(), Reply<std::vector<wire::PlannedStep>>{std::move(result)}, verb, std::move(gpu),
+                  std::move(vm), options);
+}
+
+void ManagerObject::Diagnose(sdbus::Result<Dicts>&& result) {
+  host_calls_.diagnose(getObject(), Reply<Dicts>{std::move(result)});
+}
+
+void ManagerObject::ListUsers(sdbus::Result<Dicts>&& result, std::string gpu) {
+  host_calls_.list_users(getObject(), Reply<Dicts>{std::move(result)}, std::move(gpu));
+}
+
+void ManagerObject::ListVms(sdbus::Result<Dicts>&& result) {
+  host_calls_.list_vms(getObject(), Reply<Dicts>{std::move(result)});
+}
+
+std::string ManagerObject::Version() { return GPUCTL_VERSION; }
+
+}  // namespace gpuctl

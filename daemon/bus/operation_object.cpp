@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "bus/operation_object.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "gpuctl_names.hpp"
+
+namespace gpuctl {
+namespace {
+
+bool same_steps(const Operation& a, const Operation& b) {
+  return std::ranges::equal(a.steps, b.steps, [](const auto& x, const auto& y) {
+    return x.state == y.state && x.step == y.step;
+  });
+}
+
+std::vector<std::string> difference(const Operation& before, const Operation& now) {
+  std::vector<std::string> changed;
+  if (before.state != now.state) changed.emplace_back("State");
+  if (before.current != now.current) changed.emplace_back("Step");
+  if (!same_steps(before, now)) changed.emplace_back("Steps");
+  if (before.error != now.error) changed.emplace_back("Error");
+  if (before.message != now.message) changed.emplace_back("Message");
+  return changed;
+}
+
+}  // namespace
+
+OperationObject::OperationObject(sdbus::IConnection& connection, Gate& gate, const Operation& operation,
+                                 std::function<void(unsigned)> cancel)
+    : AdaptorInterfaces(connection, sdbus::ObjectPath{wire::operation_path(operation.id)}),
+      gate_(gate), shown_(operation), cancel_(std::move(cancel)) {
+  registerAdaptor();
+  getObject().emitInterfacesAddedSignal();
+}
+
+OperationObject::~OperationObject() {
+  getObject().emitInterfacesRemovedSignal();
+  unregisterAdaptor();
+}
+
+void OperationObject::update(const Operation& operation) {
+  const auto changed = difference(shown_, operation);
+  shown_ = operation;
+  if (!changed.empty()) dbus::emit_properties_changed(getObject(), names::operation_interface, changed);
+}
+
+void OperationObject::finished() { emitFinished(State(), Error(), Message()); }
+
+std::string OperationObject::Error() {
+  return shown_.error.empty() ? std::string{} : names::error_prefix + shown_.error;
+}
+
+void OperationObject::Cancel(sdbus::Result<>&& result) {
+  const Reply<> reply{std::move(result)};
+  answer(reply, [&] {
+    const BusCaller caller{dbus::current_sender(getObject()), dbus::current_sender_uid(getObject())};
+    if (!shown_.running()) return reply.value();
+    const bool own = caller.uid == shown_.started_by;
+    const auto actions = own ? std::vector<std::string>{} : std::vector<std::string>{names::action_cancel};
+    const auto stop = [cancel = cancel_, id = shown_.id, reply] {
+      cancel(id);
+      reply.value();
+    };
+    gate_.pass({caller, actions, {{"gpu", shown_.gpu.str()}, {"vm", shown_.vm}}},
+               stop, [reply](const gpuctl::Error& e) { reply.error(e); });
+  });
+}
+
+}  // namespace gpuctl

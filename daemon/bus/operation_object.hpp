@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <functional>
+
+#include "bus/gate.hpp"
+#include "bus/reply.hpp"
+#include "operation_adaptor.hpp"
+#include "operations/operation.hpp"
+
+namespace gpuctl {
+
+class OperationObject : public sdbus::AdaptorInterfaces<org::gpuctl1::Operation_adaptor> {
+ public:
+  /// `cancel(id)` asks the operation to stop and roll back.
+  OperationObject(sdbus::IConnection& connection, Gate& gate, const Operation& operation,
+                  std::function<void(unsigned id)> cancel);
+  virtual ~OperationObject();
+  OperationObject(const OperationObject&) = delete;
+  OperationObject& operator=(const OperationObject&) = delete;
+  void update(const Operation& operation);
+  void finished();
+
+ private:
+  void Cancel(sdbus::Result<>&& result) override;
+  std::string Kind() override { return shown_.kind; }
+  sdbus::ObjectPath Gpu() override { return sdbus::ObjectPath{wire::gpu_path(shown_.gpu)}; }
+  std::string Vm() override { return wire::utf8(shown_.vm); }
+  std::string State() override { return std::string{to_string(shown_.state)}; }
+  std::uint32_t Step() override { return shown_.current; }
+  std::vector<wire::ShownStep> Steps() override { return wire::steps(shown_); }
+  std::uint32_t StartedBy() override { return shown_.started_by; }
+  std::string Error() override;
+  std::string Message() override { return wire::utf8(shown_.message); }
+
+  Gate& gate_;
+  Operation shown_;
+  std::function<void(unsigned)> cancel_;
+};
+
+}  // namespace gpuctl

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "bus/polkit_authorizer.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace gpuctl {
+namespace {
+
+constexpr auto polkit_service = "org.freedesktop.PolicyKit1";
+constexpr auto authority_path = "/org/freedesktop/PolicyKit1/Authority";
+constexpr auto authority_interface = "org.freedesktop.PolicyKit1.Authority";
+constexpr std::uint32_t allow_user_interaction = 1;
+
+using Subject = sdbus::Struct<std::string, std::map<std::string, sdbus::Variant>>;
+using Answer = sdbus::Struct<bool, bool, std::map<std::string, std::string>>;
+
+Subject subject_of(const BusCaller& caller) {
+  return Subject{"system-bus-name", {{"name", sdbus::Variant{caller.bus_name}}}};
+}
+
+std::string vanish_rule(const std::string& bus_name) {
+  return fmt::format(
+      "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',member='NameOwnerChanged',"
+      "arg0='{}',arg2=''",
+      bus_name);
+}
+
+}  // namespace
+
+PolkitAuthorizer::PolkitAuthorizer(sdbus::IConnection& connection, EventLoop& loop, Timeouts timeouts)
+    : connection_(connection), loop_(loop), timeouts_(timeouts),
+      polkit_(dbus::make_proxy(connection, polkit_service, authority_path)),
+      bus_(dbus::make_proxy(connection, "org.freedesktop.DBus", "/org/freedesktop/DBus")) {}
+
+bool PolkitAuthorizer::over_limit(std::uint32_t uid) const {
+  const auto of_uid = std::ranges::count_if(checks_, [uid](const auto& c) { return c.second.request.caller.uid == uid; });
+  return checks_.size() >= max_in_all || static_cast<std::size_t>(of_uid) >= max_per_uid;
+}
+
+void PolkitAuthorizer::check(AuthorizationRequest request, std::function<void(Verdict)> answer) {
+  if (over_limit(request.caller.uid)) return loop_.defer([answer = std::move(answer)] { answer(Verdict::over_limit); });
+  const auto id = fmt::format("gpuctl-{}-{}", ::getpid(), next_id_++);
+  const auto wait = request.interactive ? timeouts_.interactive : timeouts_.silent;
+  auto& check = checks_[id] = {std::move(request), std::move(answer), {}, {}};
+  // polkit's answer, the caller's end and the time-out race; the first one wins, the others find nothing left
+  const auto give_up = [this, id] { cancel(id); };
+  check.timeout = loop_.after(wait, give_up);
+  try {
+    check.vanished = dbus::watch(connection_, vanish_rule(check.request.caller.bus_name),
+                                 [this, give_up] { loop_.defer(give_up); });
+    ask(id, check.request);
+  } catch (const sdbus::Error&) {
+    loop_.defer([this, id] { finish(id, Verdict::denied); });
+  }
+}
+
+void PolkitAuthorizer::ask(const std::string& id, const AuthorizationRequest& request) {
+  const auto on_answer = [this, id](const sdbus::Error* error, const Answer& answer) {
+    decided(id, error == nullptr && answer.get<0>(), error == nullptr && answer.get<1>());
+  };
+  const std::uint32_t flags = request.interactive ? allow_user_interaction : 0;
+  polkit_->callMethodAsync("CheckAuthorization")
+      .onInterface(authority_interface)
+      .withTimeout(timeouts_.interactive + std::chrono::seconds{60})
+      .withArguments(subject_of(request.caller), request.action, request.details, flags, id)
+      .uponReplyInvoke(dbus::reply_handler<Answer>(on_answer));
+}
+
+void PolkitAuthorizer::decided(const std::string& id, bool authorized, bool challenge) {
+  if (authorized) return confirm_caller(id);
+  finish(id, challenge ? Verdict::challenge : Verdict::denied);
+}
+
+/// The caller must still be there, and still be who it was, when its request is carried out.
+void PolkitAuthorizer::confirm_caller(const std::string& id) {
+  const auto it = checks_.find(id);
+  if (it == checks_.end()) return;
+  const auto& caller = it->second.request.caller;
+  bus_->callMethodAsync("GetConnectionUnixUser")
+      .onInterface("org.freedesktop.DBus")
+      .withTimeout(std::chrono::seconds{10})
+      .withArguments(caller.bus_name)
+      .uponReplyInvoke(dbus::reply_handler<std::uint32_t>([this, id, uid = caller.uid](const sdbus::Error* error,
+                                                                                       std::uint32_t now) {
+        finish(id, error == nullptr && now == uid ? Verdict::allowed : Verdict::denied);
+      }));
+}
+
+void PolkitAuthorizer::cancel(const std::string& id) {
+  if (!checks_.contains(id)) return;
+  polkit_->callMethodAsync("CancelCheckAuthorization")
+      .onInterface(authority_interface)
+      .withArguments(id)
+      .uponReplyInvoke(dbus::reply_handler<>([](const sdbus::Error*) {}));
+  finish(id, Verdict::denied);
+}
+
+void PolkitAuthorizer::finish(const std::string& id, Verdict verdict) {
+  auto node = checks_.extract(id);
+  if (node.empty()) return;
+  // the match's slot may be the one that is being dispatched: it goes in a later round
+  const auto check = std::make_shared<Check>(std::move(node.mapped()));
+  loop_.defer([check] { check->vanished.reset(); });
+  check->answer(verdict);
+}
+
+}  // namespace gpuctl

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "bus/wire.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "gpuctl_names.hpp"
+
+namespace gpuctl::wire {
+namespace {
+
+/// Length of the UTF-8 sequence that starts the text, 0 if it starts none.
+std::size_t sequence_length(std::string_view text) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  const std::size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3
+                             : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+  if (length == 0 || length > text.size()) return 0;
+  const auto is_tail = [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) == 0x80; };
+  return std::all_of(text.begin() + 1, text.begin() + static_cast<std::ptrdiff_t>(length), is_tail) ? length : 0;
+}
+
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
+bool flag(const std::string& key, const sdbus::Variant& value) {
+  if (!value.containsValueOfType<bool>())
+    throw Error(ErrorCode::invalid_argument, fmt::format("option {} takes a boolean", key));
+  return value.get<bool>();
+}
+
+void set(Options& options, const std::string& key, bool value) {
+  if (key == "interactive") options.interactive = value;
+  if (key == "force") options.force = value;
+  if (key == "live") options.live = value;
+  if (key == "start") options.start = value;
+  if (key == "keep") options.keep = value;
+}
+
+std::string slot_member(PciSlot slot) {
+  auto text = slot.str();
+  std::ranges::replace(text, ':', '_');
+  return text;
+}
+
+std::string subsystem_name(const PciFunction& f) {
+  if (f.id.subsystem_vendor == 0 && f.id.subsystem_device == 0) return {};
+  const auto device = f.names.subsystem_device.empty() ? "Device" : f.names.subsystem_device;
+  return f.names.subsystem_vendor.empty() ? device : f.names.subsystem_vendor + " " + device;
+}
+
+}  // namespace
+
+std::string utf8(std::string_view text) {
+  std::string result;
+  while (!text.empty()) {
+    const auto length = sequence_length(text);
+    result += length == 0 ? std::string_view{"?"} : text.substr(0, length);
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return result;
+}
+
+void require_plain(std::string_view what, std::string_view text) {
+  if (text.size() > 256)
+    throw Error(ErrorCode::invalid_argument, fmt::format("{} has {} bytes; at most 256 are allowed", what, text.size()));
+  if (std::ranges::any_of(text, is_control))
+    throw Error(ErrorCode::invalid_argument, fmt::format("{} contains control characters", what));
+}
+
+Options options(const Dict& dict, std::initializer_list<std::string_view> known) {
+  Options result;
+  for (const auto& [key, value] : dict) {
+    if (std::ranges::find(known, key) == known.end()) {
+      require_plain("an option's name", key);
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("unknown option {}; known here: {}", key, fmt::join(known, ", ")));
+    }
+    set(result, key, flag(key, value));
+  }
+  return result;
+}
+
+Request request(Verb verb, std::string gpu, std::string vm, const Options& o) {
+  require_plain("the GPU argument", gpu);
+  require_plain("the VM's name", vm);
+  return {verb, std::move(gpu), std::move(vm), o.force, o.live, o.start, o.keep};
+}
+
+Dict problem(const Problem& p) {
+  return {{"id", sdbus::Variant{utf8(p.id)}},
+          {"severity", sdbus::Variant{std::string{to_string(p.severity)}}},
+          {"subject", sdbus::Variant{utf8(p.subject)}},
+          {"message", sdbus::Variant{utf8(p.message)}},
+          {"remedy", sdbus::Variant{utf8(p.remedy)}}};
+}
+
+std::vector<Dict> problems(const Problems& list) {
+  std::vector<Dict> result;
+  result.reserve(list.size());
+  for (const auto& p : list) result.push_back(problem(p));
+  return result;
+}
+
+FunctionTuple function(const PciFunction& f) {
+  return FunctionTuple{f.address.str(),
+                       fmt::format("{:04x}", pci_class(f.id)),
+                       f.id.ids(),
+                       fmt::format("{:04x}:{:04x}", f.id.subsystem_vendor, f.id.subsystem_device),
+                       utf8(f.driver),
+                       f.modules,
+                       utf8(f.driver_override),
+                       f.power_state,
+                       f.reset_methods,
+                       utf8(function_name(f)),
+                       fmt::format("{:02x}", f.revision),
+                       utf8(f.names.class_name),
+                       utf8(subsystem_name(f))};
+}
+
+std::vector<PlannedStep> plan(const Plan& steps) {
+  std::vector<PlannedStep> result;
+  for (const auto& s : steps) result.emplace_back(std::string{to_string(s.kind)}, utf8(s.subject), utf8(s.detail()));
+  return result;
+}
+
+std::vector<ShownStep> steps(const Operation& operation) {
+  std::vector<ShownStep> result;
+  for (const auto& [step, state] : operation.steps)
+    result.emplace_back(std::string{to_string(step.kind)}, utf8(step.subject), utf8(step.detail()),
+                        std::string{to_string(state)});
+  return result;
+}
+
+sdbus::Error error(const Error& e) {
+  return dbus::make_error(names::error_prefix + std::string{error_name(e.code())}, utf8(e.what()));
+}
+
+std::string gpu_path(PciSlot slot) { return names::gpu_path_prefix + slot_member(slot); }
+std::string group_path(unsigned number) { return fmt::format("{}{}", names::group_path_prefix, number); }
+std::string operation_path(unsigned id) { return fmt::format("{}{}", names::operation_path_prefix, id); }
+
+}  // namespace gpuctl::wire

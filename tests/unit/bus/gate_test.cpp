@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "bus/gate.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace gpuctl;
+
+namespace {
+
+/// Answers at once from a list that a test edits.
+struct ListedAuthorizer : Authorizer {
+  std::map<std::string, Verdict> verdicts;
+  std::vector<AuthorizationRequest> asked;
+  void check(AuthorizationRequest request, std::function<void(Verdict)> answer) override {
+    asked.push_back(request);
+    const auto it = verdicts.find(request.action);
+    answer(it == verdicts.end() ? Verdict::denied : it->second);
+  }
+};
+
+struct Attempt {
+  ListedAuthorizer authorizer;
+  bool allowed = false;
+  std::optional<ErrorCode> refused;
+  void run(std::vector<std::string> actions) {
+    Gate gate{authorizer};
+    gate.pass({{":1.7", 1000}, std::move(actions), {{"gpu", "0000:01:00.0"}}, true}, [this] { allowed = true; },
+              [this](const Error& e) { refused = e.code(); });
+  }
+};
+
+}  // namespace
+
+TEST_CASE("an action nobody has allowed is refused") {
+  Attempt attempt;
+  attempt.run({"org.gpuctl1.attach"});
+  CHECK_FALSE(attempt.allowed);
+  CHECK(attempt.refused == ErrorCode::not_authorized);
+}
+
+TEST_CASE("all actions must be granted, and the first refusal ends it") {
+  Attempt attempt;
+  attempt.authorizer.verdicts = {{"org.gpuctl1.attach", Verdict::allowed}};
+  attempt.run({"org.gpuctl1.attach", "org.gpuctl1.force"});
+  CHECK_FALSE(attempt.allowed);
+  CHECK(attempt.refused == ErrorCode::not_authorized);
+  CHECK(attempt.authorizer.asked.size() == 2);
+}
+
+TEST_CASE("what is granted runs, and polkit heard who asked for what") {
+  Attempt attempt;
+  attempt.authorizer.verdicts = {{"org.gpuctl1.attach", Verdict::allowed}};
+  attempt.run({"org.gpuctl1.attach"});
+  CHECK(attempt.allowed);
+  CHECK_FALSE(attempt.refused);
+  CHECK(attempt.authorizer.asked[0].caller.bus_name == ":1.7");
+  CHECK(attempt.authorizer.asked[0].details.at("gpu") == "0000:01:00.0");
+}
+
+TEST_CASE("a challenge and a full queue have errors of their own") {
+  Attempt attempt;
+  attempt.authorizer.verdicts = {{"a", Verdict::challenge}, {"b", Verdict::over_limit}};
+  attempt.run({"a"});
+  CHECK(attempt.refused == ErrorCode::authentication_required);
+  attempt.run({"b"});
+  CHECK(attempt.refused == ErrorCode::limits_exceeded);
+  CHECK_FALSE(attempt.allowed);
+}

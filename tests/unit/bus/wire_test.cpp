@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "bus/wire.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace gpuctl;
+
+namespace {
+
+ErrorCode refusal(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& e) {
+    return e.code();
+  }
+  return ErrorCode::internal;
+}
+
+}  // namespace
+
+TEST_CASE("options are booleans with known names") {
+  const auto options = wire::options({{"live", sdbus::Variant{true}}, {"interactive", sdbus::Variant{false}}},
+                                     {"live", "interactive"});
+  CHECK(options.live);
+  CHECK_FALSE(options.interactive);
+  CHECK_FALSE(options.force);
+}
+
+TEST_CASE("an unknown option is refused by name") {
+  try {
+    wire::options({{"turbo", sdbus::Variant{true}}}, {"live"});
+    FAIL("accepted");
+  } catch (const Error& e) {
+    CHECK(e.code() == ErrorCode::invalid_argument);
+    CHECK(std::string_view{e.what()}.find("turbo") != std::string_view::npos);
+  }
+}
+
+TEST_CASE("an option of the wrong type is refused, and so is a hostile name") {
+  CHECK(refusal([] { wire::options({{"live", sdbus::Variant{std::string{"yes"}}}}, {"live"}); }) ==
+        ErrorCode::invalid_argument);
+  CHECK(refusal([] { wire::options({{"\x1b[31m", sdbus::Variant{true}}}, {"live"}); }) == ErrorCode::invalid_argument);
+  CHECK(refusal([] { wire::options({{std::string(100'000, 'x'), sdbus::Variant{true}}}, {"live"}); }) ==
+        ErrorCode::invalid_argument);
+}
+
+TEST_CASE("arguments with control characters or of monstrous length are refused") {
+  for (const std::string& text : {std::string(257, 'a'), std::string(1'000'000, 'a'), std::string{"a\nb"},
+                                  std::string{"\x1b]0;x\x07"}, std::string{"a\x7f"}, std::string("a\0b", 3)})
+    CHECK(refusal([&] { wire::request(Verb::attach, {}, text, {}); }) == ErrorCode::invalid_argument);
+  CHECK(wire::request(Verb::attach, "01:00", "Windows 11 – Spiele", {}).vm == "Windows 11 – Spiele");
+}
+
+TEST_CASE("text that is not UTF-8 never reaches the bus") {
+  CHECK(wire::utf8("gr\xc3\xbc\xc3\x9f") == "gr\xc3\xbc\xc3\x9f");
+  CHECK(wire::utf8("a\xff"
+                   "b") == "a?b");
+  CHECK(wire::utf8("\xc3") == "?");
+  CHECK(wire::utf8("\xed\xa0\x80").find("\xed\xa0\x80") == std::string::npos);  // a surrogate
+  CHECK(wire::utf8("\xc0\x80") == "??");
+  CHECK(wire::utf8("\xe0\x80\x80").find('\0') == std::string::npos);
+}
+
+TEST_CASE("object paths are those of the contract") {
+  CHECK(wire::gpu_path({0, 1, 0}) == "/org/gpuctl1/gpus/0000_01_00");
+  CHECK(wire::gpu_path({0x10000, 0xe1, 0x1f}) == "/org/gpuctl1/gpus/10000_e1_1f");
+  CHECK(wire::group_path(15) == "/org/gpuctl1/groups/15");
+  CHECK(wire::operation_path(7) == "/org/gpuctl1/operations/7");
+}
