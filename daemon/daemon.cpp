@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon.hpp"
+
+#include <signal.h>
+#include <systemd/sd-daemon.h>
+
+#include <fmt/format.h>
+
+#include "gpuctl_names.hpp"
+#include "host/host_state.hpp"
+#include "inventory/module_aliases.hpp"
+#include "inventory/pci_names.hpp"
+
+namespace gpuctl {
+namespace {
+
+constexpr std::chrono::seconds retention{60};
+constexpr std::chrono::seconds query_timeout{20};
+constexpr std::chrono::seconds shutdown_patience{4};
+
+}  // namespace
+
+Daemon::Daemon(const DaemonOptions& options)
+    : platform_(options.platform), workers_(loop_, options.argv0), connection_(dbus::system_bus()),
+      bus_loop_(*connection_, loop_, [this] { stop(1); }), events_(loop_), root_(platform_.root),
+      inventory_(root_, events_, loop_, [this] { return lookups(); }), assignment_dir_(platform_.state_dir / "assignments"),
+      assignments_(assignment_dir_), operations_(loop_, retention), queries_(loop_, workers_, query_timeout),
+      requests_(loop_, workers_, inventory_, operations_, queries_, platform_), authorizer_(*connection_, loop_),
+      gate_(authorizer_), gpu_calls_(gate_, requests_), host_calls_(queries_, inventory_, platform_),
+      tree_(*connection_, loop_, inventory_, operations_, requests_, gate_, gpu_calls_, host_calls_,
+            [this](PciSlot gpu) { return vm_of(gpu); }),
+      terminate_(loop_.on_signal(SIGTERM, [this] { stop(0); })),
+      interrupt_(loop_.on_signal(SIGINT, [this] { stop(0); })) {
+  workers_.keep_from_children(bus_loop_.fd());
+}
+
+/// The tables live for one read: an idle daemon keeps none of them.
+Lookups Daemon::lookups() const {
+  const auto names = std::make_shared<PciNameTable>();
+  const auto aliases = std::make_shared<ModuleAliases>(platform_.modules_dir);
+  return {[names](const PciIdentity& id) { return names->names(id); },
+          [aliases](const PciIdentity& id) { return aliases->modules(modalias(id)); },
+          [](const RootDir& root) { return read_host_state(root); }};
+}
+
+std::string Daemon::vm_of(PciSlot gpu) const {
+  const auto assignment = assignments_.find(gpu);
+  return assignment ? assignment->vm_name : std::string{};
+}
+
+int Daemon::run() {
+  requests_.recover();
+  dbus::request_name(*connection_, names::service);
+  loop_.enable_watchdog();
+  sd_notify(0, "READY=1");
+  return loop_.run();
+}
+
+void Daemon::stop(int status) {
+  sd_notify(0, "STOPPING=1");
+  requests_.shut_down(shutdown_patience, [this, status] { loop_.stop(status); });
+}
+
+}  // namespace gpuctl

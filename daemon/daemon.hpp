@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <chrono>
+#include <memory>
+
+#include "bus/bus_loop.hpp"
+#include "bus/object_tree.hpp"
+#include "bus/polkit_authorizer.hpp"
+#include "inventory/inventory.hpp"
+#include "operations/assignments.hpp"
+#include "operations/requests.hpp"
+#include "os/fork_workers.hpp"
+#include "os/udev_events.hpp"
+
+namespace gpuctl {
+
+struct DaemonOptions {
+  Platform platform;
+  char* argv0{};  ///< in place, see ForkWorkers
+};
+
+/// Composition: owns everything and is the only one that knows everybody.
+class Daemon {
+ public:
+  explicit Daemon(const DaemonOptions& options);
+  /// Exports all objects, takes the name, recovers what a crash left, serves until a signal; the exit status.
+  int run();
+
+ private:
+  void stop(int status);
+  Lookups lookups() const;
+  std::string vm_of(PciSlot gpu) const;
+
+  Platform platform_;
+  EventLoop loop_;
+  ForkWorkers workers_;
+  std::unique_ptr<sdbus::IConnection> connection_;
+  BusLoop bus_loop_;
+  UdevEvents events_;
+  RootDir root_;
+  Inventory inventory_;
+  StateDir assignment_dir_;
+  Assignments assignments_;
+  OperationList operations_;
+  Queries queries_;
+  Requests requests_;
+  PolkitAuthorizer authorizer_;
+  Gate gate_;
+  GpuCalls gpu_calls_;
+  HostCalls host_calls_;
+  ObjectTree tree_;
+  EventLoop::Source terminate_, interrupt_;
+};
+
+}  // namespace gpuctl
