@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A Debian tree from a list of packages."""
+import os
 import pathlib
 import tempfile
 
@@ -29,4 +30,5 @@ def debootstrap(root, packages, suites, preferences="", hooks=()):
              "--dpkgopt=force-unsafe-io", *(f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in LEFT_OUT),
              f'--setup-hook=mkdir -p "$1/etc/apt/preferences.d"; cp {pins} "$1/etc/apt/preferences.d/gpuctl"',
              *hooks, suites[0], str(root), str(archive_list)],
-            f"{root.parent.name.split('-')[0]}: {len(packages)} packages and what they depend on")
+            f"{root.parent.name.split('-')[0]}: {len(packages)} packages and what they depend on",
+            env={**os.environ, "INITRD": "No"})  # the kernel package would make one that nobody uses
