@@ -140,18 +140,19 @@ class Machine:
         devices = hardware.card(card, port)
         for device in devices:
             properties = dict(device)
-            kind = properties.pop("fake", None)
-            if kind:
-                properties["socket"] = {"type": "unix", "path": str(self.serve(kind, properties, rom))}
+            properties["id"] = f"{port}-{properties['id']}"
+            if "fake" in properties:
+                path = self.serve(properties["id"], properties.pop("fake"), properties.pop("ids", None), rom)
+                properties["socket"] = {"type": "unix", "path": str(path)}
             self.qmp.execute("device_add", **properties)
         if wait:
             self.wait_for_drivers(port)
 
-    def serve(self, kind, properties, rom):
-        path = self.directory / f"{properties['bus']}-{properties['id']}.sock"
-        properties["id"] = f"{properties['bus']}-{properties['id']}"
-        more = ["--rom", rom] if rom and kind == "gpu" else []
-        self.spawn(path.stem, [sys.executable, "-m", "fakepci", "--socket", path, "--kind", kind, *more])
+    def serve(self, name, kind, ids, rom):
+        path = self.directory / f"{name}.sock"
+        more = ["--ids", ids] if ids else []
+        more += ["--rom", rom] if rom and kind == "gpu" else []
+        self.spawn(name, [sys.executable, "-m", "fakepci", "--socket", path, "--kind", kind, *more])
         self.wait_until(path.exists, 20, f"fakepci {kind}")
         return path
 
