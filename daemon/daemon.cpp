@@ -14,19 +14,28 @@
 namespace gpuctl {
 namespace {
 
-constexpr std::chrono::seconds retention{60};
 constexpr std::chrono::seconds query_timeout{20};
 constexpr std::chrono::seconds shutdown_patience{4};
 
 }  // namespace
 
 Daemon::Daemon(const DaemonOptions& options)
-    : platform_(options.platform), workers_(loop_, options.argv0), connection_(dbus::system_bus()),
-      bus_loop_(*connection_, loop_, [this] { stop(1); }), events_(loop_), root_(platform_.root),
-      inventory_(root_, events_, loop_, [this] { return lookups(); }), assignment_dir_(platform_.state_dir / "assignments"),
-      assignments_(assignment_dir_), operations_(loop_, retention), queries_(loop_, workers_, query_timeout),
-      requests_(loop_, workers_, inventory_, operations_, queries_, platform_), authorizer_(*connection_, loop_),
-      gate_(authorizer_), gpu_calls_(gate_, requests_), host_calls_(queries_, inventory_, platform_),
+    : platform_(options.platform),
+      workers_(loop_, options.argv0),
+      connection_(dbus::system_bus()),
+      bus_loop_(*connection_, loop_, [this] { stop(1); }),
+      events_(loop_),
+      root_(platform_.root),
+      inventory_(root_, events_, loop_, [this] { return lookups(); }),
+      assignment_dir_(platform_.state_dir / "assignments"),
+      assignments_(assignment_dir_),
+      operations_(loop_, platform_.config.operations.retention),
+      queries_(loop_, workers_, query_timeout),
+      requests_(loop_, workers_, inventory_, operations_, queries_, platform_),
+      authorizer_(*connection_, loop_),
+      gate_(authorizer_),
+      gpu_calls_(gate_, requests_),
+      host_calls_(queries_, inventory_, platform_),
       tree_(*connection_, loop_, inventory_, operations_, requests_, gate_, gpu_calls_, host_calls_,
             [this](PciSlot gpu) { return vm_of(gpu); }),
       terminate_(loop_.on_signal(SIGTERM, [this] { stop(0); })),

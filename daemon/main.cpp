@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <exception>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "daemon.hpp"
 #include "inventory/module_aliases.hpp"
@@ -29,44 +29,55 @@ struct Arguments {
   std::string modules_dir;
   std::string runtime_dir{directory("RUNTIME_DIRECTORY", "/run/gpuctl")};
   std::string state_dir{directory("STATE_DIRECTORY", "/var/lib/gpuctl")};
-  std::string libvirt_uri{"qemu:///system"};
+  std::string libvirt_uri;
   std::string libvirt_module;
+  std::string config_root{"/"};
+  bool check_config{};
 };
 
 void declare(CLI::App& app, Arguments& arguments) {
   app.set_version_flag("--version", GPUCTL_VERSION);
   app.add_option("--root", arguments.root, "Directory with sys and proc, for tests");
-  app.add_option("--modules-dir", arguments.modules_dir, "Directory of modules.alias, /lib/modules/RELEASE by default");
+  app.add_option("--modules-dir", arguments.modules_dir,
+                 "Directory of modules.alias, /lib/modules/RELEASE by default");
   app.add_option("--runtime-dir", arguments.runtime_dir, "Journals and records until reboot");
   app.add_option("--state-dir", arguments.state_dir, "What outlives a reboot");
-  app.add_option("--libvirt-uri", arguments.libvirt_uri, "libvirt connection");
+  app.add_option("--libvirt-uri", arguments.libvirt_uri, "libvirt connection, instead of the configured one");
+  app.add_flag("--check-config", arguments.check_config,
+               "Read the configuration, report what is wrong, and end");
+  app.add_option("--config-root", arguments.config_root, "Directory with etc/gpuctl");
   app.add_option("--libvirt-module", arguments.libvirt_module, "Path of gpuctl-libvirt.so");
 }
 
-Platform production_platform(const Arguments& arguments) {
+Platform production_platform(const Arguments& arguments, const Config& config) {
   Platform platform;
+  platform.config = config;
+  const auto uri = arguments.libvirt_uri.empty() ? config.vm.libvirt_uri : arguments.libvirt_uri;
   platform.root = arguments.root;
-  platform.modules_dir = arguments.modules_dir.empty() ? module_directory() : std::filesystem::path{arguments.modules_dir};
+  platform.modules_dir =
+      arguments.modules_dir.empty() ? module_directory() : std::filesystem::path{arguments.modules_dir};
   platform.runtime_dir = arguments.runtime_dir;
   platform.state_dir = arguments.state_dir;
   platform.pci_control = [](const RootDir& root) { return std::make_unique<SysfsPciControl>(root); };
   platform.systemd_control = [] { return std::make_unique<DbusSystemdControl>(); };
-  platform.hypervisor = [uri = arguments.libvirt_uri, module = arguments.libvirt_module] {
-    return load_hypervisor({uri, module});
-  };
+  platform.hypervisor = [uri, module = arguments.libvirt_module] { return load_hypervisor({uri, module}); };
   return platform;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"gpuctld moves GPUs between the host's drivers and virtual machines. It serves org.gpuctl1 on the "
-               "system bus; people use gpuctl."};
+  CLI::App app{
+      "gpuctld moves GPUs between the host's drivers and virtual machines. It serves org.gpuctl1 on the "
+      "system bus; people use gpuctl."};
   Arguments arguments;
   declare(app, arguments);
   CLI11_PARSE(app, argc, argv);
   try {
-    return Daemon({production_platform(arguments), argv[0]}).run();
+    const auto loaded = load_config(RootDir(arguments.config_root));
+    const int status = report(loaded, stderr);
+    if (arguments.check_config) return status;
+    return Daemon({production_platform(arguments, loaded.config), argv[0]}).run();
   } catch (const std::exception& e) {
     fmt::print(stderr, SD_ERR "{}\n", e.what());
     return 1;

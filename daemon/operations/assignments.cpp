@@ -19,9 +19,15 @@ Json to_json(const Assignment& a) {
 
 std::optional<Assignment> from_json(const Json& json) {
   try {
-    Assignment a{PciSlot::parse(json.at("gpu").get<std::string>()).value(), {}, json.at("vm_uuid"), json.at("vm_name"),
-                 json.at("uid"), json.at("since"), json.at("keep")};
-    for (const auto& f : json.at("functions")) a.functions.push_back(PciAddress::parse(f.get<std::string>()).value());
+    Assignment a{PciSlot::parse(json.at("gpu").get<std::string>()).value(),
+                 {},
+                 json.at("vm_uuid"),
+                 json.at("vm_name"),
+                 json.at("uid"),
+                 json.at("since"),
+                 json.at("keep")};
+    for (const auto& f : json.at("functions"))
+      a.functions.push_back(PciAddress::parse(f.get<std::string>()).value());
     return a;
   } catch (const std::exception&) {  // not what to_json made
     return std::nullopt;
@@ -31,7 +37,8 @@ std::optional<Assignment> from_json(const Json& json) {
 }  // namespace
 
 void Assignments::save(const Assignment& assignment) {
-  dir_.replace(file_of(assignment.gpu), to_json(assignment).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  dir_.replace(file_of(assignment.gpu),
+               to_json(assignment).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 void Assignments::remove(PciSlot gpu) { dir_.remove(file_of(gpu)); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "operations/carry_out.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 #include "host/device_users.hpp"
@@ -33,11 +34,13 @@ class LazyHypervisor {
 /// Kernel steps to the kernel, domain steps to libvirt.
 class Performer : public StepPerformer {
  public:
-  Performer(const Platform& platform, const RootDir& root, std::vector<PciAddress> functions, Force force, bool live)
-      : live_(live), pci_(platform.pci_control(root)), systemd_(platform.systemd_control()), hypervisor_(platform),
-        kernel_(*pci_, *systemd_, root, std::move(functions), [&root, force](const std::vector<PciAddress>& of) {
-          return user_problems(device_users(root, of), force);
-        }) {}
+  Performer(const Platform& platform, const RootDir& root, std::vector<PciAddress> functions,
+            KernelPerformer::Users users, bool live)
+      : live_(live),
+        pci_(platform.pci_control(root)),
+        systemd_(platform.systemd_control()),
+        hypervisor_(platform),
+        kernel_(*pci_, *systemd_, root, std::move(functions), std::move(users)) {}
   void perform(const Step& step) override {
     if (KernelPerformer::performs(step.kind)) return kernel_.perform(step);
     VmPerformer(hypervisor_.get(), {.live = live_}).perform(step);
@@ -51,10 +54,24 @@ class Performer : public StepPerformer {
   KernelPerformer kernel_;
 };
 
-ExecutorHooks hooks_to(WorkerChannel& daemon) {
+/// Those who hold functions once the ones that were asked have had their time to let go.
+KernelPerformer::Users settled_users(const RootDir& root, const Config& config, Force force,
+                                     std::set<pid_t> leaving) {
+  return [&root, patience = config.quiesce.settle, force,
+          leaving = std::move(leaving)](const std::vector<PciAddress>& functions) {
+    return user_problems(users_once_settled(root, functions, leaving, patience), force);
+  };
+}
+
+ExecutorHooks hooks_to(WorkerChannel& daemon, const Config& config) {
   ExecutorHooks hooks;
-  hooks.progress = [&daemon](std::size_t index, StepState state) { daemon.send(messages::progress(index, state)); };
-  hooks.undo_progress = [&daemon](const Step& step, StepState state) { daemon.send(messages::undo(step, state)); };
+  hooks.deadline = [timeouts = config.timeouts](const Step& step) { return timeouts.of(step.kind); };
+  hooks.progress = [&daemon](std::size_t index, StepState state) {
+    daemon.send(messages::progress(index, state));
+  };
+  hooks.undo_progress = [&daemon](const Step& step, StepState state) {
+    daemon.send(messages::undo(step, state));
+  };
   hooks.cancelled = [&daemon, asked = false]() mutable { return asked = asked || daemon.poll() == "cancel"; };
   return hooks;
 }
@@ -67,15 +84,16 @@ void tell_end(WorkerChannel& daemon, const Outcome& outcome) {
 }
 
 std::int64_t now_seconds() {
-  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 /// Written before the domain is touched, so that no device of ours is ever in a definition unknown to us.
 void note_assignment(const Request& request, const Prepared& prepared, const Gpu& gpu, std::uint32_t uid,
                      Assignments& assignments) {
   if (request.verb != Verb::attach || prepared.survey.vm_uuid.empty()) return;
-  assignments.save({gpu.slot(), gpu.functions, prepared.survey.vm_uuid, prepared.survey.vm_name, uid, now_seconds(),
-                    request.keep});
+  assignments.save({gpu.slot(), gpu.functions, prepared.survey.vm_uuid, prepared.survey.vm_name, uid,
+                    now_seconds(), request.keep});
 }
 
 /// `before`: as it was when the operation began.
@@ -83,7 +101,8 @@ void settle_assignment(const Request& request, const Prepared& prepared, const O
                        const std::optional<Assignment>& before, PciSlot slot, Assignments& assignments) {
   const bool succeeded = outcome.ending == Ending::succeeded;
   if (request.verb == Verb::release && succeeded) {
-    const bool kept = std::ranges::any_of(prepared.survey.problems, [](const auto& p) { return p.id == "vm-not-updated"; });
+    const bool kept =
+        std::ranges::any_of(prepared.survey.problems, [](const auto& p) { return p.id == "vm-not-updated"; });
     if (!kept) assignments.remove(slot);
   }
   if (request.verb == Verb::attach && !succeeded && outcome.left.empty()) {
@@ -93,21 +112,23 @@ void settle_assignment(const Request& request, const Prepared& prepared, const O
 }
 
 Outcome execute(WorkerChannel& daemon, const Request& request, const Gpu& gpu, const Platform& platform,
-                const Transaction& transaction) {
+                const Prepared& prepared) {
   const RootDir root(platform.root);
   StateDir journal_dir(platform.runtime_dir / "journal");
   StateDir bindings_dir(platform.runtime_dir / "bindings");
   JournalStore journals(journal_dir);
   SavedBindings bindings(bindings_dir, boot_id(root));
-  Performer performer(platform, root, gpu.functions, request.force ? Force::yes : Force::no,
-                      request.live);
-  return Executor(performer, root, journals, bindings, hooks_to(daemon)).run(transaction);
+  const auto force = request.force ? Force::yes : Force::no;
+  Performer performer(platform, root, gpu.functions,
+                      settled_users(root, platform.config, force, prepared.quiesce.leaving), request.live);
+  return Executor(performer, root, journals, bindings, hooks_to(daemon, platform.config))
+      .run(prepared.transaction);
 }
 
 }  // namespace
 
-void carry_out(WorkerChannel& daemon, const Request& request, const Snapshot& snapshot, const Platform& platform,
-               std::uint32_t started_by) try {
+void carry_out(WorkerChannel& daemon, const Request& request, const Snapshot& snapshot,
+               const Platform& platform, std::uint32_t started_by) try {
   auto prepared = prepare(request, snapshot, platform);
   if (is_blocked(prepared.survey.problems)) throw blocked_error(prepared.survey.problems);
   const auto& gpu = *snapshot.gpu_of(*PciAddress::parse(request.gpu));
@@ -117,14 +138,15 @@ void carry_out(WorkerChannel& daemon, const Request& request, const Snapshot& sn
   note_assignment(request, prepared, gpu, started_by, assignments);
   prepared.transaction.started_by = started_by;
   daemon.send(messages::plan(prepared.survey.plan));
-  const auto outcome = execute(daemon, request, gpu, platform, prepared.transaction);
+  const auto outcome = execute(daemon, request, gpu, platform, prepared);
   settle_assignment(request, prepared, outcome, before, gpu.slot(), assignments);
   tell_end(daemon, outcome);
 } catch (const Error& e) {
   daemon.send(messages::error(e));
 }
 
-void carry_out_recovery(WorkerChannel& daemon, PciSlot slot, const Snapshot& snapshot, const Platform& platform) {
+void carry_out_recovery(WorkerChannel& daemon, PciSlot slot, const Snapshot& snapshot,
+                        const Platform& platform) {
   const RootDir root(platform.root);
   StateDir journal_dir(platform.runtime_dir / "journal");
   StateDir bindings_dir(platform.runtime_dir / "bindings");
@@ -135,8 +157,10 @@ void carry_out_recovery(WorkerChannel& daemon, PciSlot slot, const Snapshot& sna
     std::vector<PciAddress> functions;
     for (const auto& f : journal.header.home.functions)
       if (snapshot.find(f.address) != nullptr) functions.push_back(f.address);
-    Performer performer(platform, root, functions, Force::no, true);
-    tell_end(daemon, Executor(performer, root, journals, bindings, hooks_to(daemon)).recover(journal));
+    Performer performer(platform, root, functions, settled_users(root, platform.config, Force::no, {}), true);
+    tell_end(
+        daemon,
+        Executor(performer, root, journals, bindings, hooks_to(daemon, platform.config)).recover(journal));
   }
 }
 

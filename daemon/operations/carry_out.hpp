@@ -8,10 +8,11 @@
 namespace gpuctl {
 
 /// The worker's side of an operation: looks again, plans, acts, proves; tells the daemon each step.
-void carry_out(WorkerChannel& daemon, const Request& request, const Snapshot& snapshot, const Platform& platform,
-               std::uint32_t started_by);
+void carry_out(WorkerChannel& daemon, const Request& request, const Snapshot& snapshot,
+               const Platform& platform, std::uint32_t started_by);
 
 /// The worker's side of recovery: finishes or undoes what a crash left of this slot.
-void carry_out_recovery(WorkerChannel& daemon, PciSlot slot, const Snapshot& snapshot, const Platform& platform);
+void carry_out_recovery(WorkerChannel& daemon, PciSlot slot, const Snapshot& snapshot,
+                        const Platform& platform);
 
 }  // namespace gpuctl

@@ -66,15 +66,19 @@ std::string users_of(const std::vector<PciAddress>& functions, std::uint32_t uid
 std::string virtual_machines(const Snapshot& snapshot, const Platform& platform) {
   auto list = Json::array();
   for (const auto& vm : platform.hypervisor()->vms())
-    list.push_back({{"name", vm.name}, {"uuid", vm.uuid}, {"state", to_string(vm.state)},
-                    {"gpus", gpus_of(vm, snapshot)}, {"problems", Json::array()}});
+    list.push_back({{"name", vm.name},
+                    {"uuid", vm.uuid},
+                    {"state", to_string(vm.state)},
+                    {"gpus", gpus_of(vm, snapshot)},
+                    {"problems", Json::array()}});
   return text(list);
 }
 
 std::string diagnosis(const Snapshot& snapshot, std::uint32_t uid, const Platform& platform) {
   const RootDir root(platform.root);
   auto list = Json::array();
-  for (const auto& finding : diagnose(root, snapshot, {uid, groups_of(uid)})) list.push_back(messages::problem(finding));
+  for (const auto& finding : diagnose(root, snapshot, {uid, groups_of(uid)}))
+    list.push_back(messages::problem(finding));
   return text(list);
 }
 

@@ -9,8 +9,8 @@
 
 namespace gpuctl {
 
-// Bodies of queries: each blocks, so each runs in a worker, and gives a JSON array of objects whose keys are those of
-// the D-Bus dictionaries.
+// Bodies of queries: each blocks, so each runs in a worker, and gives a JSON array of objects whose keys are
+// those of the D-Bus dictionaries.
 
 /// Who holds any of these functions; other users' command lines are empty unless uid is 0.
 std::string users_of(const std::vector<PciAddress>& functions, std::uint32_t uid, const Platform& platform);

@@ -22,7 +22,9 @@ Severity severity(const std::string& name) {
 
 }  // namespace
 
-Json step(const Step& s) { return {{"kind", to_string(s.kind)}, {"subject", s.subject}, {"from", s.from}, {"to", s.to}}; }
+Json step(const Step& s) {
+  return {{"kind", to_string(s.kind)}, {"subject", s.subject}, {"from", s.from}, {"to", s.to}};
+}
 
 Step step(const Json& json) {
   const auto kind = step_kind(json.at("kind").get<std::string>());
@@ -31,12 +33,16 @@ Step step(const Json& json) {
 }
 
 Json problem(const Problem& p) {
-  return {{"id", p.id}, {"severity", to_string(p.severity)}, {"subject", p.subject}, {"message", p.message},
+  return {{"id", p.id},
+          {"severity", to_string(p.severity)},
+          {"subject", p.subject},
+          {"message", p.message},
           {"remedy", p.remedy}};
 }
 
 Problem problem(const Json& json) {
-  return {json.at("id"), severity(json.at("severity")), json.at("subject"), json.at("message"), json.at("remedy")};
+  return {json.at("id"), severity(json.at("severity")), json.at("subject"), json.at("message"),
+          json.at("remedy")};
 }
 
 std::string survey(const Survey& s) {

@@ -28,9 +28,9 @@ struct Operation {
   std::vector<OperationStep> steps;
   unsigned current{};  ///< index of the current step, steps.size() when all are done
   std::uint32_t started_by{};
-  std::string error;    ///< name without prefix, "" while it runs and after success
+  std::string error;  ///< name without prefix, "" while it runs and after success
   std::string message;
-  bool stuck{};         ///< a step did not come back from the kernel in time
+  bool stuck{};  ///< a step did not come back from the kernel in time
   bool running() const { return state == OperationState::running; }
 };
 

@@ -6,7 +6,8 @@
 
 namespace gpuctl {
 namespace {
-constexpr std::array<std::string_view, 5> state_names{"running", "succeeded", "rolled-back", "failed", "cancelled"};
+constexpr std::array<std::string_view, 5> state_names{"running", "succeeded", "rolled-back", "failed",
+                                                      "cancelled"};
 }
 
 std::string_view to_string(OperationState state) { return state_names.at(static_cast<std::size_t>(state)); }
@@ -51,7 +52,8 @@ void OperationList::set_step(unsigned id, unsigned index, StepState state) {
   });
 }
 
-void OperationList::finish(unsigned id, OperationState state, const std::string& error, const std::string& message) {
+void OperationList::finish(unsigned id, OperationState state, const std::string& error,
+                           const std::string& message) {
   const auto it = operations_.find(id);
   if (it == operations_.end()) return;
   const bool first = it->second.running();
@@ -80,8 +82,9 @@ const Operation* OperationList::find(unsigned id) const {
 }
 
 const Operation* OperationList::running_on(PciSlot gpu) const {
-  const auto it = std::ranges::find_if(
-      operations_, [gpu](const auto& o) { return o.second.gpu == gpu && (o.second.running() || o.second.stuck); });
+  const auto it = std::ranges::find_if(operations_, [gpu](const auto& o) {
+    return o.second.gpu == gpu && (o.second.running() || o.second.stuck);
+  });
   return it == operations_.end() ? nullptr : &it->second;
 }
 

@@ -28,8 +28,8 @@ class OperationList {
   void set_step(unsigned id, unsigned index, StepState state);
   /// Shown as it is, for what no other call covers (stuck).
   void update(unsigned id, const std::function<void(Operation&)>& change);
-  /// Ends it, once; stays listed for the retention time. A later verdict on the same operation (a stuck write that
-  /// came back) changes its message only.
+  /// Ends it, once; stays listed for the retention time. A later verdict on the same operation (a stuck write
+  /// that came back) changes its message only.
   void finish(unsigned id, OperationState state, const std::string& error, const std::string& message);
   /// Never became visible work: a refusal that was found while it started.
   void drop(unsigned id);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 
+#include "config/config.hpp"
 #include "os/pci_control.hpp"
 #include "os/root_dir.hpp"
 #include "os/systemd_control.hpp"
@@ -13,10 +14,11 @@ namespace gpuctl {
 
 /// Where the machine is and how it is acted on; the makers run in worker processes. Tests put fakes here.
 struct Platform {
-  std::filesystem::path root{"/"};                  ///< holds sys and proc
-  std::filesystem::path modules_dir;                ///< of modules.alias
+  std::filesystem::path root{"/"};    ///< holds sys and proc
+  std::filesystem::path modules_dir;  ///< of modules.alias
   std::filesystem::path runtime_dir{"/run/gpuctl"};
   std::filesystem::path state_dir{"/var/lib/gpuctl"};
+  Config config;
   std::function<std::unique_ptr<PciControl>(const RootDir&)> pci_control;
   std::function<std::unique_ptr<SystemdControl>()> systemd_control;
   std::function<std::unique_ptr<Hypervisor>()> hypervisor;  ///< throws Error(libvirt_unavailable)

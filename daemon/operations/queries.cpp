@@ -25,7 +25,8 @@ void run_body(const Queries::Body& body, WorkerChannel& channel) {
 
 std::variant<std::string, Error> decode(const std::string& message) {
   if (!message.empty() && message[0] == answered) return message.substr(1);
-  const auto json = messages::Json::parse(message.substr(std::min<std::size_t>(1, message.size())), nullptr, false);
+  const auto json =
+      messages::Json::parse(message.substr(std::min<std::size_t>(1, message.size())), nullptr, false);
   if (json.is_discarded()) return Error{ErrorCode::internal, "the worker ended without an answer"};
   return messages::error(json);
 }
@@ -40,19 +41,21 @@ bool Queries::over_limit(std::uint32_t uid) const {
 void Queries::ask(const std::string& name, std::uint32_t uid, Body body, Answer answer) {
   if (over_limit(uid))
     return loop_.defer([answer = std::move(answer)] {
-      answer(Error{ErrorCode::limits_exceeded, "too many requests of this user are in flight; try again later"});
+      answer(
+          Error{ErrorCode::limits_exceeded, "too many requests of this user are in flight; try again later"});
     });
   const unsigned id = next_id_++;
   auto& query = queries_[id];
   query.uid = uid;
   query.answer = std::move(answer);
   query.timeout = loop_.after(timeout_, [this, id, name] {
-    finish(id, Error{ErrorCode::timed_out, "no answer in time from " + name + "; look at the journal of gpuctld"});
+    finish(id, Error{ErrorCode::timed_out,
+                     "no answer in time from " + name + "; look at the journal of gpuctld"});
   });
-  query.worker = workers_.start(
-      name, [body = std::move(body)](WorkerChannel& channel) { run_body(body, channel); },
-      {[this, id](std::string message) { queries_.at(id).received = std::move(message); },
-       [this, id](int) { exited(id); }});
+  query.worker =
+      workers_.start(name, [body = std::move(body)](WorkerChannel& channel) { run_body(body, channel); },
+                     {[this, id](std::string message) { queries_.at(id).received = std::move(message); },
+                      [this, id](int) { exited(id); }});
 }
 
 void Queries::exited(unsigned id) { finish(id, decode(queries_.at(id).received)); }

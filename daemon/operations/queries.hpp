@@ -25,8 +25,9 @@ class Queries {
   Queries(EventLoop& loop, WorkerPool& workers, std::chrono::milliseconds timeout)
       : loop_(loop), workers_(workers), timeout_(timeout) {}
 
-  /// `body` runs in the worker; what it returns, or the Error it throws, is the answer. Error(limits_exceeded) when
-  /// this uid, or everybody, has too many in flight; Error(timed_out) after the timeout.
+  /// `body` runs in the worker; what it returns, or the Error it throws, is the answer.
+  /// Error(limits_exceeded) when this uid, or everybody, has too many in flight; Error(timed_out) after the
+  /// timeout.
   void ask(const std::string& name, std::uint32_t uid, Body body, Answer answer);
 
  private:

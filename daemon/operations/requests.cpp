@@ -31,7 +31,11 @@ Error blocked_error(const Problems& problems) {
 
 Requests::Requests(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations,
                    Queries& queries, Platform platform)
-    : loop_(loop), workers_(workers), inventory_(inventory), operations_(operations), queries_(queries),
+    : loop_(loop),
+      workers_(workers),
+      inventory_(inventory),
+      operations_(operations),
+      queries_(queries),
       platform_(std::move(platform)) {}
 
 Request Requests::resolve(Request request) const {
@@ -57,9 +61,10 @@ void Requests::require_free(const Request& request) const {
     throw Error(ErrorCode::blocked, fmt::format("gpu-stuck: {} is stuck in the kernel since operation {}: {}",
                                                 request.gpu, operation->id, operation->message));
   if (operation != nullptr)
-    throw Error(ErrorCode::busy,
-                fmt::format("operation {} ({}) is running on {}; wait for it, or cancel it with: gpuctl cancel {}",
-                            operation->id, operation->kind, request.gpu, operation->id));
+    throw Error(
+        ErrorCode::busy,
+        fmt::format("operation {} ({}) is running on {}; wait for it, or cancel it with: gpuctl cancel {}",
+                    operation->id, operation->kind, request.gpu, operation->id));
 }
 
 void Requests::start(const Request& request, std::uint32_t uid, StartAnswer answer) {
@@ -67,9 +72,8 @@ void Requests::start(const Request& request, std::uint32_t uid, StartAnswer answ
   for (const auto& address : inventory_.snapshot().gpus.at(slot_of(resolve(request))).functions)
     inventory_.refresh(address);
   const auto& operation = operations_.add(kind_of(request), slot_of(request), request.vm, uid);
-  const auto body = [request, uid, snapshot = inventory_.snapshot(), platform = platform_](WorkerChannel& channel) {
-    carry_out(channel, request, snapshot, platform, uid);
-  };
+  const auto body = [request, uid, snapshot = inventory_.snapshot(), platform = platform_](
+                        WorkerChannel& channel) { carry_out(channel, request, snapshot, platform, uid); };
   run(operation.id, operation.gpu, body, std::move(answer));
 }
 
@@ -82,8 +86,9 @@ void Requests::run(unsigned id, PciSlot slot, WorkerPool::Body body, StartAnswer
   };
   handlers.crashed = [this, slot] { recover_one(slot); };
   handlers.ended = [this, id] { ended(id); };
-  running_[id] = std::make_unique<RunningOperation>(loop_, workers_, inventory_, operations_, id, std::move(body),
-                                                    std::move(handlers));
+  running_[id] =
+      std::make_unique<RunningOperation>(loop_, workers_, inventory_, operations_, platform_.config.timeouts,
+                                         id, std::move(body), std::move(handlers));
 }
 
 void Requests::ended(unsigned id) {
@@ -104,7 +109,10 @@ std::map<std::string, std::string> Requests::details(const Request& request) con
   const auto& snapshot = inventory_.snapshot();
   const auto* function = snapshot.find(*PciAddress::parse(request.gpu));
   if (function == nullptr) throw Error(ErrorCode::not_found, request.gpu + " has gone");
-  return {{"gpu", request.gpu}, {"name", function_name(*function)}, {"vm", request.vm}, {"driver", function->driver}};
+  return {{"gpu", request.gpu},
+          {"name", function_name(*function)},
+          {"vm", request.vm},
+          {"driver", function->driver}};
 }
 
 void Requests::cancel(unsigned id) {

@@ -17,15 +17,15 @@
 
 namespace gpuctl {
 
-/// The use cases: attach and release. Finds the GPU, looks at what stands in the way, starts the work in a worker and
-/// follows it. One operation at a time for each GPU.
+/// The use cases: attach and release. Finds the GPU, looks at what stands in the way, starts the work in a
+/// worker and follows it. One operation at a time for each GPU.
 class Requests {
  public:
   using SurveyAnswer = std::function<void(std::variant<Survey, Error>)>;
   using StartAnswer = std::function<void(std::variant<unsigned, Error>)>;
 
-  Requests(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations, Queries& queries,
-           Platform platform);
+  Requests(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations,
+           Queries& queries, Platform platform);
 
   /// The GPU argument becomes an address. Throws Error(not_found | ambiguous_gpu | invalid_argument).
   Request resolve(Request request) const;
@@ -33,7 +33,8 @@ class Requests {
   void survey(const Request& request, std::uint32_t uid, SurveyAnswer answer);
   /// Throws Error(busy), or Error(blocked) while the kernel holds on to the GPU.
   void require_free(const Request& request) const;
-  /// Looks again and, if nothing has come in the way, begins. Answers when the plan stands, or with the refusal.
+  /// Looks again and, if nothing has come in the way, begins. Answers when the plan stands, or with the
+  /// refusal.
   void start(const Request& request, std::uint32_t uid, StartAnswer answer);
   /// An operation that has succeeded already.
   unsigned already(const Request& request, std::uint32_t uid);

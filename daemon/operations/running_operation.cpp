@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include "operations/messages.hpp"
-#include "rebind/executor.hpp"
 
 namespace gpuctl {
 namespace {
@@ -15,11 +14,17 @@ constexpr std::chrono::milliseconds grace{500};
 }  // namespace
 
 RunningOperation::RunningOperation(EventLoop& loop, WorkerPool& workers, Inventory& inventory,
-                                   OperationList& operations, unsigned id, WorkerPool::Body body, Handlers handlers)
-    : loop_(loop), inventory_(inventory), operations_(operations), id_(id), handlers_(std::move(handlers)) {
-  worker_ = workers.start("operation", std::move(body),
-                          {[this](const std::string& message) { on_message(message); },
-                           [this](int status) { on_exit(status); }});
+                                   OperationList& operations, const TimeoutConfig& timeouts, unsigned id,
+                                   WorkerPool::Body body, Handlers handlers)
+    : loop_(loop),
+      inventory_(inventory),
+      operations_(operations),
+      timeouts_(timeouts),
+      id_(id),
+      handlers_(std::move(handlers)) {
+  worker_ = workers.start(
+      "operation", std::move(body),
+      {[this](const std::string& message) { on_message(message); }, [this](int status) { on_exit(status); }});
 }
 
 void RunningOperation::cancel() { worker_->send("cancel"); }
@@ -32,9 +37,12 @@ void RunningOperation::on_message(const std::string& text) {
     operations_.set_plan(id_, messages::plan(json));
     return handlers_.planned();
   }
-  if (type == "progress") return on_progress(json.at("index"), static_cast<StepState>(json.at("state").get<int>()));
-  if (type == "undo") return on_undo(messages::step(json.at("step")), static_cast<StepState>(json.at("state").get<int>()));
-  if (type == "end") on_end(operation_state(json.at("state").get<std::string>()), json.at("error"), json.at("message"));
+  if (type == "progress")
+    return on_progress(json.at("index"), static_cast<StepState>(json.at("state").get<int>()));
+  if (type == "undo")
+    return on_undo(messages::step(json.at("step")), static_cast<StepState>(json.at("state").get<int>()));
+  if (type == "end")
+    on_end(operation_state(json.at("state").get<std::string>()), json.at("error"), json.at("message"));
 }
 
 void RunningOperation::on_progress(unsigned index, StepState state) {
@@ -58,16 +66,17 @@ void RunningOperation::on_undo(const Step& step, StepState state) {
 }
 
 void RunningOperation::watch_step(const Step& step) {
-  deadline_ = loop_.after(step_deadline(step) + grace, [this, step] { overdue(step); });
+  deadline_ = loop_.after(timeouts_.of(step.kind) + grace, [this, step] { overdue(step); });
 }
 
 /// The kernel has not come back. The worker stays, to set things right when it does.
 void RunningOperation::overdue(const Step& step) {
   operations_.update(id_, [](Operation& operation) { operation.stuck = true; });
-  operations_.finish(id_, OperationState::failed, std::string{error_name(ErrorCode::timed_out)},
-                     fmt::format("the kernel has not finished {} of {} ({}) in time; the GPU is stuck until it does. "
-                                 "Close what still uses it (gpuctl users), or restart the machine",
-                                 to_string(step.kind), step.subject, step.detail()));
+  operations_.finish(
+      id_, OperationState::failed, std::string{error_name(ErrorCode::timed_out)},
+      fmt::format("the kernel has not finished {} of {} ({}) in time; the GPU is stuck until it does. "
+                  "Close what still uses it (gpuctl users), or restart the machine",
+                  to_string(step.kind), step.subject, step.detail()));
   refresh_devices();
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <variant>
 
+#include "config/config.hpp"
 #include "core/error.hpp"
 #include "inventory/inventory.hpp"
 #include "operations/operation_list.hpp"
@@ -12,18 +13,19 @@
 
 namespace gpuctl {
 
-/// Follows one operation's worker: shows its progress, watches the deadline of each step, and tells how it ended.
+/// Follows one operation's worker: shows its progress, watches the deadline of each step, and tells how it
+/// ended.
 class RunningOperation {
  public:
   struct Handlers {
-    std::function<void()> planned;                    ///< the plan stands, the work begins
-    std::function<void(const Error&)> refused;        ///< looked again and found something in the way
-    std::function<void()> ended;                      ///< the worker has gone; destroy this
-    std::function<void()> crashed;                    ///< it went without a word: recovery is due
+    std::function<void()> planned;              ///< the plan stands, the work begins
+    std::function<void(const Error&)> refused;  ///< looked again and found something in the way
+    std::function<void()> ended;                ///< the worker has gone; destroy this
+    std::function<void()> crashed;              ///< it went without a word: recovery is due
   };
 
-  RunningOperation(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations, unsigned id,
-                   WorkerPool::Body body, Handlers handlers);
+  RunningOperation(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations,
+                   const TimeoutConfig& timeouts, unsigned id, WorkerPool::Body body, Handlers handlers);
   /// Asks for a stop before the next step, and a rollback.
   void cancel();
   unsigned id() const { return id_; }
@@ -41,6 +43,7 @@ class RunningOperation {
   EventLoop& loop_;
   Inventory& inventory_;
   OperationList& operations_;
+  TimeoutConfig timeouts_;
   unsigned id_;
   Handlers handlers_;
   std::unique_ptr<Worker> worker_;

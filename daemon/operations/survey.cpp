@@ -42,13 +42,35 @@ Work make_work(const Request& request, const Snapshot& snapshot, const Platform&
   RootDir root(platform.root);
   auto drivers = registered_drivers(root);
   StateDir dir(platform.state_dir / "assignments");
-  return {request, snapshot, platform, gpu, std::move(root), std::move(drivers), Assignments(dir).find(gpu.slot())};
+  return {request,
+          snapshot,
+          platform,
+          gpu,
+          std::move(root),
+          std::move(drivers),
+          Assignments(dir).find(gpu.slot())};
 }
 
-bool on_vm_side(const Gpu& gpu, const Snapshot& snapshot) { return bound_state(gpu, snapshot) == GpuState::vm; }
+bool on_vm_side(const Gpu& gpu, const Snapshot& snapshot) {
+  return bound_state(gpu, snapshot) == GpuState::vm;
+}
 
-Problems users(const Work& work) {
-  return user_problems(device_users(work.root, work.gpu.functions), work.request.force ? Force::yes : Force::no);
+Force force(const Work& work) { return work.request.force ? Force::yes : Force::no; }
+
+QuiescePolicy quiesce_policy(const Config& config) {
+  return {config.quiesce.stop_units, config.quiesce.drm_remove, config.quiesce.unload_modules};
+}
+
+/// Who holds the GPU, who of them can be asked to let go, and what is left in the way then.
+void plan_quiescing(Work& work, AttachTarget& target) {
+  const auto nodes = device_nodes(work.root, work.gpu.functions);
+  const auto users = device_users(work.root, nodes);
+  auto& plan = work.result.quiesce;
+  plan = quiesce_plan(users, quiesce_facts(work.root, nodes, users), quiesce_policy(work.platform.config));
+  target.stop_units = plan.units;
+  target.drm_cards = plan.drm_cards;
+  target.unload_modules = plan.modules;
+  append(work.result.survey.problems, user_problems(after(plan, users), force(work)));
 }
 
 void take_vm_part(Work& work, VmPart part, Plan& plan) {
@@ -60,7 +82,8 @@ void take_vm_part(Work& work, VmPart part, Plan& plan) {
 
 Problem assigned_elsewhere(const Assignment& assignment) {
   return {"gpu-assigned", Severity::blocker, assignment.gpu.str(),
-          fmt::format("The GPU {} is assigned to the virtual machine {}.", assignment.gpu.str(), assignment.vm_name),
+          fmt::format("The GPU {} is assigned to the virtual machine {}.", assignment.gpu.str(),
+                      assignment.vm_name),
           fmt::format("Release it first: gpuctl release {}", assignment.gpu.str())};
 }
 
@@ -77,7 +100,8 @@ std::map<PciAddress, std::string> vfio_drivers(const Work& work) {
   const auto& modules = work.platform.modules_dir;
   std::map<PciAddress, std::string> result;
   for (const auto address : work.gpu.functions)
-    if (const auto* function = work.snapshot.find(address)) result[address] = vfio_driver_for(function->id, work.root, modules).driver;
+    if (const auto* function = work.snapshot.find(address))
+      result[address] = vfio_driver_for(function->id, work.root, modules).driver;
   return result;
 }
 
@@ -109,25 +133,28 @@ void prepare_attach(Work& work) {
     append(problems, attach_problems(work.gpu, work.snapshot));
   }
   plan_vm_for_attach(work, target.last);
-  if (moves) append(problems, users(work));
+  if (moves) plan_quiescing(work, target);
   work.result.survey.plan = attach_plan(work.gpu, work.snapshot, work.drivers, target);
   auto home = moves ? saved_binding(work).value_or(current_binding(work)) : home_binding(work);
   home.vm = work.result.survey.vm_uuid;
-  work.result.transaction = {"attach", work.result.survey.plan, current_binding(work), std::move(home), home.vm, 0};
+  work.result.transaction = {
+      "attach", work.result.survey.plan, current_binding(work), std::move(home), home.vm, 0};
 }
 
 /// libvirt is asked only if gpuctl has put the GPU into a domain; then the GPU can come home without it too.
 void plan_vm_for_release(Work& work, Plan& plan) {
   if (!work.assignment) return;
   try {
-    take_vm_part(work, release_vm_part(work.request, work.gpu, work.snapshot, work.platform.hypervisor()->vm(work.assignment->vm_uuid)),
+    take_vm_part(work,
+                 release_vm_part(work.request, work.gpu, work.snapshot,
+                                 work.platform.hypervisor()->vm(work.assignment->vm_uuid)),
                  plan);
   } catch (const Error& e) {
     if (e.code() == ErrorCode::vm_not_found) return;
     work.result.survey.problems.push_back(
         {"vm-not-updated", Severity::warning, work.assignment->vm_name,
-         fmt::format("The definition of {} keeps the GPU, for libvirt cannot be reached: {}", work.assignment->vm_name,
-                     e.what()),
+         fmt::format("The definition of {} keeps the GPU, for libvirt cannot be reached: {}",
+                     work.assignment->vm_name, e.what()),
          "Start libvirt and release again to take it out of the definition."});
   }
 }
@@ -139,8 +166,10 @@ void prepare_release(Work& work) {
   auto& problems = work.result.survey.problems;
   append(problems, identity_problems(home, work.snapshot));
   work.result.survey.plan = release_plan(work.gpu, work.snapshot, work.drivers, home, target);
-  const bool unplugs = std::ranges::any_of(target.first, [](const Step& s) { return s.kind == StepKind::vm_unplug; });
-  if (!work.result.survey.plan.empty() && !unplugs && !is_blocked(problems)) append(problems, users(work));
+  const bool unplugs =
+      std::ranges::any_of(target.first, [](const Step& s) { return s.kind == StepKind::vm_unplug; });
+  if (!work.result.survey.plan.empty() && !unplugs && !is_blocked(problems))
+    append(problems, user_problems(device_users(work.root, work.gpu.functions), force(work)));
   work.result.transaction = {"release", work.result.survey.plan, current_binding(work), home, home.vm, 0};
 }
 

@@ -13,8 +13,8 @@ namespace {
 constexpr std::uint16_t nvidia_vendor = 0x10de;
 
 /// Those of `functions` that are in `claimed`, or those that are not.
-std::vector<PciAddress> select(const std::vector<PciAddress>& functions, const std::vector<PciAddress>& claimed,
-                               bool in) {
+std::vector<PciAddress> select(const std::vector<PciAddress>& functions,
+                               const std::vector<PciAddress>& claimed, bool in) {
   std::vector<PciAddress> result;
   std::ranges::copy_if(functions, std::back_inserter(result),
                        [&](PciAddress f) { return (std::ranges::find(claimed, f) != claimed.end()) == in; });
@@ -37,12 +37,17 @@ VmPart attach_vm_part(const Request& request, const Gpu& gpu, const Snapshot& sn
   VmPart part{target.name, target.uuid, {}, {}};
   const auto missing = select(gpu.functions, claimed_functions(target.inactive_xml), false);
   const bool plug = request.live && runs(target);
-  const auto live_missing = plug ? select(gpu.functions, claimed_functions(target.live_xml), false) : gpu.functions;
-  if (!missing.empty()) part.plan.push_back({StepKind::vm_add_devices, target.uuid, {}, address_list(missing)});
-  if (plug && !live_missing.empty()) part.plan.push_back({StepKind::vm_plug, target.uuid, {}, address_list(live_missing)});
+  const auto live_missing =
+      plug ? select(gpu.functions, claimed_functions(target.live_xml), false) : gpu.functions;
+  if (!missing.empty())
+    part.plan.push_back({StepKind::vm_add_devices, target.uuid, {}, address_list(missing)});
+  if (plug && !live_missing.empty())
+    part.plan.push_back({StepKind::vm_plug, target.uuid, {}, address_list(live_missing)});
   if (request.start && !runs(target)) part.plan.push_back({StepKind::vm_start, target.uuid, {}, {}});
-  const bool holds_already = runs(target) && select(gpu.functions, claimed_functions(target.live_xml), false).empty();
-  if (!holds_already || !part.plan.empty()) part.problems = vm_problems(vm_request(request, gpu, snapshot), target, all);
+  const bool holds_already =
+      runs(target) && select(gpu.functions, claimed_functions(target.live_xml), false).empty();
+  if (!holds_already || !part.plan.empty())
+    part.problems = vm_problems(vm_request(request, gpu, snapshot), target, all);
   return part;
 }
 
@@ -53,7 +58,8 @@ VmPart release_vm_part(const Request& request, const Gpu& gpu, const Snapshot& s
                                  : std::vector<PciAddress>{};
   if (!live.empty()) part.problems = vm_release_problems(vm_request(request, gpu, snapshot), target);
   if (!live.empty()) part.plan.push_back({StepKind::vm_unplug, target.uuid, address_list(live), {}});
-  if (!defined.empty()) part.plan.push_back({StepKind::vm_remove_devices, target.uuid, address_list(defined), {}});
+  if (!defined.empty())
+    part.plan.push_back({StepKind::vm_remove_devices, target.uuid, address_list(defined), {}});
   return part;
 }
 

@@ -20,8 +20,8 @@ struct VmPart {
 VmPart attach_vm_part(const Request& request, const Gpu& gpu, const Snapshot& snapshot, const Vm& target,
                       const std::vector<Vm>& all);
 
-/// Release: gpuctl's devices out of the definition, and out of the running domain if asked for (else the running
-/// domain is a blocker). Pure.
+/// Release: gpuctl's devices out of the definition, and out of the running domain if asked for (else the
+/// running domain is a blocker). Pure.
 VmPart release_vm_part(const Request& request, const Gpu& gpu, const Snapshot& snapshot, const Vm& target);
 
 }  // namespace gpuctl
