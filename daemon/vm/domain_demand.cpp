@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "vm/domain_demand.hpp"
+
+#include <set>
+
+#include "vm/domain_xml.hpp"
+#include "vm/hostdev.hpp"
+
+namespace gpuctl {
+
+DomainDemand domain_demand(const std::string& xml, const Snapshot& snapshot) {
+  const auto document = parse_domain(xml);
+  const auto domain = document.document_element();
+  std::set<PciSlot> gpus;
+  for (const auto function : claimed_functions(xml))
+    if (const auto* gpu = snapshot.gpu_of(function)) gpus.insert(gpu->slot());
+  return {domain.child_value("name"), domain.child_value("uuid"), {gpus.begin(), gpus.end()}};
+}
+
+}  // namespace gpuctl

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <string>
+#include <vector>
+
+#include "core/devices.hpp"
+
+namespace gpuctl {
+
+/// What a domain that is about to start, or has ended, has of this host's GPUs.
+struct DomainDemand {
+  std::string name;
+  std::string uuid;
+  std::vector<PciSlot> gpus;  ///< each with at least one function in the definition, ascending
+  bool operator==(const DomainDemand&) const = default;
+};
+
+/// Reads the definition that libvirt's hook got. Pure: asks nobody, so that it can run while libvirt waits.
+/// Throws as parse_domain().
+DomainDemand domain_demand(const std::string& xml, const Snapshot& snapshot);
+
+}  // namespace gpuctl
