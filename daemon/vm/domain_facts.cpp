@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "vm/domain_facts.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <set>
 
@@ -79,20 +80,28 @@ void read_device(pugi::xml_node node, DomainFacts& facts) {
       facts.roms[*address] = attribute(node.child("rom"), "file");
 }
 
-/// In JSON or in QEMU's older comma form.
-std::optional<std::uint64_t> kvmfr_size(const std::string& argument) {
-  if (argument.find("/dev/kvmfr") == std::string::npos) return std::nullopt;
+/// Value of `key` in QEMU's older comma form.
+std::string comma_value(const std::string& argument, const std::string& key) {
+  const auto at = ("," + argument).find("," + key + "=");
+  if (at == std::string::npos) return {};
+  const auto start = at + key.size() + 1;
+  return argument.substr(start, argument.find(',', start) - start);
+}
+
+void read_kvmfr(const std::string& argument, DomainFacts& facts) {
+  if (argument.find("/dev/kvmfr") == std::string::npos) return;
   const auto json = nlohmann::json::parse(argument, nullptr, false);
+  facts.kvmfr_bytes = 0;
   if (json.is_object()) {
-    const auto size = json.find("size");
-    return size != json.end() && size->is_number_unsigned() ? size->get<std::uint64_t>() : 0;
+    const auto size = json.find("size"), id = json.find("id");
+    if (size != json.end() && size->is_number_unsigned()) facts.kvmfr_bytes = size->get<std::uint64_t>();
+    if (id != json.end() && id->is_string()) facts.kvmfr_id = id->get<std::string>();
+    return;
   }
-  const auto at = argument.find("size=");
-  if (at == std::string::npos) return 0;
-  const auto text = argument.substr(at + 5, argument.find(',', at) - at - 5);
-  const auto digits = text.find_first_not_of("0123456789");
-  const auto unit = digits == std::string::npos ? std::string{"b"} : text.substr(digits);
-  return scaled_size(text.substr(0, digits), unit, "b");
+  const auto size = comma_value(argument, "size");
+  const auto digits = std::min(size.find_first_not_of("0123456789"), size.size());
+  facts.kvmfr_bytes = scaled_size(size.substr(0, digits), size.substr(digits), "b");
+  facts.kvmfr_id = comma_value(argument, "id");
 }
 
 void read_command_line(pugi::xml_node domain, DomainFacts& facts) {
@@ -101,7 +110,7 @@ void read_command_line(pugi::xml_node domain, DomainFacts& facts) {
     if (!facts.qemu_arguments.empty() && facts.qemu_arguments.back() == "-acpitable" &&
         value.starts_with("file="))
       facts.acpi_tables.push_back(value.substr(5));
-    if (const auto size = kvmfr_size(value)) facts.kvmfr_bytes = size;
+    read_kvmfr(value, facts);
     facts.qemu_arguments.push_back(value);
   }
 }
@@ -122,17 +131,19 @@ std::uint64_t scaled_size(const std::string& number, const std::string& unit, co
   const auto& name = unit.empty() ? otherwise : unit;
   if (name == "b" || name == "byte" || name == "bytes") return value;
   const auto power = std::string_view{"kmgtpe"}.find(static_cast<char>(name.front() | 0x20));
-  if (power == std::string_view::npos) return 0;
-  const std::uint64_t base = name.size() == 2 && (name.back() == 'B' || name.back() == 'b') ? 1000 : 1024;
+  const auto rest = name.substr(1);
+  if (power == std::string_view::npos || (rest != "" && rest != "B" && rest != "iB")) return 0;
+  const std::uint64_t base = rest == "B" ? 1000 : 1024;
   for (std::size_t i = 0; i <= power; ++i)
     if (__builtin_mul_overflow(value, base, &value)) return 0;
   return value;
 }
 
-DomainFacts domain_facts(const std::string& xml) { return domain_facts(parse_domain(xml)); }
+DomainFacts domain_facts(const std::string& xml) {
+  return domain_facts(parse_domain(xml).document_element());
+}
 
-DomainFacts domain_facts(const pugi::xml_document& document) {
-  const auto domain = document.document_element();
+DomainFacts domain_facts(pugi::xml_node domain) {
   DomainFacts facts;
   read_os(domain, facts);
   read_features(domain, facts);

@@ -46,6 +46,7 @@ struct DomainFacts {
 
   std::vector<SharedMemory> shared_memory;
   std::optional<std::uint64_t> kvmfr_bytes;  ///< size given to /dev/kvmfr0 on QEMU's command line
+  std::string kvmfr_id;                      ///< of that memory object
   std::vector<std::string> qemu_arguments;
 
   bool uefi() const { return firmware == "efi" || loader_pflash; }
@@ -55,7 +56,7 @@ struct DomainFacts {
 // These read a definition with parse_domain() and throw as it does.
 
 DomainFacts domain_facts(const std::string& xml);
-DomainFacts domain_facts(const pugi::xml_document& document);
+DomainFacts domain_facts(pugi::xml_node domain);
 /// Root and downstream ports of a running PCI Express machine that have nothing behind them and can be
 /// plugged into.
 std::size_t free_hotplug_ports(const std::string& xml);

@@ -110,7 +110,7 @@ std::uint8_t free_slot(const pugi::xml_document& document) {
 }
 
 PciAddress guest_slot(const pugi::xml_document& document) {
-  if (domain_facts(document).pci_express) return {0, add_root_port(document), 0, 0};
+  if (domain_facts(document.document_element()).pci_express) return {0, add_root_port(document), 0, 0};
   return {0, 0, free_slot(document), 0};
 }
 

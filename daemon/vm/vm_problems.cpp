@@ -9,6 +9,7 @@
 #include "core/error.hpp"
 #include "vm/domain_facts.hpp"
 #include "vm/hostdev.hpp"
+#include "vm/vm_fitness.hpp"
 
 namespace gpuctl {
 namespace {
@@ -65,15 +66,7 @@ void add_state(const VmRequest& request, const Vm& vm, Problems& found) {
 }
 
 void add_machine(const VmRequest& request, const Vm& vm, const DomainFacts& facts, Problems& found) {
-  if (!facts.has_pci)
-    found.push_back({"vm-no-pci", Severity::blocker, vm.name,
-                     fmt::format("The machine type {} has no PCI bus.", facts.machine),
-                     "use a VM of machine type q35"});
-  else if (!facts.pci_express)
-    found.push_back(
-        {"vm-machine-i440fx", Severity::warning, vm.name,
-         fmt::format("The machine type {} has no PCI Express; many GPU drivers want it.", facts.machine),
-         "make the VM with machine type q35 (an installed guest rarely survives the change)"});
+  for (auto& problem : machine_problems(vm.name, facts)) found.push_back(std::move(problem));
   if (request.live && facts.pci_express && is_active(vm)) {
     const auto free = free_hotplug_ports(vm.live_xml);
     if (free < request.functions.size())

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "vm/vm_service.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "core/error.hpp"
+#include "os/replace_file.hpp"
+#include "vm/domain_xml.hpp"
+#include "vm/hostdev.hpp"
+#include "vm/unified_diff.hpp"
+#include "vm/vm_fitness.hpp"
+#include "vm/vm_host.hpp"
+#include "vm/vm_problems.hpp"
+
+namespace gpuctl {
+namespace {
+
+constexpr unsigned long acpi_table_version = 11002000;  // <table type='raw'> came with libvirt 11.2.0
+
+template <class T>
+T option(const Options::value_type& entry) {
+  if (const auto* value = std::get_if<T>(&entry.second)) return *value;
+  throw Error(ErrorCode::invalid_argument, fmt::format("The option {} is of the wrong type.", entry.first));
+}
+
+GuestPicture picture_option(const Options::value_type& entry) {
+  const auto text = option<std::string>(entry);
+  if (const auto picture = GuestPicture::parse(text)) return *picture;
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("'{}' is no picture size; write 2560x1440 or 2560x1440@hdr.", text));
+}
+
+PictureTransport transport_option(const Options::value_type& entry) {
+  const auto text = option<std::string>(entry);
+  if (text == "shmem") return PictureTransport::shmem;
+  if (text == "kvmfr") return PictureTransport::kvmfr;
+  throw Error(ErrorCode::invalid_argument, fmt::format("The transport is shmem or kvmfr, not '{}'.", text));
+}
+
+void require_rom_path(const std::string& path) {
+  const bool control = std::ranges::any_of(path, [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+  if (!path.empty() && (!path.starts_with('/') || control || path.size() > 4096))
+    throw Error(ErrorCode::invalid_argument, "The path of the option ROM must be absolute.");
+}
+
+VmHost host_for(const RootDir& root, const Vm& vm, const std::vector<Gpu>& gpus) {
+  auto functions = claimed_functions(vm.inactive_xml);
+  for (const auto& gpu : gpus) functions.push_back(gpu.address);
+  return read_vm_host(root, files_of(domain_facts(vm.inactive_xml)), functions);
+}
+
+std::vector<PciAddress> gpu_functions(const Vm& vm, const Snapshot& snapshot) {
+  auto functions = claimed_functions(vm.inactive_xml);
+  std::erase_if(functions, [&](PciAddress a) { return snapshot.gpu_of(a) == nullptr; });
+  return functions;
+}
+
+/// Those in the definition, or the named one.
+std::vector<PciAddress> rom_functions(const Vm& vm, const SetupRequest& request, const Snapshot& snapshot) {
+  std::set<PciAddress> displays;
+  for (const auto function : claimed_functions(vm.inactive_xml))
+    if (const auto* gpu = snapshot.gpu_of(function)) displays.insert(gpu->address);
+  if (request.gpu) {
+    const auto named = snapshot.gpus.find(*request.gpu);
+    if (named != snapshot.gpus.end()) displays = {named->second.address};
+  } else if (displays.empty() && snapshot.gpus.size() == 1) {
+    displays.insert(snapshot.gpus.begin()->second.address);
+  }
+  if (displays.size() == 1) return {displays.begin(), displays.end()};
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("Which GPU the option ROM is for is not clear: {} has {} GPUs; name one.", vm.name,
+                          displays.size()));
+}
+
+/// Anybody may ask for a dry run: passwords of screens, which only root's connection is told, stay out of it.
+std::string without_passwords(const std::string& xml) {
+  const auto document = parse_domain(xml);
+  for (const auto graphics : document.document_element().child("devices").children("graphics"))
+    if (graphics.attribute("passwd")) set_attribute(graphics, "passwd", "(hidden)");
+  return to_text(document);
+}
+
+std::string public_diff(const std::string& before, const std::string& after, const std::string& name) {
+  return before == after ? std::string{}
+                         : unified_diff(without_passwords(before), without_passwords(after), name);
+}
+
+std::vector<PciAddress> stale_functions(const Vm& vm, const Snapshot& snapshot) {
+  auto functions = own_functions(vm.inactive_xml);
+  std::erase_if(functions, [&](PciAddress a) { return snapshot.gpu_of(a) != nullptr; });
+  return functions;
+}
+
+}  // namespace
+
+SetupRequest parse_setup_options(const Options& options) {
+  SetupRequest request;
+  for (const auto& entry : options) {
+    const auto& key = entry.first;
+    if (key == "dry-run")
+      request.dry_run = option<bool>(entry);
+    else if (key == "looking-glass")
+      request.picture = picture_option(entry);
+    else if (key == "transport")
+      request.transport = transport_option(entry);
+    else if (key == "rom")
+      request.rom = option<std::string>(entry);
+    else if (key == "battery")
+      request.battery = option<bool>(entry);
+    else if (key != "interactive" && key != "gpu")
+      throw Error(ErrorCode::invalid_argument, fmt::format("There is no option {}.", key));
+  }
+  return request;
+}
+
+VmService::VmService(Hypervisor& hypervisor, const RootDir& root, VmServicePaths paths)
+    : hypervisor_(hypervisor), root_(root), paths_(std::move(paths)), undo_(paths_.state / "vm-undo") {
+  if (paths_.battery_table.empty()) paths_.battery_table = GPUCTL_BATTERY_TABLE;
+}
+
+std::vector<VmEntry> VmService::list(const Snapshot& snapshot) {
+  std::vector<VmEntry> entries;
+  for (const auto& vm : hypervisor_.vms()) {
+    VmEntry entry{vm.name, vm.uuid, vm.state, {}, {}};
+    try {
+      entry.functions = gpu_functions(vm, snapshot);
+      if (!claimed_functions(vm.inactive_xml).empty())
+        entry.problems = vm_fitness(vm, host_for(root_, vm, {}), snapshot);
+    } catch (const Error& error) {
+      entry.problems = {
+          {"vm-unreadable", Severity::warning, vm.name, error.what(), "look with 'virsh edit'"}};
+    }
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+Problems VmService::check(const std::string& name, const Snapshot& snapshot, const std::vector<Gpu>& gpus) {
+  const auto vm = hypervisor_.vm(name);
+  auto found = vm_fitness(vm, host_for(root_, vm, gpus), snapshot, gpus);
+  auto functions = gpu_functions(vm, snapshot);
+  for (const auto& gpu : gpus) functions.insert(functions.end(), gpu.functions.begin(), gpu.functions.end());
+  for (auto& problem : claim_problems(functions, hypervisor_.vms(), vm.uuid))
+    found.push_back(std::move(problem));
+  return found;
+}
+
+Problems VmService::check_looking_glass(const std::string& name, unsigned uid) {
+  const auto vm = hypervisor_.vm(name);
+  return looking_glass_problems(vm.name, domain_facts(vm.inactive_xml), read_looking_glass_host(root_, uid),
+                                uid);
+}
+
+SetupChanges VmService::changes_for(const Vm& vm, const SetupRequest& request, const Snapshot& snapshot) {
+  SetupChanges changes{request.picture,
+                       request.transport,
+                       request.rom,
+                       {},
+                       request.battery,
+                       paths_.battery_table,
+                       hypervisor_.version() >= acpi_table_version,
+                       stale_functions(vm, snapshot)};
+  if (!request.rom) return changes;
+  require_rom_path(*request.rom);
+  changes.rom_functions = rom_functions(vm, request, snapshot);
+  if (!request.rom->empty() && host_file(root_, *request.rom).kind != HostFile::Kind::regular)
+    throw Error(ErrorCode::invalid_argument, fmt::format("There is no option ROM at {}.", *request.rom));
+  return changes;
+}
+
+void VmService::apply(const Vm& vm, const std::string& xml, const SetupChanges& changes) {
+  undo_.push(vm.uuid, vm.inactive_xml);
+  try {
+    hypervisor_.define(xml);
+  } catch (...) {
+    undo_.pop(vm.uuid);
+    throw;
+  }
+  const auto now = hypervisor_.vm(vm.uuid).inactive_xml;
+  if (setup_domain(now, changes) != now)
+    throw Error(ErrorCode::kernel_refused,
+                fmt::format("libvirt took the definition of {} but left part of the change out.", vm.name));
+}
+
+void VmService::write_tmpfiles(unsigned uid) const {
+  try {
+    replace_file(paths_.tmpfiles / "10-looking-glass.conf", looking_glass_tmpfiles(uid));
+  } catch (const Error& error) {
+    // A read-only /etc must not undo a definition that libvirt has taken; check_looking_glass() tells what is
+    // missing.
+    if (error.code() != ErrorCode::state_unwritable) throw;
+  }
+}
+
+std::string VmService::setup(const std::string& name, const SetupRequest& request, const Snapshot& snapshot,
+                             unsigned uid) {
+  const auto vm = hypervisor_.vm(name);
+  if (!vm.persistent)
+    throw Error(ErrorCode::not_supported,
+                fmt::format("{} is transient: it has no definition to change.", vm.name));
+  const auto changes = changes_for(vm, request, snapshot);
+  const auto xml = setup_domain(vm.inactive_xml, changes);
+  auto diff = public_diff(vm.inactive_xml, xml, vm.name);
+  if (request.dry_run) return diff;
+  if (xml != vm.inactive_xml) apply(vm, xml, changes);
+  if (request.picture && request.transport == PictureTransport::shmem) write_tmpfiles(uid);
+  return diff;
+}
+
+std::string VmService::undo(const std::string& name, bool dry_run) {
+  const auto vm = hypervisor_.vm(name);
+  const auto before = undo_.top(vm.uuid);
+  if (!before)
+    throw Error(ErrorCode::not_found, fmt::format("{} has no set-up that could be undone.", vm.name));
+  const auto xml = with_hostdevs_of(*before, vm.inactive_xml);
+  auto diff = public_diff(vm.inactive_xml, xml, vm.name);
+  if (dry_run) return diff;
+  hypervisor_.define(xml);
+  undo_.pop(vm.uuid);
+  return diff;
+}
+
+}  // namespace gpuctl
