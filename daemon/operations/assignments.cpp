@@ -14,7 +14,8 @@ Json to_json(const Assignment& a) {
   auto functions = Json::array();
   for (const auto f : a.functions) functions.push_back(f.str());
   return {{"gpu", a.gpu.str()}, {"functions", functions}, {"vm_uuid", a.vm_uuid}, {"vm_name", a.vm_name},
-          {"uid", a.uid},       {"since", a.since},       {"keep", a.keep}};
+          {"uid", a.uid},       {"since", a.since},       {"keep", a.keep},
+          {"running", a.running}, {"lease_only", a.lease_only}};
 }
 
 std::optional<Assignment> from_json(const Json& json) {
@@ -25,7 +26,9 @@ std::optional<Assignment> from_json(const Json& json) {
                  json.at("vm_name"),
                  json.at("uid"),
                  json.at("since"),
-                 json.at("keep")};
+                 json.at("keep"),
+                 json.at("running"),
+                 json.at("lease_only")};
     for (const auto& f : json.at("functions"))
       a.functions.push_back(PciAddress::parse(f.get<std::string>()).value());
     return a;

@@ -100,7 +100,7 @@ void note_assignment(const Request& request, const Prepared& prepared, const Gpu
 void settle_assignment(const Request& request, const Prepared& prepared, const Outcome& outcome,
                        const std::optional<Assignment>& before, PciSlot slot, Assignments& assignments) {
   const bool succeeded = outcome.ending == Ending::succeeded;
-  if (request.verb == Verb::release && succeeded) {
+  if (request.verb == Verb::release && succeeded && !request.by_itself) {
     const bool kept =
         std::ranges::any_of(prepared.survey.problems, [](const auto& p) { return p.id == "vm-not-updated"; });
     if (!kept) assignments.remove(slot);

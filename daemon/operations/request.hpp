@@ -20,6 +20,7 @@ struct Request {
   bool live{};
   bool start{};
   bool keep{};
+  bool by_itself{};  ///< a domain starts or has ended: its definition is left alone
 };
 
 /// What a request meets: everything in the way, and what would be done.

@@ -143,7 +143,7 @@ void prepare_attach(Work& work) {
 
 /// libvirt is asked only if gpuctl has put the GPU into a domain; then the GPU can come home without it too.
 void plan_vm_for_release(Work& work, Plan& plan) {
-  if (!work.assignment) return;
+  if (!work.assignment || work.request.by_itself) return;
   try {
     take_vm_part(work,
                  release_vm_part(work.request, work.gpu, work.snapshot,
@@ -159,6 +159,15 @@ void plan_vm_for_release(Work& work, Plan& plan) {
   }
 }
 
+bool has_step(const Plan& plan, StepKind kind) {
+  return std::ranges::any_of(plan, [kind](const Step& s) { return s.kind == kind; });
+}
+
+bool moves_functions(const Plan& plan) { return has_step(plan, StepKind::unbind) || has_step(plan, StepKind::bind); }
+
+/// The domain's own QEMU has the GPU until then; the steps themselves look again.
+bool unplugs_first(const Plan& plan) { return has_step(plan, StepKind::vm_unplug); }
+
 void prepare_release(Work& work) {
   ReleaseTarget target;
   plan_vm_for_release(work, target.first);
@@ -166,9 +175,7 @@ void prepare_release(Work& work) {
   auto& problems = work.result.survey.problems;
   append(problems, identity_problems(home, work.snapshot));
   work.result.survey.plan = release_plan(work.gpu, work.snapshot, work.drivers, home, target);
-  const bool unplugs =
-      std::ranges::any_of(target.first, [](const Step& s) { return s.kind == StepKind::vm_unplug; });
-  if (!work.result.survey.plan.empty() && !unplugs && !is_blocked(problems))
+  if (moves_functions(work.result.survey.plan) && !unplugs_first(target.first) && !is_blocked(problems))
     append(problems, user_problems(device_users(work.root, work.gpu.functions), force(work)));
   work.result.transaction = {"release", work.result.survey.plan, current_binding(work), home, home.vm, 0};
 }

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "operations/vm_watch.hpp"
+
+#include <systemd/sd-daemon.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "operations/messages.hpp"
+
+namespace gpuctl {
+namespace {
+
+using messages::Json;
+
+constexpr std::chrono::seconds reconnect_after{2};
+
+std::string event_text(const std::string& event, const std::string& uuid) {
+  return Json{{"event", event}, {"uuid", uuid}}.dump();
+}
+
+/// Gone, or shut off.
+bool has_ended(Hypervisor& hypervisor, const std::string& uuid) {
+  try {
+    return hypervisor.vm(uuid).state == VmState::shut_off;
+  } catch (const Error& e) {
+    return e.code() == ErrorCode::vm_not_found;
+  }
+}
+
+/// The worker: tells events, and first what has ended while nobody listened.
+void follow(WorkerChannel& daemon, const Platform& platform, const std::vector<std::string>& running) {
+  const auto hypervisor = platform.hypervisor();
+  const auto on_event = [&](const std::string& event, const std::string& uuid) {
+    daemon.send(event_text(event, uuid));
+    if (event != "watching") return;
+    for (const auto& vm : running)
+      if (has_ended(*hypervisor, vm)) daemon.send(event_text("stopped", vm));
+  };
+  hypervisor->watch(on_event, [&daemon] { return daemon.poll() != "stop"; });
+}
+
+}  // namespace
+
+VmWatch::VmWatch(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations,
+                 Requests& requests, Assignments& assignments, Platform platform)
+    : loop_(loop), workers_(workers), inventory_(inventory), operations_(operations), requests_(requests),
+      assignments_(assignments), platform_(std::move(platform)) {
+  operations_.observe({[](const Operation&) {}, [](const Operation&) {},
+                       [this](const Operation&) { loop_.defer([this] { update(); }); }, [](unsigned) {}});
+}
+
+bool VmWatch::needed() const {
+  const auto& gpus = inventory_.snapshot().gpus;
+  return std::ranges::any_of(assignments_.all(), [&](const auto& entry) {
+    const auto gpu = gpus.find(entry.first);
+    return gpu != gpus.end() && bound_state(gpu->second, inventory_.snapshot()) != GpuState::host;
+  });
+}
+
+void VmWatch::update() {
+  for (const auto slot : std::set<PciSlot>(due_))
+    if (const auto assignment = assignments_.find(slot)) go_home(*assignment);
+  const bool wanted = needed();
+  if (wanted && !worker_ && !retry_) watch();
+  if (wanted) return;
+  worker_.reset();
+  retry_.reset();
+}
+
+void VmWatch::watch() {
+  std::vector<std::string> running;
+  for (const auto& [slot, assignment] : assignments_.all())
+    if (assignment.running) running.push_back(assignment.vm_uuid);
+  worker_ = workers_.start(
+      "vm-watch", [platform = platform_, running](WorkerChannel& channel) { follow(channel, platform, running); },
+      {[this](const std::string& text) { on_message(text); },
+       [this](int) {
+         // libvirt is away, or restarts: it is asked again until the GPU is home
+         retry_ = loop_.after(reconnect_after, [this] {
+           retry_.reset();
+           worker_.reset();
+           update();
+         });
+       }});
+}
+
+void VmWatch::on_message(const std::string& text) {
+  const auto json = Json::parse(text);
+  const std::string event = json.at("event");
+  const std::string uuid = json.at("uuid");
+  if (event == "started") started(uuid);
+  if (event == "stopped") ended(uuid);
+}
+
+void VmWatch::started(const std::string& uuid) {
+  for (auto& [slot, assignment] : assignments_.all()) {
+    if (assignment.vm_uuid != uuid || assignment.running) continue;
+    auto running = assignment;
+    running.running = true;
+    assignments_.save(running);
+  }
+}
+
+void VmWatch::ended(const std::string& uuid) {
+  for (const auto& [slot, assignment] : assignments_.all()) {
+    if (assignment.vm_uuid != uuid) continue;
+    if (!assignment.keep && !platform_.config.vm.keep) due_.insert(slot);
+    if (!assignment.running) continue;
+    auto stopped = assignment;
+    stopped.running = false;
+    assignments_.save(stopped);
+  }
+  update();
+}
+
+/// Waits for an operation that has the GPU, whose end calls update() again.
+void VmWatch::go_home(const Assignment& assignment) {
+  const auto slot = assignment.gpu;
+  if (operations_.running_on(slot) != nullptr) return;
+  due_.erase(slot);
+  const auto& gpus = inventory_.snapshot().gpus;
+  const auto gpu = gpus.find(slot);
+  if (assignment.lease_only) assignments_.remove(slot);
+  if (gpu == gpus.end() || bound_state(gpu->second, inventory_.snapshot()) == GpuState::host) return;
+  Request request;
+  request.verb = Verb::release;
+  request.gpu = gpu->second.address.str();
+  request.by_itself = true;
+  requests_.start(request, 0, [vm = assignment.vm_name](const std::variant<unsigned, Error>& started) {
+    if (const auto* error = std::get_if<Error>(&started))
+      fmt::print(stderr, SD_WARNING "the GPU of {} cannot go back to the host: {}\n", vm, error->what());
+  });
+}
+
+}  // namespace gpuctl
