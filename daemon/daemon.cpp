@@ -38,6 +38,9 @@ Daemon::Daemon(const DaemonOptions& options)
       host_calls_(queries_, inventory_, platform_),
       tree_(*connection_, loop_, inventory_, operations_, requests_, gate_, gpu_calls_, host_calls_,
             [this](PciSlot gpu) { return vm_of(gpu); }),
+      vm_watch_(loop_, workers_, inventory_, operations_, requests_, assignments_, platform_),
+      lifecycle_(inventory_, operations_, requests_, assignments_, vm_watch_),
+      vms_(*connection_, gate_, queries_, inventory_, lifecycle_, platform_),
       terminate_(loop_.on_signal(SIGTERM, [this] { stop(0); })),
       interrupt_(loop_.on_signal(SIGINT, [this] { stop(0); })) {
   workers_.keep_from_children(bus_loop_.fd());
@@ -59,6 +62,7 @@ std::string Daemon::vm_of(PciSlot gpu) const {
 
 int Daemon::run() {
   requests_.recover();
+  vm_watch_.update();
   dbus::request_name(*connection_, names::service);
   loop_.enable_watchdog();
   sd_notify(0, "READY=1");

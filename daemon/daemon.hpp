@@ -6,6 +6,7 @@
 #include "bus/bus_loop.hpp"
 #include "bus/object_tree.hpp"
 #include "bus/polkit_authorizer.hpp"
+#include "bus/vms_object.hpp"
 #include "inventory/inventory.hpp"
 #include "operations/assignments.hpp"
 #include "operations/requests.hpp"
@@ -49,6 +50,9 @@ class Daemon {
   GpuCalls gpu_calls_;
   HostCalls host_calls_;
   ObjectTree tree_;
+  VmWatch vm_watch_;
+  DomainLifecycle lifecycle_;
+  VmsObject vms_;
   EventLoop::Source terminate_, interrupt_;
 };
 

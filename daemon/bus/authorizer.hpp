@@ -22,13 +22,13 @@ struct AuthorizationRequest {
 
 enum class Verdict {
   allowed,
-  denied,       ///< said no, failed, timed out, or the caller has gone
-  challenge,    ///< somebody would have to type a password, and nobody can or may be asked
-  over_limit,   ///< too many checks of this caller, or in all, are in flight
+  denied,      ///< said no, failed, timed out, or the caller has gone
+  challenge,   ///< somebody would have to type a password, and nobody can or may be asked
+  over_limit,  ///< too many checks of this caller, or in all, are in flight
 };
 
-/// Asks whether a caller may do something. Answers later, on the event loop, exactly once; everything that is not a
-/// clear yes is a no.
+/// Asks whether a caller may do something. Answers later, on the event loop, exactly once; everything that is
+/// not a clear yes is a no.
 class Authorizer {
  public:
   virtual ~Authorizer() = default;

@@ -19,7 +19,10 @@ std::uint64_t monotonic_usec() {
 }  // namespace
 
 BusLoop::BusLoop(sdbus::IConnection& connection, EventLoop& loop, std::function<void()> on_lost)
-    : connection_(connection), loop_(loop), on_lost_(std::move(on_lost)), fd_(dbus::poll_state(connection).fd) {
+    : connection_(connection),
+      loop_(loop),
+      on_lost_(std::move(on_lost)),
+      fd_(dbus::poll_state(connection).fd) {
   io_ = loop_.watch_fd(fd_, EPOLLIN, [this](std::uint32_t) { process(); });
   hook_ = loop_.before_wait([this] { prepare(); });
 }

@@ -10,11 +10,13 @@ Error refusal(Verdict verdict, const std::string& action) {
   switch (verdict) {
     case Verdict::challenge:
       return {ErrorCode::authentication_required,
-              fmt::format("{} needs authentication, and nobody could be asked for it; run it on a terminal or in a "
-                          "desktop session, or let an administrator add a polkit rule",
-                          action)};
+              fmt::format(
+                  "{} needs authentication, and nobody could be asked for it; run it on a terminal or in a "
+                  "desktop session, or let an administrator add a polkit rule",
+                  action)};
     case Verdict::over_limit:
-      return {ErrorCode::limits_exceeded, "too many requests of this user wait for authorization; try again later"};
+      return {ErrorCode::limits_exceeded,
+              "too many requests of this user wait for authorization; try again later"};
     default:
       return {ErrorCode::not_authorized,
               fmt::format("not authorized for {}; an administrator can allow it with a polkit rule", action)};
@@ -28,11 +30,12 @@ void Gate::pass(Passage passage, std::function<void()> allowed, std::function<vo
   const auto action = passage.actions.front();
   AuthorizationRequest request{passage.caller, action, passage.details, passage.interactive};
   passage.actions.erase(passage.actions.begin());
-  authorizer_.check(std::move(request), [this, action, rest = std::move(passage), allowed = std::move(allowed),
-                                         refused = std::move(refused)](Verdict verdict) {
-    if (verdict != Verdict::allowed) return refused(refusal(verdict, action));
-    pass(rest, allowed, refused);
-  });
+  authorizer_.check(std::move(request),
+                    [this, action, rest = std::move(passage), allowed = std::move(allowed),
+                     refused = std::move(refused)](Verdict verdict) {
+                      if (verdict != Verdict::allowed) return refused(refusal(verdict, action));
+                      pass(rest, allowed, refused);
+                    });
 }
 
 }  // namespace gpuctl

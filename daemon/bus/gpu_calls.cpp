@@ -12,11 +12,13 @@ Verb parse_verb(const std::string& text) {
   if (text == "attach") return Verb::attach;
   if (text == "release") return Verb::release;
   wire::require_plain("the verb", text);
-  throw Error(ErrorCode::invalid_argument, fmt::format("unknown verb {}; known are attach and release", text));
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("unknown verb {}; known are attach and release", text));
 }
 
 std::vector<std::string> actions(const Request& request) {
-  std::vector<std::string> result{request.verb == Verb::attach ? names::action_attach : names::action_release};
+  std::vector<std::string> result{request.verb == Verb::attach ? names::action_attach
+                                                               : names::action_release};
   if (request.force) result.emplace_back(names::action_force);
   return result;
 }
@@ -31,8 +33,8 @@ BusCaller current_caller(const sdbus::IObject& object) {
   }
 }
 
-void GpuCalls::attach(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu, std::string vm,
-                      const wire::Dict& dict) {
+void GpuCalls::attach(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu,
+                      std::string vm, const wire::Dict& dict) {
   answer(reply, [&] {
     const auto options = wire::options(dict, {"interactive", "force", "live", "start", "keep"});
     begin({current_caller(object), wire::request(Verb::attach, std::move(gpu), std::move(vm), options),
@@ -44,8 +46,8 @@ void GpuCalls::release(const sdbus::IObject& object, Reply<sdbus::ObjectPath> re
                        const wire::Dict& dict) {
   answer(reply, [&] {
     const auto options = wire::options(dict, {"interactive", "force", "live"});
-    begin({current_caller(object), wire::request(Verb::release, std::move(gpu), {}, options), options.interactive,
-           reply});
+    begin({current_caller(object), wire::request(Verb::release, std::move(gpu), {}, options),
+           options.interactive, reply});
   });
 }
 
@@ -61,12 +63,14 @@ void GpuCalls::begin(Call call) {
 void GpuCalls::surveyed(const Call& call, const Survey& survey) {
   if (is_blocked(survey.problems)) throw blocked_error(survey.problems);
   if (survey.plan.empty())
-    return call.reply.value(sdbus::ObjectPath{wire::operation_path(requests_.already(call.request, call.caller.uid))});
+    return call.reply.value(
+        sdbus::ObjectPath{wire::operation_path(requests_.already(call.request, call.caller.uid))});
   auto details = requests_.details(call.request);
   details["vm"] = survey.vm_name;
-  gate_.pass({call.caller, actions(call.request), std::move(details), call.interactive},
-             [this, call] { answer(call.reply, [&] { start(call); }); },
-             [reply = call.reply](const Error& error) { reply.error(error); });
+  gate_.pass(
+      {call.caller, actions(call.request), std::move(details), call.interactive},
+      [this, call] { answer(call.reply, [&] { start(call); }); },
+      [reply = call.reply](const Error& error) { reply.error(error); });
 }
 
 void GpuCalls::start(const Call& call) {
@@ -76,11 +80,12 @@ void GpuCalls::start(const Call& call) {
   });
 }
 
-void GpuCalls::check(const sdbus::IObject& object, Reply<std::vector<wire::Dict>> reply, std::string gpu, std::string vm,
-                     const wire::Dict& dict) {
+void GpuCalls::check(const sdbus::IObject& object, Reply<std::vector<wire::Dict>> reply, std::string gpu,
+                     std::string vm, const wire::Dict& dict) {
   answer(reply, [&] {
     const auto options = wire::options(dict, {"interactive", "force", "live", "start", "keep"});
-    const auto request = requests_.resolve(wire::request(Verb::attach, std::move(gpu), std::move(vm), options));
+    const auto request =
+        requests_.resolve(wire::request(Verb::attach, std::move(gpu), std::move(vm), options));
     requests_.survey(request, current_caller(object).uid, [reply](std::variant<Survey, Error> found) {
       if (const auto* error = std::get_if<Error>(&found)) return reply.error(*error);
       reply.value(wire::problems(std::get<Survey>(found).problems));
@@ -88,11 +93,12 @@ void GpuCalls::check(const sdbus::IObject& object, Reply<std::vector<wire::Dict>
   });
 }
 
-void GpuCalls::plan(const sdbus::IObject& object, Reply<std::vector<wire::PlannedStep>> reply, const std::string& verb,
-                    std::string gpu, std::string vm, const wire::Dict& dict) {
+void GpuCalls::plan(const sdbus::IObject& object, Reply<std::vector<wire::PlannedStep>> reply,
+                    const std::string& verb, std::string gpu, std::string vm, const wire::Dict& dict) {
   answer(reply, [&] {
     const auto options = wire::options(dict, {"interactive", "force", "live", "start", "keep"});
-    const auto request = requests_.resolve(wire::request(parse_verb(verb), std::move(gpu), std::move(vm), options));
+    const auto request =
+        requests_.resolve(wire::request(parse_verb(verb), std::move(gpu), std::move(vm), options));
     requests_.survey(request, current_caller(object).uid, [reply](std::variant<Survey, Error> found) {
       if (const auto* error = std::get_if<Error>(&found)) return reply.error(*error);
       reply.value(wire::plan(std::get<Survey>(found).plan));

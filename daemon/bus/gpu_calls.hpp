@@ -15,11 +15,12 @@ class GpuCalls {
   GpuCalls(Gate& gate, Requests& requests) : gate_(gate), requests_(requests) {}
   void attach(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu, std::string vm,
               const wire::Dict& options);
-  void release(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu, const wire::Dict& options);
-  void check(const sdbus::IObject& object, Reply<std::vector<wire::Dict>> reply, std::string gpu, std::string vm,
-             const wire::Dict& options);
-  void plan(const sdbus::IObject& object, Reply<std::vector<wire::PlannedStep>> reply, const std::string& verb,
-            std::string gpu, std::string vm, const wire::Dict& options);
+  void release(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu,
+               const wire::Dict& options);
+  void check(const sdbus::IObject& object, Reply<std::vector<wire::Dict>> reply, std::string gpu,
+             std::string vm, const wire::Dict& options);
+  void plan(const sdbus::IObject& object, Reply<std::vector<wire::PlannedStep>> reply,
+            const std::string& verb, std::string gpu, std::string vm, const wire::Dict& options);
 
  private:
   struct Call {

@@ -22,7 +22,9 @@ std::vector<std::string> difference(const GpuView& before, const GpuView& now) {
 }  // namespace
 
 GpuObject::GpuObject(sdbus::IConnection& connection, GpuCalls& calls, GpuView view)
-    : AdaptorInterfaces(connection, sdbus::ObjectPath{wire::gpu_path(view.slot)}), calls_(calls), view_(std::move(view)) {
+    : AdaptorInterfaces(connection, sdbus::ObjectPath{wire::gpu_path(view.slot)}),
+      calls_(calls),
+      view_(std::move(view)) {
   registerAdaptor();
   getObject().emitInterfacesAddedSignal();
 }
@@ -39,14 +41,17 @@ void GpuObject::update(GpuView view) {
 }
 
 void GpuObject::Attach(sdbus::Result<sdbus::ObjectPath>&& result, std::string vm, wire::Dict options) {
-  calls_.attach(getObject(), Reply<sdbus::ObjectPath>{std::move(result)}, view_.address.str(), std::move(vm), options);
+  calls_.attach(getObject(), Reply<sdbus::ObjectPath>{std::move(result)}, view_.address.str(), std::move(vm),
+                options);
 }
 
 void GpuObject::Release(sdbus::Result<sdbus::ObjectPath>&& result, wire::Dict options) {
   calls_.release(getObject(), Reply<sdbus::ObjectPath>{std::move(result)}, view_.address.str(), options);
 }
 
-sdbus::ObjectPath GpuObject::IommuGroup() { return sdbus::ObjectPath{view_.group ? wire::group_path(*view_.group) : "/"}; }
+sdbus::ObjectPath GpuObject::IommuGroup() {
+  return sdbus::ObjectPath{view_.group ? wire::group_path(*view_.group) : "/"};
+}
 
 std::vector<wire::FunctionTuple> GpuObject::Functions() {
   std::vector<wire::FunctionTuple> result;

@@ -14,7 +14,8 @@ GroupView group_view(const IommuGroup& group, const Snapshot& snapshot) {
 }
 
 GroupObject::GroupObject(sdbus::IConnection& connection, GroupView view)
-    : AdaptorInterfaces(connection, sdbus::ObjectPath{wire::group_path(view.number)}), view_(std::move(view)) {
+    : AdaptorInterfaces(connection, sdbus::ObjectPath{wire::group_path(view.number)}),
+      view_(std::move(view)) {
   registerAdaptor();
   getObject().emitInterfacesAddedSignal();
 }

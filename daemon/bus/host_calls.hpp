@@ -21,7 +21,6 @@ class HostCalls {
   void diagnose(const sdbus::IObject& object, Reply<std::vector<wire::Dict>> reply);
 
  private:
-  void ask(const char* what, std::uint32_t uid, Queries::Body body, Reply<std::vector<wire::Dict>> reply);
   Queries& queries_;
   Inventory& inventory_;
   Platform platform_;

@@ -8,7 +8,9 @@ namespace gpuctl {
 ManagerObject::ManagerObject(sdbus::IConnection& connection, GpuCalls& gpu_calls, HostCalls& host_calls,
                              ManagerView view)
     : AdaptorInterfaces(connection, sdbus::ObjectPath{names::root_path}),
-      gpu_calls_(gpu_calls), host_calls_(host_calls), view_(std::move(view)) {
+      gpu_calls_(gpu_calls),
+      host_calls_(host_calls),
+      view_(std::move(view)) {
   registerAdaptor();
 }
 
@@ -25,19 +27,21 @@ void ManagerObject::update(ManagerView view) {
 
 void ManagerObject::Attach(sdbus::Result<sdbus::ObjectPath>&& result, std::string gpu, std::string vm,
                            wire::Dict options) {
-  gpu_calls_.attach(getObject(), Reply<sdbus::ObjectPath>{std::move(result)}, std::move(gpu), std::move(vm), options);
+  gpu_calls_.attach(getObject(), Reply<sdbus::ObjectPath>{std::move(result)}, std::move(gpu), std::move(vm),
+                    options);
 }
 
 void ManagerObject::Release(sdbus::Result<sdbus::ObjectPath>&& result, std::string gpu, wire::Dict options) {
   gpu_calls_.release(getObject(), Reply<sdbus::ObjectPath>{std::move(result)}, std::move(gpu), options);
 }
 
-void ManagerObject::Check(sdbus::Result<Dicts>&& result, std::string gpu, std::string vm, wire::Dict options) {
+void ManagerObject::Check(sdbus::Result<Dicts>&& result, std::string gpu, std::string vm,
+                          wire::Dict options) {
   gpu_calls_.check(getObject(), Reply<Dicts>{std::move(result)}, std::move(gpu), std::move(vm), options);
 }
 
-void ManagerObject::Plan(sdbus::Result<std::vector<wire::PlannedStep>>&& result, std::string verb, std::string gpu,
-                         std::string vm, wire::Dict options) {
+void ManagerObject::Plan(sdbus::Result<std::vector<wire::PlannedStep>>&& result, std::string verb,
+                         std::string gpu, std::string vm, wire::Dict options) {
   gpu_calls_.plan(getObject(), Reply<std::vector<wire::PlannedStep>>{std::move(result)}, verb, std::move(gpu),
                   std::move(vm), options);
 }

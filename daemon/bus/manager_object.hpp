@@ -12,7 +12,8 @@ struct ManagerView {
   bool busy{};
 };
 
-class ManagerObject : public sdbus::AdaptorInterfaces<org::gpuctl1::Manager_adaptor, sdbus::ObjectManager_adaptor> {
+class ManagerObject
+    : public sdbus::AdaptorInterfaces<org::gpuctl1::Manager_adaptor, sdbus::ObjectManager_adaptor> {
  public:
   ManagerObject(sdbus::IConnection& connection, GpuCalls& gpu_calls, HostCalls& host_calls, ManagerView view);
   virtual ~ManagerObject();
@@ -22,11 +23,12 @@ class ManagerObject : public sdbus::AdaptorInterfaces<org::gpuctl1::Manager_adap
 
  private:
   using Dicts = std::vector<wire::Dict>;
-  void Attach(sdbus::Result<sdbus::ObjectPath>&& result, std::string gpu, std::string vm, wire::Dict options) override;
+  void Attach(sdbus::Result<sdbus::ObjectPath>&& result, std::string gpu, std::string vm,
+              wire::Dict options) override;
   void Release(sdbus::Result<sdbus::ObjectPath>&& result, std::string gpu, wire::Dict options) override;
   void Check(sdbus::Result<Dicts>&& result, std::string gpu, std::string vm, wire::Dict options) override;
-  void Plan(sdbus::Result<std::vector<wire::PlannedStep>>&& result, std::string verb, std::string gpu, std::string vm,
-            wire::Dict options) override;
+  void Plan(sdbus::Result<std::vector<wire::PlannedStep>>&& result, std::string verb, std::string gpu,
+            std::string vm, wire::Dict options) override;
   void Diagnose(sdbus::Result<Dicts>&& result) override;
   void ListUsers(sdbus::Result<Dicts>&& result, std::string gpu) override;
   void ListVms(sdbus::Result<Dicts>&& result) override;

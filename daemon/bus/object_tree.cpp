@@ -24,26 +24,31 @@ void reconcile(Objects& objects, const Wanted& wanted, Make make, Update update)
 ObjectTree::ObjectTree(sdbus::IConnection& connection, EventLoop& loop, Inventory& inventory,
                        OperationList& operations, Requests& requests, Gate& gate, GpuCalls& gpu_calls,
                        HostCalls& host_calls, std::function<std::string(PciSlot)> vm_of)
-    : connection_(connection), loop_(loop), inventory_(inventory), operations_(operations), requests_(requests),
-      gate_(gate), gpu_calls_(gpu_calls), vm_of_(std::move(vm_of)),
+    : connection_(connection),
+      loop_(loop),
+      inventory_(inventory),
+      operations_(operations),
+      requests_(requests),
+      gate_(gate),
+      gpu_calls_(gpu_calls),
+      vm_of_(std::move(vm_of)),
       manager_(connection, gpu_calls, host_calls, manager_view()) {
   update();
   inventory_.on_change([this](const Snapshot&, const Snapshot&) { update_later(); });
-  operations_.observe(
-      {[this](const Operation& o) {
-         operation_objects_[o.id] = std::make_unique<OperationObject>(connection_, gate_, o,
-                                                                      [this](unsigned id) { requests_.cancel(id); });
-         update_later();
-       },
-       [this](const Operation& o) { operation_objects_.at(o.id)->update(o); },
-       [this](const Operation& o) {
-         update();  // the GPU's state is told before the operation's end
-         operation_objects_.at(o.id)->finished();
-       },
-       [this](unsigned id) {
-         operation_objects_.erase(id);
-         update_later();
-       }});
+  operations_.observe({[this](const Operation& o) {
+                         operation_objects_[o.id] = std::make_unique<OperationObject>(
+                             connection_, gate_, o, [this](unsigned id) { requests_.cancel(id); });
+                         update_later();
+                       },
+                       [this](const Operation& o) { operation_objects_.at(o.id)->update(o); },
+                       [this](const Operation& o) {
+                         update();  // the GPU's state is told before the operation's end
+                         operation_objects_.at(o.id)->finished();
+                       },
+                       [this](unsigned id) {
+                         operation_objects_.erase(id);
+                         update_later();
+                       }});
 }
 
 ManagerView ObjectTree::manager_view() const {
@@ -60,8 +65,16 @@ GpuState ObjectTree::state_of(const Gpu& gpu) const {
 GpuView ObjectTree::gpu_view(const Gpu& gpu) const {
   const auto& snapshot = inventory_.snapshot();
   const auto& display = *snapshot.find(gpu.address);
-  GpuView view{gpu.slot(), gpu.address, {}, display.names.vendor, state_of(gpu), vm_of_(gpu.slot()),
-               display.iommu_group, display.boot_vga, {}, attach_problems(gpu, snapshot)};
+  GpuView view{gpu.slot(),
+               gpu.address,
+               {},
+               display.names.vendor,
+               state_of(gpu),
+               vm_of_(gpu.slot()),
+               display.iommu_group,
+               display.boot_vga,
+               {},
+               attach_problems(gpu, snapshot)};
   view.name = display.names.device.empty() ? function_name(display) : display.names.device;
   for (const auto address : gpu.functions)
     if (const auto* function = snapshot.find(address)) view.functions.push_back(*function);
@@ -84,16 +97,20 @@ void ObjectTree::update() {
 }
 
 void ObjectTree::update_gpus() {
-  reconcile(gpus_, inventory_.snapshot().gpus,
-            [this](const Gpu& gpu) { return std::make_unique<GpuObject>(connection_, gpu_calls_, gpu_view(gpu)); },
-            [this](GpuObject& object, const Gpu& gpu) { object.update(gpu_view(gpu)); });
+  reconcile(
+      gpus_, inventory_.snapshot().gpus,
+      [this](const Gpu& gpu) { return std::make_unique<GpuObject>(connection_, gpu_calls_, gpu_view(gpu)); },
+      [this](GpuObject& object, const Gpu& gpu) { object.update(gpu_view(gpu)); });
 }
 
 void ObjectTree::update_groups() {
   const auto& snapshot = inventory_.snapshot();
-  reconcile(groups_, snapshot.groups,
-            [&](const IommuGroup& g) { return std::make_unique<GroupObject>(connection_, group_view(g, snapshot)); },
-            [&](GroupObject& object, const IommuGroup& g) { object.update(group_view(g, snapshot)); });
+  reconcile(
+      groups_, snapshot.groups,
+      [&](const IommuGroup& g) {
+        return std::make_unique<GroupObject>(connection_, group_view(g, snapshot));
+      },
+      [&](GroupObject& object, const IommuGroup& g) { object.update(group_view(g, snapshot)); });
 }
 
 }  // namespace gpuctl

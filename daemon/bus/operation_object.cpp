@@ -11,9 +11,8 @@ namespace gpuctl {
 namespace {
 
 bool same_steps(const Operation& a, const Operation& b) {
-  return std::ranges::equal(a.steps, b.steps, [](const auto& x, const auto& y) {
-    return x.state == y.state && x.step == y.step;
-  });
+  return std::ranges::equal(
+      a.steps, b.steps, [](const auto& x, const auto& y) { return x.state == y.state && x.step == y.step; });
 }
 
 std::vector<std::string> difference(const Operation& before, const Operation& now) {
@@ -31,7 +30,9 @@ std::vector<std::string> difference(const Operation& before, const Operation& no
 OperationObject::OperationObject(sdbus::IConnection& connection, Gate& gate, const Operation& operation,
                                  std::function<void(unsigned)> cancel)
     : AdaptorInterfaces(connection, sdbus::ObjectPath{wire::operation_path(operation.id)}),
-      gate_(gate), shown_(operation), cancel_(std::move(cancel)) {
+      gate_(gate),
+      shown_(operation),
+      cancel_(std::move(cancel)) {
   registerAdaptor();
   getObject().emitInterfacesAddedSignal();
 }
@@ -64,8 +65,8 @@ void OperationObject::Cancel(sdbus::Result<>&& result) {
       cancel(id);
       reply.value();
     };
-    gate_.pass({caller, actions, {{"gpu", shown_.gpu.str()}, {"vm", shown_.vm}}},
-               stop, [reply](const gpuctl::Error& e) { reply.error(e); });
+    gate_.pass({caller, actions, {{"gpu", shown_.gpu.str()}, {"vm", shown_.vm}}}, stop,
+               [reply](const gpuctl::Error& e) { reply.error(e); });
   });
 }
 

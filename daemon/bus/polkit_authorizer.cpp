@@ -24,7 +24,8 @@ Subject subject_of(const BusCaller& caller) {
 
 std::string vanish_rule(const std::string& bus_name) {
   return fmt::format(
-      "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',member='NameOwnerChanged',"
+      "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',member='NameOwnerChanged'"
+      ","
       "arg0='{}',arg2=''",
       bus_name);
 }
@@ -32,17 +33,21 @@ std::string vanish_rule(const std::string& bus_name) {
 }  // namespace
 
 PolkitAuthorizer::PolkitAuthorizer(sdbus::IConnection& connection, EventLoop& loop, Timeouts timeouts)
-    : connection_(connection), loop_(loop), timeouts_(timeouts),
+    : connection_(connection),
+      loop_(loop),
+      timeouts_(timeouts),
       polkit_(dbus::make_proxy(connection, polkit_service, authority_path)),
       bus_(dbus::make_proxy(connection, "org.freedesktop.DBus", "/org/freedesktop/DBus")) {}
 
 bool PolkitAuthorizer::over_limit(std::uint32_t uid) const {
-  const auto of_uid = std::ranges::count_if(checks_, [uid](const auto& c) { return c.second.request.caller.uid == uid; });
+  const auto of_uid =
+      std::ranges::count_if(checks_, [uid](const auto& c) { return c.second.request.caller.uid == uid; });
   return checks_.size() >= max_in_all || static_cast<std::size_t>(of_uid) >= max_per_uid;
 }
 
 void PolkitAuthorizer::check(AuthorizationRequest request, std::function<void(Verdict)> answer) {
-  if (over_limit(request.caller.uid)) return loop_.defer([answer = std::move(answer)] { answer(Verdict::over_limit); });
+  if (over_limit(request.caller.uid))
+    return loop_.defer([answer = std::move(answer)] { answer(Verdict::over_limit); });
   const auto id = fmt::format("gpuctl-{}-{}", ::getpid(), next_id_++);
   const auto wait = request.interactive ? timeouts_.interactive : timeouts_.silent;
   auto& check = checks_[id] = {std::move(request), std::move(answer), {}, {}};
@@ -84,10 +89,10 @@ void PolkitAuthorizer::confirm_caller(const std::string& id) {
       .onInterface("org.freedesktop.DBus")
       .withTimeout(std::chrono::seconds{10})
       .withArguments(caller.bus_name)
-      .uponReplyInvoke(dbus::reply_handler<std::uint32_t>([this, id, uid = caller.uid](const sdbus::Error* error,
-                                                                                       std::uint32_t now) {
-        finish(id, error == nullptr && now == uid ? Verdict::allowed : Verdict::denied);
-      }));
+      .uponReplyInvoke(dbus::reply_handler<std::uint32_t>(
+          [this, id, uid = caller.uid](const sdbus::Error* error, std::uint32_t now) {
+            finish(id, error == nullptr && now == uid ? Verdict::allowed : Verdict::denied);
+          }));
 }
 
 void PolkitAuthorizer::cancel(const std::string& id) {

@@ -10,17 +10,17 @@
 
 namespace gpuctl {
 
-/// polkit, asked asynchronously about the subject "system-bus-name" of the message's sender: polkitd itself asks the
-/// bus who that is, so there is no pid to race with (CVE-2013-4288). A caller that vanishes ends its check as a deny
-/// (CVE-2021-3560). Few checks a uid in flight, so that nobody can starve others of polkitd or of the bus's pending
-/// replies.
+/// polkit, asked asynchronously about the subject "system-bus-name" of the message's sender: polkitd itself
+/// asks the bus who that is, so there is no pid to race with (CVE-2013-4288). A caller that vanishes ends its
+/// check as a deny (CVE-2021-3560). Few checks a uid in flight, so that nobody can starve others of polkitd
+/// or of the bus's pending replies.
 class PolkitAuthorizer : public Authorizer {
  public:
   static constexpr std::size_t max_per_uid = 8;
   static constexpr std::size_t max_in_all = 64;
 
   struct Timeouts {
-    std::chrono::seconds silent{10};      ///< polkitd alone decides
+    std::chrono::seconds silent{10};        ///< polkitd alone decides
     std::chrono::seconds interactive{300};  ///< somebody may be typing
   };
 

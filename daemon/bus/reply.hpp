@@ -35,8 +35,8 @@ class Reply {
   std::shared_ptr<sdbus::Result<Results...>> result_;
 };
 
-/// Runs a handler so that whatever it throws becomes the call's error reply: nothing but sdbus::Error may cross into
-/// sd-bus (sdbus-c++ 1.2 ends the process otherwise).
+/// Runs a handler so that whatever it throws becomes the call's error reply: nothing but sdbus::Error may
+/// cross into sd-bus (sdbus-c++ 1.2 ends the process otherwise).
 template <class ReplyType, class Handler>
 void answer(const ReplyType& reply, Handler&& handler) {
   try {

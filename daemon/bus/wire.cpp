@@ -13,11 +13,15 @@ namespace {
 /// Length of the UTF-8 sequence that starts the text, 0 if it starts none.
 std::size_t sequence_length(std::string_view text) {
   const auto lead = static_cast<unsigned char>(text[0]);
-  const std::size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3
-                             : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+  const std::size_t length = lead < 0x80                   ? 1
+                             : lead >= 0xc2 && lead < 0xe0 ? 2
+                             : lead >= 0xe0 && lead < 0xf0 ? 3
+                             : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                           : 0;
   if (length == 0 || length > text.size()) return 0;
   const auto is_tail = [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) == 0x80; };
-  return std::all_of(text.begin() + 1, text.begin() + static_cast<std::ptrdiff_t>(length), is_tail) ? length : 0;
+  return std::all_of(text.begin() + 1, text.begin() + static_cast<std::ptrdiff_t>(length), is_tail) ? length
+                                                                                                    : 0;
 }
 
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
@@ -62,7 +66,8 @@ std::string utf8(std::string_view text) {
 
 void require_plain(std::string_view what, std::string_view text) {
   if (text.size() > 256)
-    throw Error(ErrorCode::invalid_argument, fmt::format("{} has {} bytes; at most 256 are allowed", what, text.size()));
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{} has {} bytes; at most 256 are allowed", what, text.size()));
   if (std::ranges::any_of(text, is_control))
     throw Error(ErrorCode::invalid_argument, fmt::format("{} contains control characters", what));
 }
@@ -119,7 +124,8 @@ FunctionTuple function(const PciFunction& f) {
 
 std::vector<PlannedStep> plan(const Plan& steps) {
   std::vector<PlannedStep> result;
-  for (const auto& s : steps) result.emplace_back(std::string{to_string(s.kind)}, utf8(s.subject), utf8(s.detail()));
+  for (const auto& s : steps)
+    result.emplace_back(std::string{to_string(s.kind)}, utf8(s.subject), utf8(s.detail()));
   return result;
 }
 

@@ -17,9 +17,10 @@
 namespace gpuctl::wire {
 
 using Dict = std::map<std::string, sdbus::Variant>;
-using FunctionTuple = sdbus::Struct<std::string, std::string, std::string, std::string, std::string,
-                                    std::vector<std::string>, std::string, std::string, std::vector<std::string>,
-                                    std::string, std::string, std::string, std::string>;
+using FunctionTuple =
+    sdbus::Struct<std::string, std::string, std::string, std::string, std::string, std::vector<std::string>,
+                  std::string, std::string, std::vector<std::string>, std::string, std::string, std::string,
+                  std::string>;
 using PlannedStep = sdbus::Struct<std::string, std::string, std::string>;
 using ShownStep = sdbus::Struct<std::string, std::string, std::string, std::string>;
 

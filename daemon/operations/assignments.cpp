@@ -13,9 +13,9 @@ std::string file_of(PciSlot gpu) { return gpu.str() + ".json"; }
 Json to_json(const Assignment& a) {
   auto functions = Json::array();
   for (const auto f : a.functions) functions.push_back(f.str());
-  return {{"gpu", a.gpu.str()}, {"functions", functions}, {"vm_uuid", a.vm_uuid}, {"vm_name", a.vm_name},
-          {"uid", a.uid},       {"since", a.since},       {"keep", a.keep},
-          {"running", a.running}, {"lease_only", a.lease_only}};
+  return {{"gpu", a.gpu.str()},   {"functions", functions}, {"vm_uuid", a.vm_uuid},
+          {"vm_name", a.vm_name}, {"uid", a.uid},           {"since", a.since},
+          {"keep", a.keep},       {"running", a.running},   {"lease_only", a.lease_only}};
 }
 
 std::optional<Assignment> from_json(const Json& json) {

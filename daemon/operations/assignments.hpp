@@ -20,7 +20,7 @@ struct Assignment {
   std::int64_t since{};  ///< seconds since the epoch
   bool keep{};           ///< the GPU stays with VFIO when the domain stops
   bool running{};        ///< the domain was seen running: when it ends, the GPU goes home
-  bool lease_only{};     ///< the definition has the GPU by somebody else's hand; forgotten when the domain ends
+  bool lease_only{};  ///< the definition has the GPU by somebody else's hand; forgotten when the domain ends
   bool operator==(const Assignment&) const = default;
 };
 

@@ -93,7 +93,7 @@ void note_assignment(const Request& request, const Prepared& prepared, const Gpu
                      Assignments& assignments) {
   if (request.verb != Verb::attach || prepared.survey.vm_uuid.empty()) return;
   assignments.save({gpu.slot(), gpu.functions, prepared.survey.vm_uuid, prepared.survey.vm_name, uid,
-                    now_seconds(), request.keep});
+                    now_seconds(), request.keep, request.start || request.live, false});
 }
 
 /// `before`: as it was when the operation began.

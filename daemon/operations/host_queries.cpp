@@ -11,7 +11,6 @@
 #include "host/device_users.hpp"
 #include "host/doctor.hpp"
 #include "operations/messages.hpp"
-#include "vm/hostdev.hpp"
 
 namespace gpuctl {
 namespace {
@@ -42,35 +41,12 @@ std::vector<gid_t> groups_of(uid_t uid) {
   return groups;
 }
 
-/// Functions of GPUs that the definition, or the running domain, has.
-std::vector<std::string> gpus_of(const Vm& vm, const Snapshot& snapshot) {
-  auto claimed = claimed_functions(vm.inactive_xml.empty() ? vm.live_xml : vm.inactive_xml);
-  std::erase_if(claimed, [&](PciAddress a) {
-    const auto* gpu = snapshot.gpu_of(a);
-    return gpu == nullptr || gpu->address != a;
-  });
-  std::vector<std::string> result;
-  for (const auto address : claimed) result.push_back(address.str());
-  return result;
-}
-
 }  // namespace
 
 std::string users_of(const std::vector<PciAddress>& functions, std::uint32_t uid, const Platform& platform) {
   const RootDir root(platform.root);
   auto list = Json::array();
   for (const auto& u : visible_to(uid, device_users(root, functions))) list.push_back(user(u));
-  return text(list);
-}
-
-std::string virtual_machines(const Snapshot& snapshot, const Platform& platform) {
-  auto list = Json::array();
-  for (const auto& vm : platform.hypervisor()->vms())
-    list.push_back({{"name", vm.name},
-                    {"uuid", vm.uuid},
-                    {"state", to_string(vm.state)},
-                    {"gpus", gpus_of(vm, snapshot)},
-                    {"problems", Json::array()}});
   return text(list);
 }
 

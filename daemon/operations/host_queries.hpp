@@ -14,7 +14,6 @@ namespace gpuctl {
 
 /// Who holds any of these functions; other users' command lines are empty unless uid is 0.
 std::string users_of(const std::vector<PciAddress>& functions, std::uint32_t uid, const Platform& platform);
-std::string virtual_machines(const Snapshot& snapshot, const Platform& platform);
 /// Findings about the host, for a caller with this uid.
 std::string diagnosis(const Snapshot& snapshot, std::uint32_t uid, const Platform& platform);
 

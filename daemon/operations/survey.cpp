@@ -163,7 +163,9 @@ bool has_step(const Plan& plan, StepKind kind) {
   return std::ranges::any_of(plan, [kind](const Step& s) { return s.kind == kind; });
 }
 
-bool moves_functions(const Plan& plan) { return has_step(plan, StepKind::unbind) || has_step(plan, StepKind::bind); }
+bool moves_functions(const Plan& plan) {
+  return has_step(plan, StepKind::unbind) || has_step(plan, StepKind::bind);
+}
 
 /// The domain's own QEMU has the GPU until then; the steps themselves look again.
 bool unplugs_first(const Plan& plan) { return has_step(plan, StepKind::vm_unplug); }

@@ -20,23 +20,27 @@ std::string event_text(const std::string& event, const std::string& uuid) {
   return Json{{"event", event}, {"uuid", uuid}}.dump();
 }
 
-/// Gone, or shut off.
-bool has_ended(Hypervisor& hypervisor, const std::string& uuid) {
+/// What an event would have told; a domain that is gone has stopped.
+const char* state_event(Hypervisor& hypervisor, const std::string& uuid) {
   try {
-    return hypervisor.vm(uuid).state == VmState::shut_off;
+    return hypervisor.vm(uuid).state == VmState::shut_off ? "stopped" : "started";
   } catch (const Error& e) {
-    return e.code() == ErrorCode::vm_not_found;
+    if (e.code() == ErrorCode::vm_not_found) return "stopped";
+    throw;
   }
 }
 
-/// The worker: tells events, and first what has ended while nobody listened.
-void follow(WorkerChannel& daemon, const Platform& platform, const std::vector<std::string>& running) {
+/// The worker: tells events, and first what was missed while nobody listened. A domain that was never seen
+/// running has not ended: its GPU waits for it.
+void follow(WorkerChannel& daemon, const Platform& platform, const std::vector<Assignment>& assignments) {
   const auto hypervisor = platform.hypervisor();
   const auto on_event = [&](const std::string& event, const std::string& uuid) {
     daemon.send(event_text(event, uuid));
     if (event != "watching") return;
-    for (const auto& vm : running)
-      if (has_ended(*hypervisor, vm)) daemon.send(event_text("stopped", vm));
+    for (const auto& a : assignments) {
+      const std::string missed = state_event(*hypervisor, a.vm_uuid);
+      if (missed == "started" || a.running) daemon.send(event_text(missed, a.vm_uuid));
+    }
   };
   hypervisor->watch(on_event, [&daemon] { return daemon.poll() != "stop"; });
 }
@@ -45,8 +49,13 @@ void follow(WorkerChannel& daemon, const Platform& platform, const std::vector<s
 
 VmWatch::VmWatch(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations,
                  Requests& requests, Assignments& assignments, Platform platform)
-    : loop_(loop), workers_(workers), inventory_(inventory), operations_(operations), requests_(requests),
-      assignments_(assignments), platform_(std::move(platform)) {
+    : loop_(loop),
+      workers_(workers),
+      inventory_(inventory),
+      operations_(operations),
+      requests_(requests),
+      assignments_(assignments),
+      platform_(std::move(platform)) {
   operations_.observe({[](const Operation&) {}, [](const Operation&) {},
                        [this](const Operation&) { loop_.defer([this] { update(); }); }, [](unsigned) {}});
 }
@@ -70,11 +79,11 @@ void VmWatch::update() {
 }
 
 void VmWatch::watch() {
-  std::vector<std::string> running;
-  for (const auto& [slot, assignment] : assignments_.all())
-    if (assignment.running) running.push_back(assignment.vm_uuid);
+  std::vector<Assignment> assignments;
+  for (const auto& [slot, assignment] : assignments_.all()) assignments.push_back(assignment);
   worker_ = workers_.start(
-      "vm-watch", [platform = platform_, running](WorkerChannel& channel) { follow(channel, platform, running); },
+      "vm-watch",
+      [platform = platform_, assignments](WorkerChannel& channel) { follow(channel, platform, assignments); },
       {[this](const std::string& text) { on_message(text); },
        [this](int) {
          // libvirt is away, or restarts: it is asked again until the GPU is home

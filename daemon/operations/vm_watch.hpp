@@ -9,12 +9,13 @@
 
 namespace gpuctl {
 
-/// Brings GPUs home when the domain that has them ends, however it ends: by libvirt's events, by libvirt's hook, and,
-/// for what was missed while gpuctld or libvirt was away, by asking when it is back. Watches only while a GPU is away.
+/// Brings GPUs home when the domain that has them ends, however it ends: by libvirt's events, by libvirt's
+/// hook, and, for what was missed while gpuctld or libvirt was away, by asking when it is back. Watches only
+/// while a GPU is away.
 class VmWatch {
  public:
-  VmWatch(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations, Requests& requests,
-          Assignments& assignments, Platform platform);
+  VmWatch(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations,
+          Requests& requests, Assignments& assignments, Platform platform);
   /// Starts or stops watching as assignments and devices are now.
   void update();
   /// The domain with this UUID has ended.

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "bus/vms_object.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "bus/gpu_calls.hpp"
+#include "bus/query_reply.hpp"
+#include "gpuctl_names.hpp"
+#include "inventory/find_gpu.hpp"
+#include "operations/vm_queries.hpp"
+
+namespace gpuctl {
+namespace {
+
+/// The option's value, nothing if it is not given. Throws Error(invalid_argument) for another type.
+template <class Value>
+std::optional<Value> find_option(const wire::Dict& options, const std::string& key, const char* type) {
+  const auto it = options.find(key);
+  if (it == options.end()) return std::nullopt;
+  if (!it->second.containsValueOfType<Value>())
+    throw Error(ErrorCode::invalid_argument, fmt::format("option {} takes a {}", key, type));
+  return it->second.get<Value>();
+}
+
+bool flag(const wire::Dict& options, const std::string& key, bool otherwise) {
+  return find_option<bool>(options, key, "boolean").value_or(otherwise);
+}
+
+void require_known(const wire::Dict& options, std::initializer_list<std::string_view> known) {
+  for (const auto& [key, value] : options) {
+    wire::require_plain("an option's name", key);
+    if (std::ranges::find(known, key) == known.end())
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("unknown option {}; known here: {}", key, fmt::join(known, ", ")));
+  }
+}
+
+/// As VmService takes them: booleans and strings.
+Options plain_options(const wire::Dict& options) {
+  Options result;
+  for (const auto& [key, value] : options) {
+    wire::require_plain("an option's name", key);
+    if (value.containsValueOfType<bool>())
+      result[key] = value.get<bool>();
+    else if (value.containsValueOfType<std::string>())
+      result[key] = value.get<std::string>();
+    else
+      throw Error(ErrorCode::invalid_argument, fmt::format("option {} takes a boolean or a string", key));
+  }
+  return result;
+}
+
+std::optional<Gpu> gpu_option(const wire::Dict& options, const Snapshot& snapshot) {
+  const auto argument = find_option<std::string>(options, "gpu", "string");
+  if (!argument || argument->empty()) return std::nullopt;
+  return find_gpu(snapshot, *argument);
+}
+
+}  // namespace
+
+VmsObject::VmsObject(sdbus::IConnection& connection, Gate& gate, Queries& queries, Inventory& inventory,
+                     DomainLifecycle& lifecycle, Platform platform)
+    : AdaptorInterfaces(connection, sdbus::ObjectPath{names::root_path}),
+      gate_(gate),
+      queries_(queries),
+      inventory_(inventory),
+      lifecycle_(lifecycle),
+      platform_(std::move(platform)) {
+  registerAdaptor();
+}
+
+VmsObject::~VmsObject() { unregisterAdaptor(); }
+
+void VmsObject::CheckVm(sdbus::Result<Dicts>&& result, std::string vm, wire::Dict options) {
+  const Reply<Dicts> reply{std::move(result)};
+  answer(reply, [&] {
+    wire::require_plain("the VM's name", vm);
+    require_known(options, {"interactive", "gpu"});
+    const auto gpu = gpu_option(options, inventory_.snapshot());
+    const auto body = [vm, gpu, snapshot = inventory_.snapshot(), platform = platform_] {
+      return vm_check(vm, gpu, snapshot, platform);
+    };
+    queries_.ask("libvirt", current_caller(getObject()).uid, body, problems_to(reply));
+  });
+}
+
+void VmsObject::CheckLookingGlass(sdbus::Result<Dicts>&& result, std::string vm, wire::Dict options) {
+  const Reply<Dicts> reply{std::move(result)};
+  answer(reply, [&] {
+    wire::require_plain("the VM's name", vm);
+    require_known(options, {"interactive"});
+    const auto uid = current_caller(getObject()).uid;
+    queries_.ask(
+        "libvirt", uid, [vm, uid, platform = platform_] { return looking_glass_check(vm, uid, platform); },
+        problems_to(reply));
+  });
+}
+
+void VmsObject::SetupVm(sdbus::Result<std::string>&& result, std::string vm, wire::Dict options) {
+  const TextReply reply{std::move(result)};
+  answer(reply, [&] {
+    wire::require_plain("the VM's name", vm);
+    auto request = parse_setup_options(plain_options(options));
+    if (const auto gpu = gpu_option(options, inventory_.snapshot())) request.gpu = gpu->slot();
+    const auto uid = current_caller(getObject()).uid;
+    const auto body = [vm, request, uid, snapshot = inventory_.snapshot(), platform = platform_] {
+      return vm_setup(vm, request, uid, snapshot, platform);
+    };
+    configure(vm, request.dry_run, flag(options, "interactive", true), body, reply);
+  });
+}
+
+void VmsObject::UndoVm(sdbus::Result<std::string>&& result, std::string vm, wire::Dict options) {
+  const TextReply reply{std::move(result)};
+  answer(reply, [&] {
+    wire::require_plain("the VM's name", vm);
+    require_known(options, {"interactive", "dry-run"});
+    const bool dry_run = flag(options, "dry-run", false);
+    configure(
+        vm, dry_run, flag(options, "interactive", true),
+        [vm, dry_run, platform = platform_] { return vm_undo(vm, dry_run, platform); }, reply);
+  });
+}
+
+void VmsObject::configure(const std::string& vm, bool only_shows, bool interactive, Queries::Body body,
+                          const TextReply& reply) {
+  const auto caller = current_caller(getObject());
+  const auto actions =
+      only_shows ? std::vector<std::string>{} : std::vector<std::string>{names::action_configure};
+  gate_.pass(
+      {caller, actions, {{"vm", vm}}, interactive},
+      [this, caller, body = std::move(body), reply] {
+        answer(reply, [&] { queries_.ask("libvirt", caller.uid, body, text_to(reply)); });
+      },
+      [reply](const Error& error) { reply.error(error); });
+}
+
+/// libvirt runs its hooks as root; nobody else starts or ends a domain this way.
+void VmsObject::require_root() const {
+  if (current_caller(getObject()).uid != 0)
+    throw Error(ErrorCode::not_authorized, "only libvirt's hook, which runs as root, may call this");
+}
+
+void VmsObject::PrepareDomain(sdbus::Result<>&& result, std::string name, std::string xml,
+                              wire::Dict options) {
+  const Reply<> reply{std::move(result)};
+  answer(reply, [&] {
+    require_root();
+    wire::require_plain("the VM's name", name);
+    require_known(options, {});
+    lifecycle_.prepare(
+        xml, [reply](const std::optional<Error>& error) { error ? reply.error(*error) : reply.value(); });
+  });
+}
+
+void VmsObject::ReleaseDomain(sdbus::Result<>&& result, std::string name, std::string xml) {
+  const Reply<> reply{std::move(result)};
+  answer(reply, [&] {
+    require_root();
+    wire::require_plain("the VM's name", name);
+    lifecycle_.release(xml);
+    reply.value();
+  });
+}
+
+}  // namespace gpuctl
