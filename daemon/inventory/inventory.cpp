@@ -29,13 +29,12 @@ Inventory::Inventory(const RootDir& root, DeviceEvents& events, EventLoop& loop,
   snapshot_ = scan(root_, lookups_());
 }
 
+/// Module parameters of vfio are host facts; other modules change what is bound, which has events of its own.
 void Inventory::on_event(const DeviceEvent& event) {
   if (event.action == "overflow") all_due_ = true;
-  if (event.subsystem == "module" || event.subsystem == "iommu") due_.host_facts = true;
-  if (const auto address = function_on(event.path)) due_.functions.insert(*address);
-  // a new neighbour changes the group, which only a look at the whole machine tells
-  if (event.subsystem == "pci" && (event.action == "add" || event.action == "remove")) all_due_ = true;
-  read_due_later();
+  if (event.subsystem == "iommu" || (event.subsystem == "module" && event.name == "vfio")) host_due_ = true;
+  if (const auto address = function_on(event.path)) functions_due_.insert(*address);
+  if (all_due_ || host_due_ || !functions_due_.empty()) read_due_later();
 }
 
 void Inventory::read_due_later() {
@@ -45,18 +44,31 @@ void Inventory::read_due_later() {
 
 void Inventory::read_due() {
   read_scheduled_ = false;
-  const auto due = std::exchange(due_, {});
+  auto due = scope(std::exchange(functions_due_, {}));
+  due.host_facts = std::exchange(host_due_, false);
   replace(std::exchange(all_due_, false) ? rescan_all(root_, lookups_(), snapshot_, due)
                                          : rescan(root_, lookups_(), snapshot_, due));
 }
 
-void Inventory::refresh(PciAddress address) {
-  ScanScope scope;
-  scope.functions.insert(address);
-  replace(rescan(root_, lookups_(), snapshot_, scope));
+ScanScope Inventory::scope(std::set<PciAddress> functions) const {
+  return {.functions = std::move(functions), .in_transition = {in_transition_.begin(), in_transition_.end()}};
 }
 
-void Inventory::refresh_all() { replace(rescan_all(root_, lookups_(), snapshot_, {})); }
+void Inventory::refresh(const std::set<PciAddress>& functions) {
+  replace(rescan(root_, lookups_(), snapshot_, scope(functions)));
+}
+
+void Inventory::refresh_all() { replace(rescan_all(root_, lookups_(), snapshot_, scope({}))); }
+
+void Inventory::begin_transition(const std::vector<PciAddress>& functions) {
+  in_transition_.insert(functions.begin(), functions.end());
+}
+
+void Inventory::end_transition(const std::vector<PciAddress>& functions) {
+  for (const auto address : functions)
+    if (const auto one = in_transition_.find(address); one != in_transition_.end()) in_transition_.erase(one);
+  refresh({functions.begin(), functions.end()});
+}
 
 void Inventory::replace(Snapshot next) {
   if (next == snapshot_) return;

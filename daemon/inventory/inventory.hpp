@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "core/devices.hpp"
@@ -21,23 +22,34 @@ class Inventory {
   Inventory(const RootDir& root, DeviceEvents& events, EventLoop& loop, std::function<Lookups()> lookups);
 
   const Snapshot& snapshot() const { return snapshot_; }
-  /// Reads one function (and its GPU and group) again, now.
-  void refresh(PciAddress address);
+  /// Reads these functions (and the GPUs and groups they are part of) again, now.
+  void refresh(const std::set<PciAddress>& functions);
+  void refresh(PciAddress function) { refresh(std::set{function}); }
   void refresh_all();
+  /// Called after each change, in the order of registration; not when a read found nothing new.
   void on_change(Observer observer) { observers_.push_back(std::move(observer)); }
+
+  /// From now on these functions may be in a probe, remove or reset that lasts: what would wait for it is not
+  /// read, so that a hanging driver cannot hang this process. Counted: each begin needs its end.
+  void begin_transition(const std::vector<PciAddress>& functions);
+  /// And reads them again, whole.
+  void end_transition(const std::vector<PciAddress>& functions);
 
  private:
   void on_event(const DeviceEvent& event);
   void read_due();
   void read_due_later();
   void replace(Snapshot next);
+  ScanScope scope(std::set<PciAddress> functions) const;
 
   const RootDir& root_;
   EventLoop& loop_;
   std::function<Lookups()> lookups_;
   Snapshot snapshot_;
   std::vector<Observer> observers_;
-  ScanScope due_;
+  std::multiset<PciAddress> in_transition_;
+  std::set<PciAddress> functions_due_;
+  bool host_due_{};
   bool all_due_{};
   bool read_scheduled_{};
 };

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <limits>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -62,10 +63,6 @@ std::string pci_driver_of(const std::string& module, const RootDir& root) {
 
 }  // namespace
 
-struct ModuleAliases::Context {
-  kmod_ctx* kmod{};
-};
-
 std::string modalias(const PciIdentity& id) {
   return fmt::format("pci:v{:08X}d{:08X}sv{:08X}sd{:08X}bc{:02X}sc{:02X}i{:02X}", id.vendor, id.device,
                      id.subsystem_vendor, id.subsystem_device, id.class_code >> 16,
@@ -78,25 +75,26 @@ std::filesystem::path module_directory(const std::filesystem::path& above) {
   return above / kernel.release;
 }
 
+ModuleAliases::ModuleAliases(std::filesystem::path directory) : directory_(std::move(directory)) {}
+
+void ModuleAliases::Unref::operator()(kmod_ctx* context) const noexcept { kmod_unref(context); }
+
 /// Without configuration: aliases and blacklists of modprobe.d say what is loaded, not what could drive the
 /// device.
-ModuleAliases::ModuleAliases(const std::filesystem::path& directory) : context_(std::make_unique<Context>()) {
+kmod_ctx* ModuleAliases::context() {
+  if (context_ != nullptr) return context_.get();
   const std::array<const char*, 1> no_configuration{nullptr};
-  context_->kmod = kmod_new(directory.c_str(), no_configuration.data());
-  if (context_->kmod == nullptr) return;
-  kmod_set_log_fn(context_->kmod, ignore_message, nullptr);
-  kmod_load_resources(context_->kmod);
+  context_.reset(kmod_new(directory_.c_str(), no_configuration.data()));
+  if (context_ == nullptr) return nullptr;
+  kmod_set_log_fn(context_.get(), ignore_message, nullptr);
+  kmod_load_resources(context_.get());
+  return context_.get();
 }
 
-ModuleAliases::~ModuleAliases() {
-  if (context_->kmod != nullptr) kmod_unref(context_->kmod);
-}
-
-std::vector<std::string> ModuleAliases::modules(const std::string& alias) const {
+std::vector<std::string> ModuleAliases::modules(const std::string& alias) {
   std::vector<std::string> names;
   kmod_list* found = nullptr;
-  if (context_->kmod == nullptr || kmod_module_new_from_lookup(context_->kmod, alias.c_str(), &found) < 0)
-    return names;
+  if (context() == nullptr || kmod_module_new_from_lookup(context(), alias.c_str(), &found) < 0) return names;
   kmod_list* entry = nullptr;
   kmod_list_foreach(entry, found) {
     auto* module = kmod_module_get_module(entry);

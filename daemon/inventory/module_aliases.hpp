@@ -8,6 +8,8 @@
 #include "core/devices.hpp"
 #include "os/root_dir.hpp"
 
+struct kmod_ctx;
+
 namespace gpuctl {
 
 /// "pci:v000010DEd000025A0sv00001043sd00001CCCbc03sc00i00", as the kernel's modalias attribute.
@@ -21,18 +23,20 @@ std::filesystem::path module_directory(const std::filesystem::path& above = "/li
 /// it lives.
 class ModuleAliases {
  public:
-  explicit ModuleAliases(const std::filesystem::path& directory = module_directory());
-  ~ModuleAliases();
-  ModuleAliases(const ModuleAliases&) = delete;
-  ModuleAliases& operator=(const ModuleAliases&) = delete;
+  explicit ModuleAliases(std::filesystem::path directory = module_directory());
 
   /// As lspci -k lists them, e.g. nouveau, nvidia_drm, nvidia; blacklisted ones too. Empty if nothing is
   /// known.
-  std::vector<std::string> modules(const std::string& alias) const;
+  std::vector<std::string> modules(const std::string& alias);
 
  private:
-  struct Context;
-  std::unique_ptr<Context> context_;
+  struct Unref {
+    void operator()(kmod_ctx* context) const noexcept;
+  };
+  kmod_ctx* context();
+
+  std::filesystem::path directory_;
+  std::unique_ptr<kmod_ctx, Unref> context_;
 };
 
 /// A VFIO driver and the module that brings it: the names differ ("vfio-pci" is in vfio_pci).

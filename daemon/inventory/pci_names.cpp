@@ -7,6 +7,7 @@
 #include <cstdarg>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 extern "C" {
 #include <pci/pci.h>
@@ -78,23 +79,29 @@ class PciNameTable::Access {
   bool table_loaded_{};
 };
 
-PciNameTable::PciNameTable(std::string id_file) : access_(std::make_unique<Access>(id_file)) {}
+PciNameTable::PciNameTable(std::string id_file) : id_file_(std::move(id_file)) {}
 
 /// The table is thousands of small blocks: without trimming they would stay in the daemon's resident set.
 PciNameTable::~PciNameTable() {
+  if (access_ == nullptr) return;
   access_.reset();
   ::malloc_trim(0);
 }
 
+PciNameTable::Access& PciNameTable::access() {
+  if (access_ == nullptr) access_ = std::make_unique<Access>(id_file_);
+  return *access_;
+}
+
 PciNames PciNameTable::names(const PciIdentity& id) {
   PciNames names;
-  names.vendor = access_->look_up(PCI_LOOKUP_VENDOR, int{id.vendor});
-  names.device = access_->look_up(PCI_LOOKUP_DEVICE, int{id.vendor}, int{id.device});
-  names.class_name = access_->look_up(PCI_LOOKUP_CLASS, int{pci_class(id)});
+  names.vendor = access().look_up(PCI_LOOKUP_VENDOR, int{id.vendor});
+  names.device = access().look_up(PCI_LOOKUP_DEVICE, int{id.vendor}, int{id.device});
+  names.class_name = access().look_up(PCI_LOOKUP_CLASS, int{pci_class(id)});
   if (id.subsystem_vendor == 0 || id.subsystem_vendor == 0xffff) return names;
   names.subsystem_vendor =
-      access_->look_up(PCI_LOOKUP_SUBSYSTEM | PCI_LOOKUP_VENDOR, int{id.subsystem_vendor});
-  names.subsystem_device = access_->subsystem(id, names.device);
+      access().look_up(PCI_LOOKUP_SUBSYSTEM | PCI_LOOKUP_VENDOR, int{id.subsystem_vendor});
+  names.subsystem_device = access().subsystem(id, names.device);
   return names;
 }
 

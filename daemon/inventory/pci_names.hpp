@@ -22,6 +22,9 @@ class PciNameTable {
 
  private:
   class Access;
+  Access& access();
+
+  std::string id_file_;
   std::unique_ptr<Access> access_;
 };
 

@@ -28,7 +28,7 @@ TEST_CASE("without any database there are no names and no failure") {
 TEST_CASE("modules that could drive a function are listed in the order of modules.alias, each once") {
   FakeMachine m;
   install_modules(m);
-  const ModuleAliases aliases{modules_of(m)};
+  ModuleAliases aliases{modules_of(m)};
   CHECK(aliases.modules(modalias(laptop_gpu_id)) ==
         std::vector<std::string>{"nouveau", "nvidia_drm", "nvidia"});
   CHECK(aliases.modules(modalias(laptop_audio_id)) == std::vector<std::string>{"snd_hda_intel"});
@@ -37,7 +37,7 @@ TEST_CASE("modules that could drive a function are listed in the order of module
 
 TEST_CASE("without modules of the running kernel no module is known, and vfio-pci is the VFIO driver") {
   FakeMachine m;
-  const ModuleAliases aliases{"/nonexistent"};
+  ModuleAliases aliases{"/nonexistent"};
   CHECK(aliases.modules(modalias(laptop_gpu_id)).empty());
   CHECK(vfio_driver_for(laptop_gpu_id, RootDir{m.root()}, "/nonexistent") ==
         VfioDriver{"vfio-pci", "vfio_pci"});
