@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+/// One input to the parser under test; aborts when what must always hold does not.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
+
+namespace fuzz {
+
+/// Valid inputs to start from, for runs without libFuzzer.
+std::vector<std::string> seeds();
+
+}  // namespace fuzz
