@@ -41,6 +41,8 @@ Daemon::Daemon(const DaemonOptions& options)
       vm_watch_(loop_, workers_, inventory_, operations_, requests_, assignments_, platform_),
       lifecycle_(inventory_, operations_, requests_, assignments_, vm_watch_),
       vms_(*connection_, gate_, queries_, inventory_, lifecycle_, platform_),
+      sleep_guard_(*connection_, loop_, inventory_, operations_, requests_, assignments_,
+                   platform_.config.sleep.while_vm_has_gpu),
       terminate_(loop_.on_signal(SIGTERM, [this] { stop(0); })),
       interrupt_(loop_.on_signal(SIGINT, [this] { stop(0); })) {
   workers_.keep_from_children(bus_loop_.fd());

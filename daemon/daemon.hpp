@@ -6,6 +6,7 @@
 #include "bus/bus_loop.hpp"
 #include "bus/object_tree.hpp"
 #include "bus/polkit_authorizer.hpp"
+#include "bus/sleep_guard.hpp"
 #include "bus/vms_object.hpp"
 #include "inventory/inventory.hpp"
 #include "operations/assignments.hpp"
@@ -53,6 +54,7 @@ class Daemon {
   VmWatch vm_watch_;
   DomainLifecycle lifecycle_;
   VmsObject vms_;
+  SleepGuard sleep_guard_;
   EventLoop::Source terminate_, interrupt_;
 };
 

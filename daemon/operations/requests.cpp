@@ -56,6 +56,7 @@ void Requests::survey(const Request& request, std::uint32_t uid, SurveyAnswer an
 
 void Requests::require_free(const Request& request) const {
   if (shutting_down_) throw Error(ErrorCode::busy, "gpuctld is shutting down; try again in a moment");
+  if (asleep_) throw Error(ErrorCode::busy, "the machine is going to sleep; try again when it is awake");
   const auto* operation = operations_.running_on(slot_of(request));
   if (operation != nullptr && operation->stuck)
     throw Error(ErrorCode::blocked, fmt::format("gpu-stuck: {} is stuck in the kernel since operation {}: {}",

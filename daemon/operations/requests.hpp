@@ -41,6 +41,8 @@ class Requests {
   /// For polkit's rules and prompts.
   std::map<std::string, std::string> details(const Request& request) const;
   void cancel(unsigned id);
+  /// The machine is about to sleep (true) or awake again: nothing is started in between.
+  void pause(bool asleep) { asleep_ = asleep; }
   /// Finishes or undoes what a crash left behind; call once, at start.
   void recover();
   /// Cancels what runs; `done` when all has ended or `patience` is over.
@@ -61,6 +63,7 @@ class Requests {
   std::map<unsigned, std::unique_ptr<RunningOperation>> running_;
   std::map<PciSlot, EventLoop::Source> waiting_for_helpers_;
   bool shutting_down_{};
+  bool asleep_{};
   std::function<void()> shut_down_done_;
   EventLoop::Source patience_;
 };

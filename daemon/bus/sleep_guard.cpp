@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "bus/sleep_guard.hpp"
+
+#include <systemd/sd-daemon.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace gpuctl {
+namespace {
+
+constexpr auto manager_interface = "org.freedesktop.login1.Manager";
+constexpr auto moving = "a GPU is being moved between the host and a virtual machine";
+constexpr auto in_use = "a running virtual machine has a GPU, which would not survive sleep";
+
+}  // namespace
+
+SleepGuard::SleepGuard(sdbus::IConnection& connection, EventLoop& loop, Inventory& inventory,
+                       OperationList& operations, Requests& requests, Assignments& assignments,
+                       SleepPolicy policy)
+    : loop_(loop),
+      inventory_(inventory),
+      operations_(operations),
+      requests_(requests),
+      assignments_(assignments),
+      policy_(policy),
+      logind_(dbus::make_proxy(connection, "org.freedesktop.login1", "/org/freedesktop/login1")) {
+  logind_->uponSignal("PrepareForSleep").onInterface(manager_interface).call([this](const bool& begins) {
+    on_sleep(begins);
+  });
+  dbus::finish_registration(*logind_);
+  operations_.observe({[this](const Operation&) { update(); }, [](const Operation&) {},
+                       [this](const Operation&) { update_later(); }, [](unsigned) {}});
+  inventory_.on_change([this](const Snapshot&, const Snapshot&) { update_later(); });
+  update_later();
+}
+
+const char* SleepGuard::reason() const {
+  if (operations_.busy()) return moving;
+  if (policy_ == SleepPolicy::allow) return nullptr;
+  const auto all = assignments_.all();
+  return std::ranges::any_of(all, [](const auto& entry) { return entry.second.running; }) ? in_use : nullptr;
+}
+
+void SleepGuard::update_later() {
+  loop_.defer([this] { update(); });
+}
+
+void SleepGuard::update() {
+  const char* why = reason();
+  if (why == held_for_) return;
+  held_for_ = why;
+  lock_.reset();
+  if (why != nullptr) take(why);
+}
+
+/// Without logind there is nobody who puts the machine to sleep.
+void SleepGuard::take(const char* why) {
+  logind_->callMethodAsync("Inhibit")
+      .onInterface(manager_interface)
+      .withArguments(std::string{"sleep"}, std::string{"gpuctl"}, std::string{why}, std::string{"block"})
+      .uponReplyInvoke(
+          dbus::reply_handler<sdbus::UnixFd>([this, why](const sdbus::Error* error, sdbus::UnixFd lock) {
+            if (error == nullptr && held_for_ == why) lock_ = std::move(lock);
+          }));
+}
+
+void SleepGuard::on_sleep(bool begins) {
+  requests_.pause(begins);
+  if (!begins) inventory_.refresh_all();
+}
+
+}  // namespace gpuctl

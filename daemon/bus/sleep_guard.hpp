@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <memory>
+#include <optional>
+
+#include "inventory/inventory.hpp"
+#include "operations/assignments.hpp"
+#include "operations/operation_list.hpp"
+#include "operations/requests.hpp"
+#include "sdbus_compat.hpp"
+
+namespace gpuctl {
+
+/// Keeps the machine awake while a GPU is on its way, and, as configured, while a running VM has one:
+/// vfio-pci saves nothing of a device in use, so the guest's driver would not survive (Linux:
+/// vfio_pci_core_pm_ops has runtime PM only). Between logind's PrepareForSleep true and false nothing is
+/// started; afterwards everything is read again.
+class SleepGuard {
+ public:
+  SleepGuard(sdbus::IConnection& connection, EventLoop& loop, Inventory& inventory, OperationList& operations,
+             Requests& requests, Assignments& assignments, SleepPolicy policy);
+
+ private:
+  const char* reason() const;
+  void update();
+  void update_later();
+  void take(const char* why);
+  void on_sleep(bool begins);
+
+  EventLoop& loop_;
+  Inventory& inventory_;
+  OperationList& operations_;
+  Requests& requests_;
+  Assignments& assignments_;
+  SleepPolicy policy_;
+  std::unique_ptr<sdbus::IProxy> logind_;
+  std::optional<sdbus::UnixFd> lock_;
+  const char* held_for_{};  ///< why the lock is held, or asked for
+};
+
+}  // namespace gpuctl
