@@ -15,6 +15,7 @@ namespace gpuctl {
 namespace {
 
 constexpr std::chrono::seconds query_timeout{20};
+constexpr std::chrono::seconds departure_patience{5};
 constexpr std::chrono::seconds shutdown_patience{4};
 
 }  // namespace
@@ -31,13 +32,15 @@ Daemon::Daemon(const DaemonOptions& options)
       assignments_(assignment_dir_),
       operations_(loop_, platform_.config.operations.retention),
       queries_(loop_, workers_, query_timeout),
-      requests_(loop_, workers_, inventory_, operations_, queries_, platform_),
+      departures_(loop_, departure_patience,
+                  [this](PciSlot gpu, bool leaving) { tree_.tell_departure(gpu, leaving); }),
+      requests_(loop_, workers_, inventory_, operations_, queries_, departures_, platform_),
       authorizer_(*connection_, loop_),
       gate_(authorizer_),
       gpu_calls_(gate_, requests_),
       host_calls_(queries_, inventory_, platform_),
       tree_(*connection_, loop_, inventory_, operations_, requests_, gate_, gpu_calls_, host_calls_,
-            [this](PciSlot gpu) { return vm_of(gpu); }),
+            departures_, [this](PciSlot gpu) { return vm_of(gpu); }),
       vm_watch_(loop_, workers_, inventory_, operations_, requests_, assignments_, platform_),
       lifecycle_(inventory_, operations_, requests_, assignments_, vm_watch_),
       vms_(*connection_, gate_, queries_, inventory_, lifecycle_, platform_),
@@ -46,6 +49,7 @@ Daemon::Daemon(const DaemonOptions& options)
       terminate_(loop_.on_signal(SIGTERM, [this] { stop(0); })),
       interrupt_(loop_.on_signal(SIGINT, [this] { stop(0); })) {
   workers_.keep_from_children(bus_loop_.fd());
+  vm_watch_.on_change([this] { sleep_guard_.update_later(); });
 }
 
 /// The tables live for one read: an idle daemon keeps none of them.

@@ -45,6 +45,7 @@ class Daemon {
   Assignments assignments_;
   OperationList operations_;
   Queries queries_;
+  Departures departures_;
   Requests requests_;
   PolkitAuthorizer authorizer_;
   Gate gate_;

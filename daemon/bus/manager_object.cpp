@@ -6,10 +6,11 @@
 namespace gpuctl {
 
 ManagerObject::ManagerObject(sdbus::IConnection& connection, GpuCalls& gpu_calls, HostCalls& host_calls,
-                             ManagerView view)
+                             Departures& departures, ManagerView view)
     : AdaptorInterfaces(connection, sdbus::ObjectPath{names::root_path}),
       gpu_calls_(gpu_calls),
       host_calls_(host_calls),
+      departures_(departures),
       view_(std::move(view)) {
   registerAdaptor();
 }
@@ -56,6 +57,15 @@ void ManagerObject::ListUsers(sdbus::Result<Dicts>&& result, std::string gpu) {
 
 void ManagerObject::ListVms(sdbus::Result<Dicts>&& result) {
   host_calls_.list_vms(getObject(), Reply<Dicts>{std::move(result)});
+}
+
+void ManagerObject::Inhibit(sdbus::Result<sdbus::UnixFd>&& result, std::string who, std::string why) {
+  const Reply<sdbus::UnixFd> reply{std::move(result)};
+  answer(reply, [&] {
+    wire::require_plain("the argument who", who);
+    wire::require_plain("the argument why", why);
+    reply.value(sdbus::UnixFd{departures_.lock(current_caller(getObject()).uid).release(), sdbus::adopt_fd});
+  });
 }
 
 std::string ManagerObject::Version() { return GPUCTL_VERSION; }

@@ -3,6 +3,7 @@
 #include "bus/gpu_calls.hpp"
 #include "bus/host_calls.hpp"
 #include "manager_adaptor.hpp"
+#include "operations/departures.hpp"
 
 namespace gpuctl {
 
@@ -15,7 +16,8 @@ struct ManagerView {
 class ManagerObject
     : public sdbus::AdaptorInterfaces<org::gpuctl1::Manager_adaptor, sdbus::ObjectManager_adaptor> {
  public:
-  ManagerObject(sdbus::IConnection& connection, GpuCalls& gpu_calls, HostCalls& host_calls, ManagerView view);
+  ManagerObject(sdbus::IConnection& connection, GpuCalls& gpu_calls, HostCalls& host_calls,
+                Departures& departures, ManagerView view);
   virtual ~ManagerObject();
   ManagerObject(const ManagerObject&) = delete;
   ManagerObject& operator=(const ManagerObject&) = delete;
@@ -32,6 +34,7 @@ class ManagerObject
   void Diagnose(sdbus::Result<Dicts>&& result) override;
   void ListUsers(sdbus::Result<Dicts>&& result, std::string gpu) override;
   void ListVms(sdbus::Result<Dicts>&& result) override;
+  void Inhibit(sdbus::Result<sdbus::UnixFd>&& result, std::string who, std::string why) override;
   std::string Version() override;
   std::string Iommu() override { return view_.iommu; }
   std::string Virtualization() override { return view_.virtualization; }
@@ -39,6 +42,7 @@ class ManagerObject
 
   GpuCalls& gpu_calls_;
   HostCalls& host_calls_;
+  Departures& departures_;
   ManagerView view_;
 };
 

@@ -23,7 +23,8 @@ void reconcile(Objects& objects, const Wanted& wanted, Make make, Update update)
 
 ObjectTree::ObjectTree(sdbus::IConnection& connection, EventLoop& loop, Inventory& inventory,
                        OperationList& operations, Requests& requests, Gate& gate, GpuCalls& gpu_calls,
-                       HostCalls& host_calls, std::function<std::string(PciSlot)> vm_of)
+                       HostCalls& host_calls, Departures& departures,
+                       std::function<std::string(PciSlot)> vm_of)
     : connection_(connection),
       loop_(loop),
       inventory_(inventory),
@@ -32,7 +33,7 @@ ObjectTree::ObjectTree(sdbus::IConnection& connection, EventLoop& loop, Inventor
       gate_(gate),
       gpu_calls_(gpu_calls),
       vm_of_(std::move(vm_of)),
-      manager_(connection, gpu_calls, host_calls, manager_view()) {
+      manager_(connection, gpu_calls, host_calls, departures, manager_view()) {
   update();
   inventory_.on_change([this](const Snapshot&, const Snapshot&) { update_later(); });
   operations_.observe({[this](const Operation& o) {

@@ -16,9 +16,13 @@ namespace gpuctl {
 class ObjectTree {
  public:
   /// `vm_of`: name of the domain that has a GPU by gpuctl, "" for none.
-  ObjectTree(sdbus::IConnection& connection, EventLoop& loop, Inventory& inventory, OperationList& operations,
-             Requests& requests, Gate& gate, GpuCalls& gpu_calls, HostCalls& host_calls,
-             std::function<std::string(PciSlot)> vm_of);
+  ObjectTree(
+      sdbus::IConnection& connection, EventLoop& loop, Inventory& inventory, OperationList& operations,
+      Requests& requests, Gate& gate, GpuCalls& gpu_calls, HostCalls& host_calls, Departures& departures,
+      std::function<std::string(PciSlot)> vm_of);  /// Tells everybody that a GPU leaves the host, or is back.
+  void tell_departure(PciSlot gpu, bool leaving) {
+    manager_.emitPrepareForRelease(sdbus::ObjectPath{wire::gpu_path(gpu)}, leaving);
+  }
 
  private:
   ManagerView manager_view() const;

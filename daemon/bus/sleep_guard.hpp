@@ -19,11 +19,12 @@ class SleepGuard {
  public:
   SleepGuard(sdbus::IConnection& connection, EventLoop& loop, Inventory& inventory, OperationList& operations,
              Requests& requests, Assignments& assignments, SleepPolicy policy);
+  /// A domain with a GPU has started or ended.
+  void update_later();
 
  private:
   const char* reason() const;
   void update();
-  void update_later();
   void take(const char* why);
   void on_sleep(bool begins);
 

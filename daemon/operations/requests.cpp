@@ -30,12 +30,13 @@ Error blocked_error(const Problems& problems) {
 }
 
 Requests::Requests(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations,
-                   Queries& queries, Platform platform)
+                   Queries& queries, Departures& departures, Platform platform)
     : loop_(loop),
       workers_(workers),
       inventory_(inventory),
       operations_(operations),
       queries_(queries),
+      departures_(departures),
       platform_(std::move(platform)) {}
 
 Request Requests::resolve(Request request) const {
@@ -75,7 +76,20 @@ void Requests::start(const Request& request, std::uint32_t uid, StartAnswer answ
   const auto& operation = operations_.add(kind_of(request), slot_of(request), request.vm, uid);
   const auto body = [request, uid, snapshot = inventory_.snapshot(), platform = platform_](
                         WorkerChannel& channel) { carry_out(channel, request, snapshot, platform, uid); };
-  run(operation.id, operation.gpu, body, std::move(answer));
+  const auto begin = [this, id = operation.id, slot = operation.gpu, body, answer = std::move(answer)] {
+    if (!shutting_down_ && cancelled_early_.erase(id) == 0) return run(id, slot, body, answer);
+    departures_.returned(slot);
+    operations_.finish(id, OperationState::cancelled, std::string{error_name(ErrorCode::cancelled)},
+                       "cancelled before anything was done");
+    answer(id);
+  };
+  leaves_host(request) ? departures_.announce(operation.gpu, begin) : begin();
+}
+
+bool Requests::leaves_host(const Request& request) const {
+  const auto& snapshot = inventory_.snapshot();
+  return request.verb == Verb::attach &&
+         bound_state(snapshot.gpus.at(slot_of(request)), snapshot) == GpuState::host;
 }
 
 void Requests::run(unsigned id, PciSlot slot, WorkerPool::Body body, StartAnswer answer) {
@@ -86,7 +100,13 @@ void Requests::run(unsigned id, PciSlot slot, WorkerPool::Body body, StartAnswer
     answer(error);
   };
   handlers.crashed = [this, slot] { recover_one(slot); };
-  handlers.ended = [this, id] { ended(id); };
+  handlers.ended = [this, id, slot] {
+    const auto& snapshot = inventory_.snapshot();
+    const auto gpu = snapshot.gpus.find(slot);
+    if (gpu != snapshot.gpus.end() && bound_state(gpu->second, snapshot) == GpuState::host)
+      departures_.returned(slot);
+    ended(id);
+  };
   running_[id] =
       std::make_unique<RunningOperation>(loop_, workers_, inventory_, operations_, platform_.config.timeouts,
                                          id, std::move(body), std::move(handlers));
@@ -118,7 +138,9 @@ std::map<std::string, std::string> Requests::details(const Request& request) con
 
 void Requests::cancel(unsigned id) {
   const auto it = running_.find(id);
-  if (it != running_.end()) it->second->cancel();
+  if (it != running_.end()) return it->second->cancel();
+  const auto* operation = operations_.find(id);
+  if (operation != nullptr && operation->running()) cancelled_early_.insert(id);
 }
 
 void Requests::recover() {

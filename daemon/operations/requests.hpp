@@ -4,10 +4,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <variant>
 
 #include "inventory/inventory.hpp"
+#include "operations/departures.hpp"
 #include "operations/operation_list.hpp"
 #include "operations/platform.hpp"
 #include "operations/queries.hpp"
@@ -25,7 +27,7 @@ class Requests {
   using StartAnswer = std::function<void(std::variant<unsigned, Error>)>;
 
   Requests(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations,
-           Queries& queries, Platform platform);
+           Queries& queries, Departures& departures, Platform platform);
 
   /// The GPU argument becomes an address. Throws Error(not_found | ambiguous_gpu | invalid_argument).
   Request resolve(Request request) const;
@@ -49,6 +51,7 @@ class Requests {
   void shut_down(std::chrono::milliseconds patience, std::function<void()> done);
 
  private:
+  bool leaves_host(const Request& request) const;
   void run(unsigned id, PciSlot slot, WorkerPool::Body body, StartAnswer answer);
   void ended(unsigned id);
   void recover_one(PciSlot slot);
@@ -59,9 +62,11 @@ class Requests {
   Inventory& inventory_;
   OperationList& operations_;
   Queries& queries_;
+  Departures& departures_;
   Platform platform_;
   std::map<unsigned, std::unique_ptr<RunningOperation>> running_;
   std::map<PciSlot, EventLoop::Source> waiting_for_helpers_;
+  std::set<unsigned> cancelled_early_;  ///< while others were asked to let go
   bool shutting_down_{};
   bool asleep_{};
   std::function<void()> shut_down_done_;

@@ -71,6 +71,7 @@ bool VmWatch::needed() const {
 void VmWatch::update() {
   for (const auto slot : std::set<PciSlot>(due_))
     if (const auto assignment = assignments_.find(slot)) go_home(*assignment);
+  changed_();
   const bool wanted = needed();
   if (wanted && !worker_ && !retry_) watch();
   if (wanted) return;
@@ -110,6 +111,7 @@ void VmWatch::started(const std::string& uuid) {
     running.running = true;
     assignments_.save(running);
   }
+  changed_();
 }
 
 void VmWatch::ended(const std::string& uuid) {

@@ -21,6 +21,8 @@ class VmWatch {
   /// The domain with this UUID has ended.
   void ended(const std::string& uuid);
   void started(const std::string& uuid);
+  /// Told when a domain with a GPU has started or ended.
+  void on_change(std::function<void()> observer) { changed_ = std::move(observer); }
 
  private:
   bool needed() const;
@@ -37,6 +39,7 @@ class VmWatch {
   Platform platform_;
   std::unique_ptr<Worker> worker_;
   EventLoop::Source retry_;
+  std::function<void()> changed_ = [] {};
   std::set<PciSlot> due_;  ///< go home as soon as no other operation has them
 };
 

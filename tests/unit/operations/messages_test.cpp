@@ -7,10 +7,11 @@ using namespace gpuctl;
 using messages::Json;
 
 TEST_CASE("a survey reads back as it was sent") {
-  const Survey sent{{{"foreign-device", Severity::blocker, "0000:02:00.0", "A NIC is in the group.", "Move it."}},
-                    {{StepKind::set_override, "0000:01:00.0", "", "vfio-pci"}, {StepKind::vm_start, "uuid", "", ""}},
-                    "win11",
-                    "uuid"};
+  const Survey sent{
+      {{"foreign-device", Severity::blocker, "0000:02:00.0", "A NIC is in the group.", "Move it."}},
+      {{StepKind::set_override, "0000:01:00.0", "", "vfio-pci"}, {StepKind::vm_start, "uuid", "", ""}},
+      "win11",
+      "uuid"};
   const auto read = messages::survey(Json::parse(messages::survey(sent)));
   CHECK(read.problems == sent.problems);
   CHECK(read.plan == sent.plan);
@@ -24,5 +25,5 @@ TEST_CASE("text that is not UTF-8 does not break a message") {
 
 TEST_CASE("every severity reads back") {
   for (const auto s : {Severity::blocker, Severity::warning, Severity::info, Severity::ok})
-    CHECK(messages::problem(messages::problem({"id", s, "", "", ""})).severity == s);
+    CHECK(messages::problem(messages::problem(Problem{"id", s, "", "", ""})).severity == s);
 }

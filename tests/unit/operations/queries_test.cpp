@@ -18,7 +18,8 @@ struct Asker {
   Queries queries{loop, workers, 200ms};
   std::vector<std::variant<std::string, Error>> answers;
   void ask(Queries::Body body, std::uint32_t uid = 1000) {
-    queries.ask("test", uid, std::move(body), [this](std::variant<std::string, Error> a) { answers.push_back(std::move(a)); });
+    queries.ask("test", uid, std::move(body),
+                [this](std::variant<std::string, Error> a) { answers.push_back(std::move(a)); });
   }
   void wait_for(std::size_t count) {
     for (int i = 0; i < 100 && answers.size() < count; ++i) loop.run_once(50ms);
@@ -65,8 +66,10 @@ TEST_CASE("one user's queries do not use up everybody's") {
   std::size_t refused = 0;
   bool other = false;
   for (const auto& a : asker.answers) {
-    if (const auto* e = std::get_if<Error>(&a)) refused += e->code() == ErrorCode::limits_exceeded ? 1 : 0;
-    else other = true;
+    if (const auto* e = std::get_if<Error>(&a))
+      refused += e->code() == ErrorCode::limits_exceeded ? 1 : 0;
+    else
+      other = true;
   }
   CHECK(refused == 2);
   CHECK(other);
