@@ -34,7 +34,9 @@ Daemon::Daemon(const DaemonOptions& options)
       queries_(loop_, workers_, query_timeout),
       departures_(loop_, departure_patience,
                   [this](PciSlot gpu, bool leaving) { tree_.tell_departure(gpu, leaving); }),
-      requests_(loop_, workers_, inventory_, operations_, queries_, departures_, platform_),
+      runner_(loop_, workers_, inventory_, operations_, departures_, platform_.config.timeouts),
+      recoveries_(loop_, inventory_, operations_, runner_, platform_),
+      requests_(inventory_, operations_, queries_, departures_, runner_, recoveries_, platform_),
       authorizer_(*connection_, loop_),
       gate_(authorizer_),
       gpu_calls_(gate_, requests_),
@@ -67,7 +69,7 @@ std::string Daemon::vm_of(PciSlot gpu) const {
 }
 
 int Daemon::run() {
-  requests_.recover();
+  recoveries_.start();
   vm_watch_.update();
   dbus::request_name(*connection_, names::service);
   loop_.enable_watchdog();
@@ -77,7 +79,8 @@ int Daemon::run() {
 
 void Daemon::stop(int status) {
   sd_notify(0, "STOPPING=1");
-  requests_.shut_down(shutdown_patience, [this, status] { loop_.stop(status); });
+  requests_.stop();
+  runner_.stop(shutdown_patience, [this, status] { loop_.stop(status); });
 }
 
 }  // namespace gpuctl

@@ -46,6 +46,8 @@ class Daemon {
   OperationList operations_;
   Queries queries_;
   Departures departures_;
+  Runner runner_;
+  Recoveries recoveries_;
   Requests requests_;
   PolkitAuthorizer authorizer_;
   Gate gate_;

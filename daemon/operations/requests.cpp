@@ -4,15 +4,13 @@
 #include <fmt/format.h>
 
 #include "inventory/find_gpu.hpp"
+#include "operations/assignments.hpp"
 #include "operations/carry_out.hpp"
 #include "operations/messages.hpp"
 #include "operations/survey.hpp"
-#include "rebind/journal.hpp"
 
 namespace gpuctl {
 namespace {
-
-constexpr auto helper_poll = std::chrono::milliseconds{500};
 
 PciSlot slot_of(const Request& request) { return PciAddress::parse(request.gpu)->slot(); }
 
@@ -29,20 +27,35 @@ Error blocked_error(const Problems& problems) {
   return {ErrorCode::blocked, text};
 }
 
-Requests::Requests(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations,
-                   Queries& queries, Departures& departures, Platform platform)
-    : loop_(loop),
-      workers_(workers),
-      inventory_(inventory),
+Requests::Requests(Inventory& inventory, OperationList& operations, Queries& queries, Departures& departures,
+                   Runner& runner, Recoveries& recoveries, Platform platform)
+    : inventory_(inventory),
       operations_(operations),
       queries_(queries),
       departures_(departures),
+      runner_(runner),
+      recoveries_(recoveries),
       platform_(std::move(platform)) {}
 
 Request Requests::resolve(Request request) const {
-  const auto choice = request.verb == Verb::attach ? GpuChoice::attachable : GpuChoice::away;
-  request.gpu = find_gpu(inventory_.snapshot(), request.gpu, choice).address.str();
+  const bool any_away = request.verb == Verb::release && request.gpu.empty();
+  request.gpu = any_away ? gpu_to_release() : find_gpu(inventory_.snapshot(), request.gpu).address.str();
   return request;
+}
+
+/// The only GPU that is away; else the only one that a domain's definition still has by gpuctl; else the only
+/// one that could be away, for which there is nothing to do.
+std::string Requests::gpu_to_release() const {
+  const auto& snapshot = inventory_.snapshot();
+  try {
+    return find_gpu(snapshot, "", GpuChoice::away).address.str();
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::not_found) throw;
+  }
+  StateDir dir(platform_.state_dir / "assignments");
+  const auto assigned = Assignments(dir).all();
+  const auto gpu = assigned.size() == 1 ? snapshot.gpus.find(assigned.begin()->first) : snapshot.gpus.end();
+  return gpu != snapshot.gpus.end() ? gpu->second.address.str() : find_gpu(snapshot, "").address.str();
 }
 
 void Requests::survey(const Request& request, std::uint32_t uid, SurveyAnswer answer) {
@@ -56,7 +69,7 @@ void Requests::survey(const Request& request, std::uint32_t uid, SurveyAnswer an
 }
 
 void Requests::require_free(const Request& request) const {
-  if (shutting_down_) throw Error(ErrorCode::busy, "gpuctld is shutting down; try again in a moment");
+  if (stopping_) throw Error(ErrorCode::busy, "gpuctld is shutting down; try again in a moment");
   if (asleep_) throw Error(ErrorCode::busy, "the machine is going to sleep; try again when it is awake");
   const auto* operation = operations_.running_on(slot_of(request));
   if (operation != nullptr && operation->stuck)
@@ -71,13 +84,16 @@ void Requests::require_free(const Request& request) const {
 
 void Requests::start(const Request& request, std::uint32_t uid, StartAnswer answer) {
   require_free(request);
+  if (const auto recovery =
+          request.verb == Verb::release ? recoveries_.recover(slot_of(request)) : std::nullopt)
+    return answer(*recovery);
   for (const auto& address : inventory_.snapshot().gpus.at(slot_of(resolve(request))).functions)
     inventory_.refresh(address);
   const auto& operation = operations_.add(kind_of(request), slot_of(request), request.vm, uid);
   const auto body = [request, uid, snapshot = inventory_.snapshot(), platform = platform_](
                         WorkerChannel& channel) { carry_out(channel, request, snapshot, platform, uid); };
   const auto begin = [this, id = operation.id, slot = operation.gpu, body, answer = std::move(answer)] {
-    if (!shutting_down_ && cancelled_early_.erase(id) == 0) return run(id, slot, body, answer);
+    if (!stopping_ && cancelled_early_.erase(id) == 0) return runner_.run(id, slot, body, answer);
     departures_.returned(slot);
     operations_.finish(id, OperationState::cancelled, std::string{error_name(ErrorCode::cancelled)},
                        "cancelled before anything was done");
@@ -90,34 +106,6 @@ bool Requests::leaves_host(const Request& request) const {
   const auto& snapshot = inventory_.snapshot();
   return request.verb == Verb::attach &&
          bound_state(snapshot.gpus.at(slot_of(request)), snapshot) == GpuState::host;
-}
-
-void Requests::run(unsigned id, PciSlot slot, WorkerPool::Body body, StartAnswer answer) {
-  RunningOperation::Handlers handlers;
-  handlers.planned = [id, answer] { answer(id); };
-  handlers.refused = [this, id, answer](const Error& error) {
-    operations_.drop(id);
-    answer(error);
-  };
-  handlers.crashed = [this, slot] { recover_one(slot); };
-  handlers.ended = [this, id, slot] {
-    const auto& snapshot = inventory_.snapshot();
-    const auto gpu = snapshot.gpus.find(slot);
-    if (gpu != snapshot.gpus.end() && bound_state(gpu->second, snapshot) == GpuState::host)
-      departures_.returned(slot);
-    ended(id);
-  };
-  running_[id] =
-      std::make_unique<RunningOperation>(loop_, workers_, inventory_, operations_, platform_.config.timeouts,
-                                         id, std::move(body), std::move(handlers));
-}
-
-void Requests::ended(unsigned id) {
-  // destroyed in a later round: its own handler is on the stack
-  auto node = std::make_shared<std::unique_ptr<RunningOperation>>(std::move(running_.at(id)));
-  running_.erase(id);
-  loop_.defer([node] { node->reset(); });
-  check_shut_down();
 }
 
 unsigned Requests::already(const Request& request, std::uint32_t uid) {
@@ -137,52 +125,9 @@ std::map<std::string, std::string> Requests::details(const Request& request) con
 }
 
 void Requests::cancel(unsigned id) {
-  const auto it = running_.find(id);
-  if (it != running_.end()) return it->second->cancel();
+  if (runner_.cancel(id)) return;
   const auto* operation = operations_.find(id);
   if (operation != nullptr && operation->running()) cancelled_early_.insert(id);
-}
-
-void Requests::recover() {
-  StateDir dir(platform_.runtime_dir / "journal");
-  const RootDir root(platform_.root);
-  for (const auto& journal : JournalStore(dir).load(boot_id(root)).unfinished) recover_one(journal.slot());
-}
-
-/// While the process that did the work lives - it sits in a kernel call - nobody else may touch the GPU.
-void Requests::recover_one(PciSlot slot) {
-  const RootDir root(platform_.root);
-  StateDir dir(platform_.runtime_dir / "journal");
-  for (const auto& journal : JournalStore(dir).load(boot_id(root)).unfinished) {
-    if (journal.slot() != slot) continue;
-    if (is_alive(root, journal.header.helper)) {
-      waiting_for_helpers_[slot] = loop_.after(helper_poll, [this, slot] { recover_one(slot); });
-      return;
-    }
-    const auto id = operations_.add("recover", slot, journal.header.vm, 0).id;
-    const auto body = [slot, snapshot = inventory_.snapshot(), platform = platform_](WorkerChannel& channel) {
-      carry_out_recovery(channel, slot, snapshot, platform);
-    };
-    run(id, slot, body, [](const std::variant<unsigned, Error>&) {});
-  }
-  waiting_for_helpers_.erase(slot);
-}
-
-void Requests::shut_down(std::chrono::milliseconds patience, std::function<void()> done) {
-  shutting_down_ = true;
-  shut_down_done_ = std::move(done);
-  for (const auto& [id, operation] : running_) operation->cancel();
-  patience_ = loop_.after(patience, [this] {
-    running_.clear();
-    check_shut_down();
-  });
-  loop_.defer([this] { check_shut_down(); });
-}
-
-void Requests::check_shut_down() {
-  if (!shutting_down_ || !running_.empty() || !shut_down_done_) return;
-  patience_.reset();
-  std::exchange(shut_down_done_, nullptr)();
 }
 
 }  // namespace gpuctl

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
-#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -13,9 +12,9 @@
 #include "operations/operation_list.hpp"
 #include "operations/platform.hpp"
 #include "operations/queries.hpp"
+#include "operations/recoveries.hpp"
 #include "operations/request.hpp"
-#include "operations/running_operation.hpp"
-#include "os/worker.hpp"
+#include "operations/runner.hpp"
 
 namespace gpuctl {
 
@@ -24,10 +23,10 @@ namespace gpuctl {
 class Requests {
  public:
   using SurveyAnswer = std::function<void(std::variant<Survey, Error>)>;
-  using StartAnswer = std::function<void(std::variant<unsigned, Error>)>;
+  using StartAnswer = Runner::Answer;
 
-  Requests(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations,
-           Queries& queries, Departures& departures, Platform platform);
+  Requests(Inventory& inventory, OperationList& operations, Queries& queries, Departures& departures,
+           Runner& runner, Recoveries& recoveries, Platform platform);
 
   /// The GPU argument becomes an address. Throws Error(not_found | ambiguous_gpu | invalid_argument).
   Request resolve(Request request) const;
@@ -36,7 +35,7 @@ class Requests {
   /// Throws Error(busy), or Error(blocked) while the kernel holds on to the GPU.
   void require_free(const Request& request) const;
   /// Looks again and, if nothing has come in the way, begins. Answers when the plan stands, or with the
-  /// refusal.
+  /// refusal. A release first finishes what an earlier operation could not.
   void start(const Request& request, std::uint32_t uid, StartAnswer answer);
   /// An operation that has succeeded already.
   unsigned already(const Request& request, std::uint32_t uid);
@@ -45,32 +44,23 @@ class Requests {
   void cancel(unsigned id);
   /// The machine is about to sleep (true) or awake again: nothing is started in between.
   void pause(bool asleep) { asleep_ = asleep; }
-  /// Finishes or undoes what a crash left behind; call once, at start.
-  void recover();
-  /// Cancels what runs; `done` when all has ended or `patience` is over.
-  void shut_down(std::chrono::milliseconds patience, std::function<void()> done);
+  /// gpuctld is about to end: nothing is started any more.
+  void stop() { stopping_ = true; }
 
  private:
+  std::string gpu_to_release() const;
   bool leaves_host(const Request& request) const;
-  void run(unsigned id, PciSlot slot, WorkerPool::Body body, StartAnswer answer);
-  void ended(unsigned id);
-  void recover_one(PciSlot slot);
-  void check_shut_down();
 
-  EventLoop& loop_;
-  WorkerPool& workers_;
   Inventory& inventory_;
   OperationList& operations_;
   Queries& queries_;
   Departures& departures_;
+  Runner& runner_;
+  Recoveries& recoveries_;
   Platform platform_;
-  std::map<unsigned, std::unique_ptr<RunningOperation>> running_;
-  std::map<PciSlot, EventLoop::Source> waiting_for_helpers_;
   std::set<unsigned> cancelled_early_;  ///< while others were asked to let go
-  bool shutting_down_{};
+  bool stopping_{};
   bool asleep_{};
-  std::function<void()> shut_down_done_;
-  EventLoop::Source patience_;
 };
 
 /// The problems as one error: every sentence with its remedy.

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "operations/recoveries.hpp"
+
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "operations/carry_out.hpp"
+#include "rebind/live_state.hpp"
+
+namespace gpuctl {
+
+Recoveries::Recoveries(EventLoop& loop, Inventory& inventory, OperationList& operations, Runner& runner,
+                       Platform platform)
+    : loop_(loop),
+      inventory_(inventory),
+      operations_(operations),
+      runner_(runner),
+      platform_(std::move(platform)) {
+  runner_.on_crash([this](PciSlot gpu) {
+    pending_.insert(gpu);
+    loop_.defer([this, gpu] { recover(gpu); });
+  });
+  inventory_.on_change([this](const Snapshot&, const Snapshot&) { retry(); });
+}
+
+void Recoveries::start() {
+  StateDir dir(platform_.runtime_dir / "journal");
+  const RootDir root(platform_.root);
+  const auto loaded = JournalStore(dir).load(boot_id(root));
+  for (const auto& problem : loaded.problems)
+    fmt::print(stderr, SD_WARNING "{} {}\n", problem.message, problem.remedy);
+  for (const auto& journal : loaded.unfinished) pending_.insert(journal.slot());
+  for (const auto gpu : std::set<PciSlot>(pending_)) recover(gpu);
+}
+
+std::optional<JournalContents> Recoveries::journal_of(PciSlot gpu) const {
+  StateDir dir(platform_.runtime_dir / "journal");
+  const RootDir root(platform_.root);
+  for (const auto& journal : JournalStore(dir).load(boot_id(root)).unfinished)
+    if (journal.slot() == gpu) return journal;
+  return std::nullopt;
+}
+
+std::optional<unsigned> Recoveries::recover(PciSlot gpu) {
+  if (!pending_.contains(gpu) || operations_.running_on(gpu) != nullptr) return std::nullopt;
+  const auto journal = journal_of(gpu);
+  if (!journal) {
+    pending_.erase(gpu);
+    return std::nullopt;
+  }
+  if (wait_for_helper(*journal)) return std::nullopt;
+  const auto id = operations_.add("recover", gpu, journal->header.vm, 0).id;
+  const auto body = [gpu, snapshot = inventory_.snapshot(), platform = platform_](WorkerChannel& channel) {
+    carry_out_recovery(channel, gpu, snapshot, platform);
+  };
+  runner_.run(id, gpu, body, [](const std::variant<unsigned, Error>&) {});
+  return id;
+}
+
+/// While the process that did the work lives - it sits in a kernel call - nobody else may touch the GPU.
+bool Recoveries::wait_for_helper(const JournalContents& journal) {
+  const auto gpu = journal.slot();
+  if (!is_alive(RootDir(platform_.root), journal.header.helper)) return helpers_.erase(gpu), false;
+  if (helpers_.contains(gpu)) return true;
+  UniqueFd process{static_cast<int>(::syscall(SYS_pidfd_open, journal.header.helper.pid, 0))};
+  if (!process) return false;  // it has ended meanwhile
+  auto source = loop_.watch_fd(process.get(), EPOLLIN, [this, gpu](std::uint32_t) {
+    helpers_.erase(gpu);
+    recover(gpu);
+  });
+  helpers_.emplace(gpu, std::pair{std::move(process), std::move(source)});
+  return true;
+}
+
+/// A driver that has let go at last, a card that is back: what could not be done may be possible now.
+void Recoveries::retry() {
+  if (pending_.empty() || std::exchange(retry_due_, true)) return;
+  loop_.defer([this] {
+    retry_due_ = false;
+    for (const auto gpu : std::set<PciSlot>(pending_)) recover(gpu);
+  });
+}
+
+}  // namespace gpuctl

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <map>
+#include <set>
+#include <utility>
+
+#include "operations/platform.hpp"
+#include "operations/runner.hpp"
+#include "os/unique_fd.hpp"
+#include "rebind/journal.hpp"
+
+namespace gpuctl {
+
+/// Finishes or undoes what a crash left behind: at start, when a worker dies, when the process that was left
+/// in a kernel call ends, and again whenever the devices change, until the journal is gone.
+class Recoveries {
+ public:
+  Recoveries(EventLoop& loop, Inventory& inventory, OperationList& operations, Runner& runner,
+             Platform platform);
+  void start();
+  /// Whether this GPU's last operation was never finished.
+  bool pending(PciSlot gpu) const { return pending_.contains(gpu); }
+  /// Tries now; the operation's number, nothing if there is nothing to recover or it cannot begin yet.
+  std::optional<unsigned> recover(PciSlot gpu);
+
+ private:
+  std::optional<JournalContents> journal_of(PciSlot gpu) const;
+  bool wait_for_helper(const JournalContents& journal);
+  void retry();
+
+  EventLoop& loop_;
+  Inventory& inventory_;
+  OperationList& operations_;
+  Runner& runner_;
+  Platform platform_;
+  std::set<PciSlot> pending_;
+  std::map<PciSlot, std::pair<UniqueFd, EventLoop::Source>> helpers_;  ///< left in a kernel call
+  bool retry_due_{};
+};
+
+}  // namespace gpuctl

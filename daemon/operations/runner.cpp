@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "operations/runner.hpp"
+
+#include <utility>
+
+namespace gpuctl {
+
+void Runner::run(unsigned id, PciSlot gpu, WorkerPool::Body body, Answer answer) {
+  RunningOperation::Handlers handlers;
+  handlers.planned = [id, answer] { answer(id); };
+  handlers.refused = [this, id, answer](const Error& error) {
+    operations_.drop(id);
+    answer(error);
+  };
+  handlers.crashed = [this, gpu] { crashed_(gpu); };
+  handlers.ended = [this, id, gpu] { ended(id, gpu); };
+  running_[id] = std::make_unique<RunningOperation>(loop_, workers_, inventory_, operations_, timeouts_, id,
+                                                    std::move(body), std::move(handlers));
+}
+
+void Runner::ended(unsigned id, PciSlot slot) {
+  const auto& snapshot = inventory_.snapshot();
+  const auto gpu = snapshot.gpus.find(slot);
+  if (gpu != snapshot.gpus.end() && bound_state(gpu->second, snapshot) == GpuState::host)
+    departures_.returned(slot);
+  // destroyed in a later round: its own handler is on the stack
+  const auto operation = std::make_shared<std::unique_ptr<RunningOperation>>(std::move(running_.at(id)));
+  running_.erase(id);
+  loop_.defer([operation] { operation->reset(); });
+  check_stopped();
+}
+
+bool Runner::cancel(unsigned id) {
+  const auto it = running_.find(id);
+  if (it == running_.end()) return false;
+  it->second->cancel();
+  return true;
+}
+
+void Runner::stop(std::chrono::milliseconds patience, std::function<void()> done) {
+  stopped_ = std::move(done);
+  for (const auto& [id, operation] : running_) operation->cancel();
+  patience_ = loop_.after(patience, [this] {
+    running_.clear();
+    check_stopped();
+  });
+  loop_.defer([this] { check_stopped(); });
+}
+
+void Runner::check_stopped() {
+  if (!stopped_ || !running_.empty()) return;
+  patience_.reset();
+  std::exchange(stopped_, nullptr)();
+}
+
+}  // namespace gpuctl
