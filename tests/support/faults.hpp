@@ -35,6 +35,8 @@ class Faults {
  public:
   void at(std::size_t effect, Fault fault) { faults_[effect] = fault; }
   void clear() { faults_.clear(); }
+  /// Starts counting again.
+  void forget() { seen_.clear(); }
   /// Called where an effect is about to happen; throws Crash for crash_before.
   std::optional<Fault> next(const std::string& what) {
     const auto effect = seen_.size();

@@ -146,7 +146,7 @@ void World::perform(const Step& step) {
 }
 
 void World::perform_on_vm(const Step& step) {
-  const auto what = fmt::format("domain {}", to_string(step.kind));
+  const auto what = fmt::format("domain {}: {}", step.subject, to_string(step.kind));
   const auto fault = kernel.faults().next(what);
   if (fault && fault->kind == FaultKind::error)
     throw Error(ErrorCode::kernel_refused, fmt::format("{}: {}", what, std::strerror(fault->number)));

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "rebind/recovery.hpp"
+
+#include <algorithm>
+
+#include <doctest/doctest.h>
+
+#include "world.hpp"
+
+using namespace gpuctl;
+using namespace gpuctl::test;
+
+namespace {
+
+constexpr auto boot = "6f1f2d6e-0000-4000-8000-000000000001";
+const PciAddress gpu{0, 1, 0, 0};
+const PciAddress audio{0, 1, 0, 1};
+
+void kill_before(World& world, const std::string& what) {
+  World rehearsal{reference_laptop};
+  if (world.recorded()) rehearsal.run(rehearsal.attach());
+  const auto start = rehearsal.kernel.faults().seen().size();
+  rehearsal.run(world.recorded() ? rehearsal.release() : rehearsal.attach());
+  const auto& seen = rehearsal.kernel.faults().seen();
+  for (auto i = start; i < seen.size(); ++i)
+    if (seen[i].find(what) != std::string::npos) {
+      world.kernel.faults().at(i, {FaultKind::crash_before});
+      CHECK_THROWS_AS(world.run(world.recorded() ? world.release() : world.attach()), Crash);
+      return;
+    }
+  FAIL("no effect was: " << what);
+}
+
+JournalContents only_journal(World& world) {
+  auto loaded = world.journals.load(boot);
+  REQUIRE(loaded.unfinished.size() == 1);
+  return loaded.unfinished[0];
+}
+
+}  // namespace
+
+TEST_CASE("an attach that was killed half-way is taken back to the host") {
+  World world{reference_laptop};
+  kill_before(world, "binding to vfio-pci 0000:01:00.0");
+  CHECK(world.kernel.driver_of(gpu).empty());
+  CHECK(world.recover().front().ending == Ending::succeeded);
+  CHECK(world.not_home().empty());
+  CHECK(world.journal_empty());
+  CHECK(world.recover().empty());
+}
+
+TEST_CASE("a release that was killed half-way is finished") {
+  World world{reference_laptop};
+  REQUIRE(world.run(world.attach()).ending == Ending::succeeded);
+  kill_before(world, "binding to nvidia 0000:01:00.0");
+  CHECK(world.recover().front().ending == Ending::succeeded);
+  CHECK(world.not_home().empty());
+}
+
+TEST_CASE("an attach that was killed when all was done stays done") {
+  World world{reference_laptop};
+  kill_before(world, "remove state");
+  const auto recovery = recovery_plan(only_journal(world), world.root);
+  CHECK(recovery.complete);
+  CHECK(recovery.plan.empty());
+  CHECK(world.recover().front().ending == Ending::succeeded);
+  CHECK(world.not_on_vfio().empty());
+  CHECK(world.journal_empty());
+}
+
+TEST_CASE("recovery never acts on a function that has users, and goes on when they have left") {
+  World world{reference_laptop};
+  kill_before(world, "unbinding from nvidia");
+  world.kernel.used(audio);
+  const auto before = world.kernel.faults().seen().size();
+  const auto outcome = world.recover().front();
+  CHECK(outcome.error == ErrorCode::blocked);
+  CHECK(outcome.message.find("Xorg") != std::string::npos);
+  const auto& seen = world.kernel.faults().seen();
+  CHECK(std::all_of(seen.begin() + static_cast<std::ptrdiff_t>(before), seen.end(),
+                    [](const auto& effect) { return effect.find("state") != std::string::npos; }));
+  world.kernel.used(audio, false);
+  CHECK(world.recover().front().ending == Ending::succeeded);
+  CHECK(world.not_home().empty());
+}
+
+TEST_CASE("an attach whose VM runs already is kept, with the record of where the GPU belongs") {
+  World world{reference_laptop};
+  kill_before(world, "domain");
+  CHECK(recovery_plan(only_journal(world), world.root).may_adopt);
+  world.kernel.used(gpu);
+  CHECK(world.recover().front().ending == Ending::succeeded);
+  CHECK(world.kernel.driver_of(gpu) == "vfio-pci");
+  CHECK(world.recorded());
+  CHECK(world.journal_empty());
+}
+
+TEST_CASE("while remove() runs, or its helper lives, the GPU is stuck and nothing is written") {
+  World world{reference_laptop};
+  kill_before(world, "binding to vfio-pci 0000:01:00.1");
+  const auto journal = only_journal(world);
+  world.machine.begin_unbind("0000:01:00.0");
+  auto recovery = recovery_plan(journal, world.root);
+  CHECK(recovery.plan.empty());
+  REQUIRE(recovery.problems.size() == 1);
+  CHECK(recovery.problems[0].id == "gpu-stuck");
+  CHECK(recovery.problems[0].message == "nvidia still runs remove() for 0000:01:00.0.");
+  world.machine.unbind("0000:01:00.0");
+  CHECK(recovery_plan(journal, world.root).problems.empty());
+  recovery = recovery_plan(journal, world.snapshot(), world.drivers(), true);
+  REQUIRE(recovery.problems.size() == 1);
+  CHECK(recovery.problems[0].id == "gpu-stuck");
+}
+
+TEST_CASE("a helper is told apart from a later process with its number") {
+  World world{reference_laptop};
+  const auto stat = [&](int ticks) {
+    world.machine.file("proc/77/stat", "77 (a) b) S 1 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 " +
+                                           std::to_string(ticks) + " 1\n");
+  };
+  stat(500);
+  const auto helper = process_id(world.root, 77);
+  CHECK(helper.start_time == 500);
+  CHECK(is_alive(world.root, helper));
+  stat(501);
+  CHECK_FALSE(is_alive(world.root, helper));
+  world.machine.erase("proc/77");
+  CHECK_FALSE(is_alive(world.root, helper));
+  CHECK_FALSE(is_alive(world.root, ProcessId{77, 0}));
+}
+
+TEST_CASE("recovery leaves a swapped card alone, names it, and restores the rest") {
+  World world{reference_laptop};
+  kill_before(world, "binding to vfio-pci 0000:01:00.0");
+  world.machine.set("0000:01:00.0", "device", "0x2684\n");
+  const auto recovery = recovery_plan(only_journal(world), world.root);
+  REQUIRE(recovery.problems.size() == 1);
+  CHECK(recovery.problems[0].id == "device-changed");
+  CHECK(recovery.problems[0].severity == Severity::warning);
+  CHECK(std::ranges::none_of(recovery.plan, [](const Step& s) { return s.subject == "0000:01:00.0"; }));
+  CHECK(world.recover().front().ending == Ending::succeeded);
+  CHECK(world.kernel.driver_of(audio) == "snd_hda_intel");
+  CHECK(world.kernel.driver_of(gpu).empty());
+}
+
+TEST_CASE("recovery never stops a VM") {
+  World world{reference_laptop};
+  world.target.last.push_back({StepKind::vm_start, "2b0b4d7e-0000-4000-8000-0000000000aa", "", ""});
+  auto t = world.attach();
+  JournalContents journal{.header = {.operation = "attach",
+                                     .plan = t.plan,
+                                     .before = t.before,
+                                     .home = t.home,
+                                     .boot_id = boot,
+                                     .helper = {},
+                                     .vm = "",
+                                     .started_by = 0},
+                          .begun = {},
+                          .done = {},
+                          .rolling_back = false,
+                          .lines = 1};
+  for (std::size_t i = 0; i < t.plan.size(); ++i) journal.begun.push_back(i);
+  const auto recovery = recovery_plan(journal, world.snapshot(), world.drivers(), false);
+  CHECK(std::ranges::none_of(recovery.plan, [](const Step& s) { return s.kind == StepKind::vm_stop; }));
+  CHECK(std::ranges::any_of(recovery.plan,
+                            [](const Step& s) { return s.kind == StepKind::vm_remove_devices; }));
+}
+
+TEST_CASE("a card taken out in the middle leaves nothing to recover but what is still there") {
+  World world{reference_laptop};
+  kill_before(world, "binding to vfio-pci 0000:01:00.0");
+  world.machine.unplug("0000:01:00.0").unplug("0000:01:00.1");
+  CHECK(world.recover().front().ending == Ending::succeeded);
+  CHECK(world.kernel.units().contains("nvidia-persistenced.service"));
+  CHECK(world.journal_empty());
+}
