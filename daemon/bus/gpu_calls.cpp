@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "gpuctl_names.hpp"
+#include "os/rom_file.hpp"
 
 namespace gpuctl {
 namespace {
@@ -103,6 +104,34 @@ void GpuCalls::plan(const sdbus::IObject& object, Reply<std::vector<wire::Planne
       if (const auto* error = std::get_if<Error>(&found)) return reply.error(*error);
       reply.value(wire::plan(std::get<Survey>(found).plan));
     });
+  });
+}
+
+void GpuCalls::read_rom(const sdbus::IObject& object, Reply<std::vector<std::uint8_t>> reply, std::string gpu,
+                        const wire::Dict& dict) {
+  answer(reply, [&] {
+    const auto options = wire::options(dict, {"interactive"});
+    const auto caller = current_caller(object);
+    const auto request = requests_.resolve(wire::request(Verb::attach, std::move(gpu), {}, options));
+    const auto address = *PciAddress::parse(request.gpu);
+    const auto body = [address, platform = platform_] {
+      const RootDir root(platform.root);
+      return gpuctl::read_rom(root, *platform.pci_control(root), address);
+    };
+    const auto deliver = [reply](std::variant<std::string, Error> result) {
+      if (const auto* error = std::get_if<Error>(&result)) return reply.error(*error);
+      const auto& bytes = std::get<std::string>(result);
+      reply.value({bytes.begin(), bytes.end()});
+    };
+    gate_.pass(
+        {caller, {names::action_attach}, requests_.details(request), options.interactive},
+        [this, reply, request, caller, body, deliver] {
+          answer(reply, [&] {
+            requests_.require_free(request);
+            queries_.ask("rom", caller.uid, body, deliver);
+          });
+        },
+        [reply](const Error& error) { reply.error(error); });
   });
 }
 

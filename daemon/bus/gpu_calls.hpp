@@ -12,7 +12,8 @@ namespace gpuctl {
 /// Attach and Release from the bus: parse, look at what stands in the way, ask polkit, look again, start.
 class GpuCalls {
  public:
-  GpuCalls(Gate& gate, Requests& requests) : gate_(gate), requests_(requests) {}
+  GpuCalls(Gate& gate, Requests& requests, Queries& queries, Platform platform)
+      : gate_(gate), requests_(requests), queries_(queries), platform_(std::move(platform)) {}
   void attach(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu, std::string vm,
               const wire::Dict& options);
   void release(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu,
@@ -21,6 +22,8 @@ class GpuCalls {
              std::string vm, const wire::Dict& options);
   void plan(const sdbus::IObject& object, Reply<std::vector<wire::PlannedStep>> reply,
             const std::string& verb, std::string gpu, std::string vm, const wire::Dict& options);
+  void read_rom(const sdbus::IObject& object, Reply<std::vector<std::uint8_t>> reply, std::string gpu,
+                const wire::Dict& options);
 
  private:
   struct Call {
@@ -35,6 +38,8 @@ class GpuCalls {
 
   Gate& gate_;
   Requests& requests_;
+  Queries& queries_;
+  Platform platform_;
 };
 
 BusCaller current_caller(const sdbus::IObject& object);

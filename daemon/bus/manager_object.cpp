@@ -59,6 +59,12 @@ void ManagerObject::ListVms(sdbus::Result<Dicts>&& result) {
   host_calls_.list_vms(getObject(), Reply<Dicts>{std::move(result)});
 }
 
+void ManagerObject::ReadRom(sdbus::Result<std::vector<std::uint8_t>>&& result, std::string gpu,
+                            wire::Dict options) {
+  gpu_calls_.read_rom(getObject(), Reply<std::vector<std::uint8_t>>{std::move(result)}, std::move(gpu),
+                      options);
+}
+
 void ManagerObject::Inhibit(sdbus::Result<sdbus::UnixFd>&& result, std::string who, std::string why) {
   const Reply<sdbus::UnixFd> reply{std::move(result)};
   answer(reply, [&] {

@@ -34,6 +34,8 @@ class ManagerObject
   void Diagnose(sdbus::Result<Dicts>&& result) override;
   void ListUsers(sdbus::Result<Dicts>&& result, std::string gpu) override;
   void ListVms(sdbus::Result<Dicts>&& result) override;
+  void ReadRom(sdbus::Result<std::vector<std::uint8_t>>&& result, std::string gpu,
+               wire::Dict options) override;
   void Inhibit(sdbus::Result<sdbus::UnixFd>&& result, std::string who, std::string why) override;
   std::string Version() override;
   std::string Iommu() override { return view_.iommu; }
