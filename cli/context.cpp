@@ -16,7 +16,7 @@ bool Context::may_start_agent() const {
 }
 
 bool Context::wants_password(const Failure& failure) {
-  return short_name(failure.name()) == "AuthenticationRequired";
+  return short_name(failure.name()) == "NotAuthorized";
 }
 
 }  // namespace gpuctl::cli

@@ -22,10 +22,9 @@ constexpr std::array gpuctl_errors{
     Row{"AmbiguousGpu", {Exit::usage, "Name one of them by its PCI address; gpuctl list shows them."}},
     Row{"NotAuthorized",
         {Exit::not_authorized,
-         "An administrator may do it, or allow it with a polkit rule: gpuctl(1), AUTHORIZATION."}},
-    Row{"AuthenticationRequired",
-        {Exit::not_authorized,
-         "Run it on a terminal, where a password can be asked for, or see gpuctl(1), AUTHORIZATION."}},
+         "Run it on a terminal, where a password can be asked for, or let an administrator allow it with a "
+         "polkit "
+         "rule: gpuctl(1), AUTHORIZATION."}},
     Row{"Busy", {Exit::refused, "gpuctl operations shows what runs; try again when it has finished."}},
     Row{"Blocked", {Exit::refused, ""}},
     Row{"VmNotFound", {Exit::not_found, "gpuctl vm list shows the VMs. A GPU is named with --gpu."}},

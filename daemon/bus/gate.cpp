@@ -9,7 +9,7 @@ namespace {
 Error refusal(Verdict verdict, const std::string& action) {
   switch (verdict) {
     case Verdict::challenge:
-      return {ErrorCode::authentication_required,
+      return {ErrorCode::not_authorized,
               fmt::format(
                   "{} needs authentication, and nobody could be asked for it; run it on a terminal or in a "
                   "desktop session, or let an administrator add a polkit rule",

@@ -10,13 +10,12 @@ namespace gpuctl {
 
 /// Why a call or an operation failed. Each has one name on the bus: "org.gpuctl1.Error." + name.
 enum class ErrorCode {
-  invalid_argument,         ///< malformed address, unknown option key, option of the wrong type
-  not_found,                ///< no such GPU, operation or group
-  ambiguous_gpu,            ///< several GPUs fit; the message lists them
-  not_authorized,           ///< polkit said no, could not be asked, or nobody was there to answer
-  authentication_required,  ///< polkit would ask, but interaction was declined or no agent runs
-  busy,                     ///< another operation has this GPU, VM or group
-  blocked,                  ///< problems stand in the way; the message carries them
+  invalid_argument,  ///< malformed address, unknown option key, option of the wrong type
+  not_found,         ///< no such GPU, operation or group
+  ambiguous_gpu,     ///< several GPUs fit; the message lists them
+  not_authorized,    ///< polkit said no, could not be asked, or would ask and nobody may or can answer
+  busy,              ///< another operation has this GPU, VM or group
+  blocked,           ///< problems stand in the way; the message carries them
   vm_not_found,
   vm_running,           ///< the domain runs and neither live nor waiting was asked for
   libvirt_unavailable,  ///< library not installed, daemon not running, or it did not answer
@@ -38,7 +37,6 @@ inline constexpr std::array error_names{
     std::pair{ErrorCode::not_found, std::string_view{"NotFound"}},
     std::pair{ErrorCode::ambiguous_gpu, std::string_view{"AmbiguousGpu"}},
     std::pair{ErrorCode::not_authorized, std::string_view{"NotAuthorized"}},
-    std::pair{ErrorCode::authentication_required, std::string_view{"AuthenticationRequired"}},
     std::pair{ErrorCode::busy, std::string_view{"Busy"}},
     std::pair{ErrorCode::blocked, std::string_view{"Blocked"}},
     std::pair{ErrorCode::vm_not_found, std::string_view{"VmNotFound"}},

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "bus/gate.hpp"
 
+#include <optional>
+
 #include <doctest/doctest.h>
 
 using namespace gpuctl;
@@ -24,8 +26,9 @@ struct Attempt {
   std::optional<ErrorCode> refused;
   void run(std::vector<std::string> actions) {
     Gate gate{authorizer};
-    gate.pass({{":1.7", 1000}, std::move(actions), {{"gpu", "0000:01:00.0"}}, true}, [this] { allowed = true; },
-              [this](const Error& e) { refused = e.code(); });
+    gate.pass(
+        {{":1.7", 1000}, std::move(actions), {{"gpu", "0000:01:00.0"}}, true}, [this] { allowed = true; },
+        [this](const Error& e) { refused = e.code(); });
   }
 };
 
@@ -57,11 +60,11 @@ TEST_CASE("what is granted runs, and polkit heard who asked for what") {
   CHECK(attempt.authorizer.asked[0].details.at("gpu") == "0000:01:00.0");
 }
 
-TEST_CASE("a challenge and a full queue have errors of their own") {
+TEST_CASE("a challenge nobody can answer is a no, and a full queue has an error of its own") {
   Attempt attempt;
   attempt.authorizer.verdicts = {{"a", Verdict::challenge}, {"b", Verdict::over_limit}};
   attempt.run({"a"});
-  CHECK(attempt.refused == ErrorCode::authentication_required);
+  CHECK(attempt.refused == ErrorCode::not_authorized);
   attempt.run({"b"});
   CHECK(attempt.refused == ErrorCode::limits_exceeded);
   CHECK_FALSE(attempt.allowed);

@@ -152,7 +152,7 @@ std::string CannedClient::started(const std::string& method, const std::string& 
                                   const RequestOptions& options) {
   called(method, arguments + words(options));
   if (daemon_.wants_password && options.interaction == Interaction::declined)
-    throw refusal("AuthenticationRequired");
+    throw refusal("NotAuthorized");
   return "/org/gpuctl1/operations/7";
 }
 

@@ -72,7 +72,6 @@ TEST_CASE("each error of the daemon has its exit status") {
                                                        {"Busy", 3},
                                                        {"Blocked", 3},
                                                        {"VmNotFound", 5},
-                                                       {"AuthenticationRequired", 4},
                                                        {"VmRunning", 3},
                                                        {"Cancelled", 1},
                                                        {"LimitsExceeded", 3},
