@@ -152,16 +152,15 @@ void carry_out_recovery(WorkerChannel& daemon, PciSlot slot, const Snapshot& sna
   StateDir bindings_dir(platform.runtime_dir / "bindings");
   JournalStore journals(journal_dir);
   SavedBindings bindings(bindings_dir, boot_id(root));
-  for (const auto& journal : journals.load(boot_id(root)).unfinished) {
-    if (journal.slot() != slot) continue;
-    std::vector<PciAddress> functions;
-    for (const auto& f : journal.header.home.functions)
-      if (snapshot.find(f.address) != nullptr) functions.push_back(f.address);
-    Performer performer(platform, root, functions, settled_users(root, platform.config, Force::no, {}), true);
-    tell_end(
-        daemon,
-        Executor(performer, root, journals, bindings, hooks_to(daemon, platform.config)).recover(journal));
-  }
+  const auto journal = journals.find(slot, boot_id(root));
+  if (!journal) return;
+  std::vector<PciAddress> functions;
+  for (const auto& f : journal->header.home.functions)
+    if (snapshot.find(f.address) != nullptr) functions.push_back(f.address);
+  Performer performer(platform, root, functions, settled_users(root, platform.config, Force::no, {}), true);
+  tell_end(
+      daemon,
+      Executor(performer, root, journals, bindings, hooks_to(daemon, platform.config)).recover(*journal));
 }
 
 }  // namespace gpuctl

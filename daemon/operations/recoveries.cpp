@@ -40,9 +40,7 @@ void Recoveries::start() {
 std::optional<JournalContents> Recoveries::journal_of(PciSlot gpu) const {
   StateDir dir(platform_.runtime_dir / "journal");
   const RootDir root(platform_.root);
-  for (const auto& journal : JournalStore(dir).load(boot_id(root)).unfinished)
-    if (journal.slot() == gpu) return journal;
-  return std::nullopt;
+  return JournalStore(dir).find(gpu, boot_id(root));
 }
 
 std::optional<unsigned> Recoveries::recover(PciSlot gpu) {

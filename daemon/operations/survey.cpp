@@ -124,6 +124,22 @@ Binding home_binding(const Work& work) {
   return with_boot_id(native_binding(work.gpu, work.snapshot, work.drivers), work.root);
 }
 
+void add_missing(std::vector<std::string>& to, const std::vector<std::string>& more) {
+  for (const auto& each : more)
+    if (std::ranges::find(to, each) == to.end()) to.push_back(each);
+}
+
+/// Where release will bring it: as it is, if it is all on the host. A record that says otherwise is stale
+/// then.
+Binding home_of_attach(const Work& work, const AttachTarget& target) {
+  const bool at_home = bound_state(work.gpu, work.snapshot) == GpuState::host;
+  auto home = at_home ? current_binding(work) : home_binding(work);
+  add_missing(home.stopped_units, target.stop_units);
+  add_missing(home.unloaded_modules, target.unload_modules);
+  home.vm = work.result.survey.vm_uuid;
+  return home;
+}
+
 void prepare_attach(Work& work) {
   auto& problems = work.result.survey.problems;
   AttachTarget target;
@@ -135,10 +151,9 @@ void prepare_attach(Work& work) {
   plan_vm_for_attach(work, target.last);
   if (moves) plan_quiescing(work, target);
   work.result.survey.plan = attach_plan(work.gpu, work.snapshot, work.drivers, target);
-  auto home = moves ? saved_binding(work).value_or(current_binding(work)) : home_binding(work);
-  home.vm = work.result.survey.vm_uuid;
-  work.result.transaction = {
-      "attach", work.result.survey.plan, current_binding(work), std::move(home), home.vm, 0};
+  auto home = home_of_attach(work, target);
+  work.result.transaction = {"attach",        work.result.survey.plan,    current_binding(work),
+                             std::move(home), work.result.survey.vm_uuid, 0};
 }
 
 /// libvirt is asked only if gpuctl has put the GPU into a domain; then the GPU can come home without it too.

@@ -175,7 +175,7 @@ Outcome Executor::roll_back(const Transaction& t, Journal& journal, const Progre
                   .message = what,
                   .healed = failure.late,
                   .left = {}};
-  tidy_up(t, journal, t.operation == attach_operation && t.before == t.home, outcome);
+  tidy_up(t, journal, t.operation == attach_operation && t.before.functions == t.home.functions, outcome);
   return outcome;
 }
 

@@ -168,6 +168,12 @@ JournalStore::Loaded JournalStore::load(const std::string& boot_id) {
   return loaded;
 }
 
+std::optional<JournalContents> JournalStore::find(PciSlot slot, const std::string& boot_id) const {
+  auto contents = parse_journal(dir_.read(slot.str()).value_or(""));
+  if (!contents || contents->slot() != slot || contents->header.boot_id != boot_id) return std::nullopt;
+  return contents;
+}
+
 bool JournalStore::has(PciSlot slot) const { return dir_.read(slot.str()).has_value(); }
 
 }  // namespace gpuctl

@@ -75,9 +75,13 @@ class JournalStore {
     std::vector<JournalContents> unfinished;
     Problems problems;  ///< journal-corrupt: moved aside, never acted on
   };
-  /// Those of another boot are dropped: the kernel has forgotten what they speak of.
+  /// Only where no operation runs: at start. Those of another boot are dropped: the kernel has forgotten what
+  /// they speak of.
   Loaded load(const std::string& boot_id);
   bool has(PciSlot slot) const;
+  /// The journal of one GPU; nothing if there is none, or it is of another boot or not whole. Leaves the
+  /// others alone, which may be in the middle of a line now.
+  std::optional<JournalContents> find(PciSlot slot, const std::string& boot_id) const;
 
  private:
   StateDir& dir_;

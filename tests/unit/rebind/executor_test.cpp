@@ -52,7 +52,9 @@ TEST_CASE("a refused probe gives every function its old driver back") {
   World world{reference_laptop};
   const auto bind = effect_of_attach(reference_laptop, "binding to vfio-pci 0000:01:00.0");
   world.kernel.faults().at(bind, {FaultKind::error, EINVAL});
-  const auto outcome = world.run(world.attach());
+  auto transaction = world.attach();
+  transaction.home.vm = "2b0b4d7e-0000-4000-8000-0000000000aa";
+  const auto outcome = world.run(transaction);
   CHECK(outcome.ending == Ending::rolled_back);
   CHECK(outcome.error == ErrorCode::kernel_refused);
   CHECK(outcome.message == "0000:01:00.0: binding to vfio-pci: Invalid argument (EINVAL).");

@@ -54,6 +54,17 @@ TEST_CASE("a journal reads back what was begun and done, and by whom") {
   CHECK_FALSE(contents->rolling_back);
 }
 
+TEST_CASE("one GPU's journal is found without touching the others") {
+  Interrupted it;
+  it.world.journal_dir.StateDir::replace("0000:02:00", "half a li");
+  const auto found = it.world.journals.find({0, 1, 0}, boot);
+  REQUIRE(found);
+  CHECK(*found == *parse_journal(it.text));
+  CHECK_FALSE(it.world.journals.find({0, 2, 0}, boot));
+  CHECK_FALSE(it.world.journals.find({0, 1, 0}, "another boot"));
+  CHECK(it.world.journal_dir.list().size() == 2);
+}
+
 TEST_CASE("a journal cut off inside a line is not acted on; cut between lines it is an earlier one") {
   const Interrupted it;
   for (std::size_t length = 0; length < it.text.size(); ++length) {
