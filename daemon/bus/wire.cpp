@@ -10,6 +10,13 @@
 namespace gpuctl::wire {
 namespace {
 
+/// Overlong forms, surrogates and what lies beyond U+10FFFF show in the second byte (Unicode, table 3-7).
+bool second_byte_fits(unsigned char lead, unsigned char second) {
+  const unsigned char low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+  const unsigned char high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+  return second >= low && second <= high;
+}
+
 /// Length of the UTF-8 sequence that starts the text, 0 if it starts none.
 std::size_t sequence_length(std::string_view text) {
   const auto lead = static_cast<unsigned char>(text[0]);
@@ -19,6 +26,7 @@ std::size_t sequence_length(std::string_view text) {
                              : lead >= 0xf0 && lead < 0xf5 ? 4
                                                            : 0;
   if (length == 0 || length > text.size()) return 0;
+  if (length > 1 && !second_byte_fits(lead, static_cast<unsigned char>(text[1]))) return 0;
   const auto is_tail = [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) == 0x80; };
   return std::all_of(text.begin() + 1, text.begin() + static_cast<std::ptrdiff_t>(length), is_tail) ? length
                                                                                                     : 0;
