@@ -223,6 +223,12 @@ class FakeManager final
                            {"gpus", sdbus::Variant{Texts{"0000:01:00.0"}}},
                            {"problems", sdbus::Variant{std::vector<Dictionary>{problem("warning")}}}}});
   }
+  void ReadRom(sdbus::Result<std::vector<std::uint8_t>>&& result, Text, Dictionary) override {
+    result.returnError(dbus::make_error("org.gpuctl1.Error.NotSupported", "This card has no ROM."));
+  }
+  void Inhibit(sdbus::Result<sdbus::UnixFd>&& result, Text, Text) override {
+    result.returnError(dbus::make_error("org.gpuctl1.Error.LimitsExceeded", "No locks here."));
+  }
   Text Version() override { return "0.1.0"; }
   Text Iommu() override { return "intel"; }
   Text Virtualization() override { return "vmx"; }
