@@ -15,8 +15,6 @@ bool Context::may_start_agent() const {
          surroundings_.start_agent;
 }
 
-bool Context::wants_password(const Failure& failure) {
-  return short_name(failure.name()) == "NotAuthorized";
-}
+bool Context::wants_password(const Failure& failure) { return short_name(failure.name()) == "NotAuthorized"; }
 
 }  // namespace gpuctl::cli

@@ -95,7 +95,8 @@ auto reply_handler(Handler handler) {
 template <class Handler>
 [[nodiscard]] sdbus::Slot match(sdbus::IConnection& connection, const std::string& rule, Handler handler) {
 #ifdef GPUCTL_SDBUS_2
-  return connection.addMatch(rule, [handler](sdbus::Message message) { handler(message); }, sdbus::return_slot);
+  return connection.addMatch(
+      rule, [handler](sdbus::Message message) { handler(message); }, sdbus::return_slot);
 #else
   return connection.addMatch(rule, [handler](sdbus::Message& message) { handler(message); });
 #endif
@@ -111,8 +112,9 @@ struct PollState {
 inline PollState poll_state(const sdbus::IConnection& connection) {
   const auto data = connection.getEventLoopPollData();
 #ifdef GPUCTL_SDBUS_2
-  const auto usec = data.timeout == std::chrono::microseconds::max() ? UINT64_MAX
-                                                                      : static_cast<std::uint64_t>(data.timeout.count());
+  const auto usec = data.timeout == std::chrono::microseconds::max()
+                        ? UINT64_MAX
+                        : static_cast<std::uint64_t>(data.timeout.count());
 #else
   const std::uint64_t usec = data.timeout_usec;
 #endif
@@ -129,7 +131,8 @@ inline bool process_pending(sdbus::IConnection& connection) {
 }
 
 /// Calls back for each message that fits the match rule, until the slot goes.
-inline sdbus::Slot watch(sdbus::IConnection& connection, const std::string& match, std::function<void()> callback) {
+inline sdbus::Slot watch(sdbus::IConnection& connection, const std::string& match,
+                         std::function<void()> callback) {
 #ifdef GPUCTL_SDBUS_2
   return connection.addMatch(
       match, [callback = std::move(callback)](const sdbus::Message&) { callback(); }, sdbus::return_slot);

@@ -120,7 +120,8 @@ std::string_view to_string(GpuState state);
 /// (no driver link, DRIVER= still in uevent) makes it stuck; `changing` is known to operations only.
 GpuState bound_state(const Gpu& gpu, const Snapshot& snapshot);
 
-/// As lspci names it: "NVIDIA Corporation GA107M [GeForce RTX 3050 Ti Mobile]", "NVIDIA Corporation Device 25a0".
+/// As lspci names it: "NVIDIA Corporation GA107M [GeForce RTX 3050 Ti Mobile]", "NVIDIA Corporation Device
+/// 25a0".
 std::string function_name(const PciFunction& function);
 bool is_display(const PciIdentity& id);
 /// Audio 0403, USB 0c03, UCSI 0c80: what may belong to a graphics card besides the display function.

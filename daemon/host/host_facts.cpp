@@ -21,7 +21,8 @@ CpuVendor read_cpu_vendor(const RootDir& root) {
   return CpuVendor::other;
 }
 
-/// The list is long (some 40 KiB), so it is read with room. Files may be named with - or _ for the same module.
+/// The list is long (some 40 KiB), so it is read with room. Files may be named with - or _ for the same
+/// module.
 bool is_built_in(const RootDir& root, const std::string& modules, std::string_view module) {
   const auto list = root.read(modules + "/modules.builtin", 1U << 20U).value_or("");
   return with_underscores(list).find(fmt::format("/{}.ko", module)) != std::string::npos;

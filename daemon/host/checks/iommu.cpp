@@ -51,7 +51,8 @@ void in_kernel(const HostFacts& host, const IommuSupport& support, Problems& fou
     case IommuStage::active:
       found.push_back(
           {"iommu-kernel", Severity::ok, "/sys/class/iommu",
-           fmt::format("the kernel uses {} ({})", name, fmt::join(host.root.list("sys/class/iommu"), ", ")), ""});
+           fmt::format("the kernel uses {} ({})", name, fmt::join(host.root.list("sys/class/iommu"), ", ")),
+           ""});
       return;
     case IommuStage::off_by_argument:
       found.push_back(

@@ -37,11 +37,15 @@ TEST_CASE("an unknown option is refused by name") {
 }
 
 TEST_CASE("an option of the wrong type is refused, and so is a hostile name") {
-  CHECK(refusal([] { wire::options({{"live", sdbus::Variant{std::string{"yes"}}}}, {"live"}); }) ==
-        ErrorCode::invalid_argument);
-  CHECK(refusal([] { wire::options({{"\x1b[31m", sdbus::Variant{true}}}, {"live"}); }) == ErrorCode::invalid_argument);
-  CHECK(refusal([] { wire::options({{std::string(100'000, 'x'), sdbus::Variant{true}}}, {"live"}); }) ==
-        ErrorCode::invalid_argument);
+  CHECK(refusal([] {
+          wire::options({{"live", sdbus::Variant{std::string{"yes"}}}}, {"live"});
+        }) == ErrorCode::invalid_argument);
+  CHECK(refusal([] {
+          wire::options({{"\x1b[31m", sdbus::Variant{true}}}, {"live"});
+        }) == ErrorCode::invalid_argument);
+  CHECK(refusal([] {
+          wire::options({{std::string(100'000, 'x'), sdbus::Variant{true}}}, {"live"});
+        }) == ErrorCode::invalid_argument);
 }
 
 TEST_CASE("arguments with control characters or of monstrous length are refused") {

@@ -151,8 +151,7 @@ void CannedClient::called(const std::string& method, const std::string& argument
 std::string CannedClient::started(const std::string& method, const std::string& arguments,
                                   const RequestOptions& options) {
   called(method, arguments + words(options));
-  if (daemon_.wants_password && options.interaction == Interaction::declined)
-    throw refusal("NotAuthorized");
+  if (daemon_.wants_password && options.interaction == Interaction::declined) throw refusal("NotAuthorized");
   return "/org/gpuctl1/operations/7";
 }
 
