@@ -10,7 +10,7 @@ QEMU = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "non
         "-cpu", "max", "-smp", "2", "-m", "2G"]
 IOMMU = {"intel": ("intel-iommu,intremap=on,caching-mode=on", "intel_iommu=on"), "none": (None, "")}
 KERNEL_ARGUMENTS = ("console=ttyS0 root=/dev/vda rw quiet net.ifnames=0 systemd.show_status=0 rd.udev.log_level=3 "
-                    "mitigations=off apparmor=0 audit=0 random.trust_cpu=on tsc=reliable")
+                    "mitigations=off apparmor=0 audit=0 random.trust_cpu=on tsc=reliable no_timer_check")
 OWN_NETWORK_CARD = "52:54:00:aa:00:01"
 
 # What a hot-plugged GPU needs behind a root port: bridge windows kept free for its BARs.

@@ -32,9 +32,14 @@ class Machine:
         """From power-on until udev has settled and the shell answers."""
         image = guest_image.path()
         self.launch(image, backing=(image / "disk.raw", "raw"))
-        self.wait_until(lambda: b"LAPTOP-READY" in (self.directory / "serial.log").read_bytes(), timeout, "boot")
+        self.wait_until(self.ready, timeout, "boot")
         self.connect()
         return self
+
+    def ready(self):
+        if "Kernel panic" in self.console():
+            raise MachineFailed(f"the kernel of the machine has panicked:\n{self.console()[-3000:]}")
+        return "LAPTOP-READY" in self.console()
 
     def restore(self, snapshot, timeout=60):
         """Goes on where `save` stopped: two or three seconds."""
