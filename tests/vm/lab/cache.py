@@ -40,17 +40,22 @@ def locked(name):
 def built(kind, key, build, what, keep=2):
     """Directory KIND-KEY, made by build(directory) unless it is there already; older ones of the kind are dropped."""
     done = ROOT / f"{kind}-{key}"
-    with locked(kind):
-        if not done.exists():
-            progress.say(f"building {what}")
-            unfinished = ROOT / f"{kind}-{key}.unfinished"
-            remove(unfinished)
-            unfinished.mkdir()
-            build(unfinished)
-            unfinished.rename(done)
-        os.utime(done)
-        drop_old(kind, keep)
+    if not done.exists():
+        with locked(kind):
+            if not done.exists():  # nobody else has built it meanwhile
+                build_whole(done, build, what)
+                drop_old(kind, keep)
+    os.utime(done)
     return done
+
+
+def build_whole(done, build, what):
+    progress.say(f"building {what}")
+    unfinished = done.with_name(f"{done.name}.unfinished")
+    remove(unfinished)
+    unfinished.mkdir()
+    build(unfinished)
+    unfinished.rename(done)
 
 
 def drop_old(kind, keep):
