@@ -41,7 +41,7 @@ class Machine:
             raise MachineFailed(f"the kernel of the machine has panicked:\n{self.console()[-3000:]}")
         return "LAPTOP-READY" in self.console()
 
-    def restore(self, snapshot, timeout=60):
+    def restore(self, snapshot, timeout=180):
         """Goes on where `save` stopped: two or three seconds."""
         self.snapshot_lock = cache.use(snapshot)
         self.kind = json.loads((snapshot / "machine.json").read_text())["kind"]
@@ -96,7 +96,7 @@ class Machine:
 
     def connect(self):
         self.attach()
-        self.wait_until(lambda: self.shell.run("true").returncode == 0, 60, "shell")
+        self.wait_until(lambda: self.shell.run("true").returncode == 0, 180, "shell")
 
     def attach(self):
         forwarded = re.search(r"TCP\[HOST_FORWARD\]\s+\d+\s+\S+\s+(\d+)", self.qmp.human("info usernet"))

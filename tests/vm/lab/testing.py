@@ -90,7 +90,7 @@ class Laptop(Machine):
         return self.run("cd /sys/bus/pci/devices; for f in *; do echo $f $(readlink $f/driver) $(cat $f/driver_override "
                         "$f/power/control $f/d3cold_allowed 2>/dev/null); done; "
                         "for d in gaming empty; do virsh dumpxml --inactive $d; done; virsh -q list --all; "
-                        "ls /var/lib/gpuctl /run/gpuctl 2>/dev/null | grep -v '^$' || true")
+                        "find /var/lib/gpuctl /run/gpuctl -xdev -type f 2>/dev/null || true")
 
     def changed_nothing(self, before):
         after = self.host_state()
