@@ -26,3 +26,13 @@ if(SYSTEMD_ANALYZE)
            ${PROJECT_BINARY_DIR}/systemd-units/gpuctl-rmmod@.service)
   set_tests_properties(sandbox.exposure sandbox.exposure-rmmod PROPERTIES LABELS lint)
 endif()
+
+set(GPUCTL_BUS_TESTS)
+# The shipped daemon on a bus of its own, with real polkitd, on fakesys; each file in namespaces of its own.
+if(TARGET fakesys AND TARGET gpuctld)
+  foreach(name ${GPUCTL_BUS_TESTS})
+    add_test(NAME bus.${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/bus/run test_${name})
+    set_tests_properties(bus.${name} PROPERTIES LABELS bus TIMEOUT 1200 RUN_SERIAL ON SKIP_RETURN_CODE 77
+                         ENVIRONMENT "GPUCTL_BUILD=${PROJECT_BINARY_DIR};GPUCTLD=$<TARGET_FILE:gpuctld>")
+  endforeach()
+endif()

@@ -12,7 +12,7 @@ namespace fakesys {
 
 void Kernel::show_statics() {
   for (const char* dir : {"/bus/pci/devices", "/bus/pci/drivers", "/bus/pci/slots", "/kernel/iommu_groups",
-                          "/module", "/class/drm", "/class/sound"})
+                          "/module", "/class/drm", "/class/sound", "/fs/cgroup"})
     tree_.dir(dir);
   tree_.file("/bus/pci/drivers_probe", "", 0200,
              [this](std::string_view text, Lock&) { return drivers_probe(text); });

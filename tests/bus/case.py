@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Base of the bus tests: one machine a process, fresh for every test."""
+import unittest
+
+from machine import Machine
+
+_machine = None
+
+
+def machine():
+    global _machine
+    if _machine is None:
+        _machine = Machine()
+        unittest.addModuleCleanup(_machine.close)
+    return _machine
+
+
+class BusTest(unittest.TestCase):
+    policy = 'rules'
+    machine_name = 'laptop'
+
+    def setUp(self):
+        self.machine = machine()
+        if self.machine.name != self.machine_name:
+            self.machine.load(self.machine_name)
+        self.machine.fresh()
+        self.machine.policy(self.policy)
+        self.machine.start()
+        self.clients = []
+
+    def tearDown(self):
+        for client in self.clients:
+            client.close()
+
+    def run(self, result=None):
+        before = len(result.failures) + len(result.errors) if result else 0
+        super().run(result)
+        if result and len(result.failures) + len(result.errors) > before and _machine:
+            print(f'--- gpuctld ({_machine.status()}) says:\n{_machine.log_text()}--- end', flush=True)
+
+    def client(self, user='root'):
+        client = self.machine.client(user)
+        self.clients.append(client)
+        return client
+
+    # --- what a test may claim about the machine -----------------------------------------------------------------------
+    def assert_drivers(self, **drivers):
+        """assert_drivers(gpu='nvidia', audio='snd_hda_intel')"""
+        functions = self.machine.functions()
+        addresses = {'gpu': '0000:01:00.0', 'audio': '0000:01:00.1'}
+        for name, driver in drivers.items():
+            self.assertEqual(functions[addresses[name]]['driver'], driver, name)
+
+    def assert_untouched(self):
+        self.assertEqual(self.machine.writes(), [], 'nothing may be written')
+        self.assert_drivers(gpu='nvidia', audio='snd_hda_intel')

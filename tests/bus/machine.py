@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A machine in a mount, network and process namespace: real dbus-daemon, real polkitd, the production gpuctld on fakesys.
+
+`./run` makes the namespaces. /sys is fakesys there: nothing can touch the devices of the machine that runs the tests.
+"""
+import json
+import os
+import pathlib
+import pwd
+import signal
+import socket
+import subprocess
+import time
+
+from dbus_wire import Bus, DBusError, Variant
+
+HERE = pathlib.Path(__file__).resolve().parent
+SOURCE = HERE.parent.parent
+BUILD = pathlib.Path(os.environ.get('GPUCTL_BUILD', SOURCE / 'build' / 'debug'))
+WORK = pathlib.Path('/run/machine')
+SERVICE, ROOT, MANAGER = 'org.gpuctl1', '/org/gpuctl1', 'org.gpuctl1.Manager'
+GPU, OPERATION, GROUP = 'org.gpuctl1.Gpu', 'org.gpuctl1.Operation', 'org.gpuctl1.IommuGroup'
+PROPERTIES, OBJECT_MANAGER = 'org.freedesktop.DBus.Properties', 'org.freedesktop.DBus.ObjectManager'
+ACTIONS = ['attach', 'release', 'force', 'configure', 'cancel']
+USERS = ['alice', 'bob', 'mallory', 'carol']
+
+
+def run(*command, **options):
+    return subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout
+
+
+def until(condition, timeout=10, what='condition'):
+    """Polls what offers no event to wait for: a foreign process' file or name."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f'{what} did not come true in {timeout} s')
+        time.sleep(0.01)
+    return value
+
+
+class Machine:
+    """One for the whole test process: the namespace has one /sys and one system bus."""
+
+    def __init__(self, name='laptop'):
+        self.children, self.daemon, self.polkitd = [], None, None
+        self._file_systems()
+        self._users()
+        self._files()
+        self.load(name)
+        self._child(['dbus-daemon', '--system', '--nofork', '--nopidfile'], 'dbus')
+        until(lambda: os.path.exists('/run/dbus/system_bus_socket'), what='the bus')
+        self.root = Bus()
+        self._child(['/usr/bin/python3', str(HERE / 'fake_systemd.py'), str(self.control), str(WORK / 'units.log')],
+                    'systemd')
+        until(lambda: self.root.owner('org.freedesktop.systemd1'), what='systemd1')
+        self.policy('rules')
+
+    # --- parts ------------------------------------------------------------------------------------------------------
+    def _file_systems(self):
+        run('mount', '--make-rprivate', '/')
+        run('mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', '/run')
+        for directory in ('dbus', 'machine/state', 'lock', 'udev'):
+            os.makedirs(f'/run/{directory}', exist_ok=True)
+        for place in ('/etc', '/usr/share'):
+            upper, work = WORK / f'upper{place}', WORK / f'work{place}'
+            upper.mkdir(parents=True)
+            work.mkdir(parents=True)
+            run('mount', '-t', 'overlay', 'overlay', '-o', f'lowerdir={place},upperdir={upper},workdir={work}', place)
+        cgroups = WORK / 'cgroups'
+        cgroups.mkdir()
+        run('mount', '--rbind', '/sys/fs/cgroup', str(cgroups))
+
+    def _users(self):
+        run('groupadd', '-rf', 'gpuctl')
+        for user in USERS:
+            run('useradd', '-M', *(['-G', 'gpuctl'] if user == 'bob' else []), user)
+        self.uids = {user: pwd.getpwnam(user).pw_uid for user in [*USERS, 'root', 'nobody']}
+
+    def _files(self):
+        install = ['install', '-D', '-m', '644']
+        run(*install, SOURCE / 'dbus-interfaces/org.gpuctl1.conf', '/usr/share/dbus-1/system.d/org.gpuctl1.conf')
+        # polkitd is started and killed by the tests, never by the bus
+        pathlib.Path('/usr/share/dbus-1/system-services/org.freedesktop.PolicyKit1.service').unlink()
+        os.makedirs('/etc/polkit-1/rules.d', exist_ok=True)
+        self._proc('cmdline', 'BOOT_IMAGE=/boot/vmlinuz root=/dev/nvme0n1p2 ro quiet intel_iommu=on\n')
+        flags = 'fpu vme msr pae cx8 apic sep pge cmov mmx sse sse2 ht syscall nx lm vmx ept'
+        self._proc('cpuinfo', f'processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: 12th Gen Intel(R) Core(TM)\nflags\t\t: {flags}\n')
+
+    def _proc(self, name, text):
+        path = WORK / name
+        path.write_text(text)
+        run('mount', '--bind', path, f'/proc/{name}')
+
+    def _child(self, command, name):
+        log = open(WORK / f'{name}.log', 'ab')
+        child = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        self.children.append(child)
+        return child
+
+    def load(self, name):
+        """Another machine: fakesys anew at /sys."""
+        self.name, self.control = name, WORK / f'{name}.control'
+        if getattr(self, 'fakesys', None):
+            run('umount', '-l', '/sys/fs/cgroup')
+            run('umount', '-l', '/sys')
+            self.fakesys.wait(10)
+        ready = WORK / 'fakesys.ready'
+        with open(ready, 'wb') as out:
+            self.fakesys = subprocess.Popen(
+                [BUILD / 'tests/support/fakesys/fakesys', SOURCE / f'tests/support/fakesys/machines/{name}.json', '/sys',
+                 '--control', self.control, '--uevents-not-in', os.environ['MACHINE_OUTER_NETWORK']],
+                stdout=out, stderr=open(WORK / 'fakesys.log', 'ab'),
+                preexec_fn=lambda: os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1)))  # it stands for the kernel
+        until(lambda: b'READY' in ready.read_bytes() or self.fakesys.poll() is not None, what='fakesys')
+        if self.fakesys.poll() is not None:
+            raise RuntimeError((WORK / 'fakesys.log').read_text())
+        current = WORK / 'control'
+        current.unlink(missing_ok=True)
+        current.symlink_to(self.control)
+        self.control = current
+        run('mount', '--rbind', WORK / 'cgroups', '/sys/fs/cgroup')
+
+    def fake(self, command):
+        """One command of fakesys' control socket; see control.hpp."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(str(self.control))
+            s.sendall(command.encode() + b'\n')
+            answer = json.loads(s.makefile().readline())
+        if 'error' in answer:
+            raise RuntimeError(f'fakesys: {command}: {answer["error"]}')
+        return answer
+
+    def functions(self):
+        return self.fake('state')['functions']
+
+    def writes(self):
+        return self.fake('writes')['writes']
+
+    # --- polkit -----------------------------------------------------------------------------------------------------
+    def policy(self, state):
+        """'rules': the example rule, and mallory denied by rule; 'defaults': no rule; 'yes', 'no', 'auth_admin': every
+        action's defaults say that; 'missing': no gpuctl actions; 'dead': no polkitd; 'frozen': a stopped one."""
+        self._stop_polkitd()
+        text = (SOURCE / 'polkit/org.gpuctl1.policy').read_text()
+        if state in ('yes', 'no', 'auth_admin'):
+            for kind in ('any', 'inactive', 'active'):
+                text = text.replace(f'<allow_{kind}>auth_admin<', f'<allow_{kind}>{state}<')
+        policy = pathlib.Path('/usr/share/polkit-1/actions/org.gpuctl1.policy')
+        rules = pathlib.Path('/etc/polkit-1/rules.d')
+        policy.unlink(missing_ok=True)
+        for rule in rules.glob('*gpuctl*.rules'):
+            rule.unlink()
+        if state != 'missing':
+            policy.write_text(text)
+        if state == 'rules':
+            (rules / '50-gpuctl-mallory.rules').write_text(
+                'polkit.addRule(function(action, subject) {\n'
+                '  if (action.id.indexOf("org.gpuctl1.") == 0 && subject.user == "mallory") return polkit.Result.NO;\n});\n')
+            (rules / '60-gpuctl.rules').write_text((SOURCE / 'polkit/gpuctl-group.rules.example').read_text())
+        for path in [policy, *rules.glob('*gpuctl*')]:
+            if path.exists():
+                path.chmod(0o644)
+        if state == 'dead':
+            return
+        self.polkitd = self._child(['/usr/lib/polkit-1/polkitd', '--no-debug'], 'polkit')
+        until(lambda: self.root.owner('org.freedesktop.PolicyKit1'), what='polkitd')
+        if state == 'frozen':
+            self.polkitd.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        """A frozen polkitd goes on."""
+        self.polkitd.send_signal(signal.SIGCONT)
+
+    def _stop_polkitd(self):
+        if self.polkitd:
+            self.polkitd.kill()
+            self.polkitd.wait()
+            self.polkitd = None
+            until(lambda: not self.root.owner('org.freedesktop.PolicyKit1'), what='the end of polkitd')
+
+    # --- the daemon -------------------------------------------------------------------------------------------------
+    def start(self, *arguments, prefix=()):
+        """gpuctld, ready: its name is taken."""
+        binary = os.environ.get('GPUCTLD', BUILD / 'daemon/gpuctld')
+        environment = {'PATH': '/usr/bin:/bin', 'LANG': 'C.UTF-8', 'ASAN_OPTIONS': 'abort_on_error=1',
+                       'UBSAN_OPTIONS': 'print_stacktrace=1'}
+        self.log = WORK / 'gpuctld.log'
+        with open(self.log, 'ab') as out:
+            self.daemon = subprocess.Popen([*prefix, binary, '--state-dir', WORK / 'state', '--runtime-dir', '/run/gpuctl',
+                                            '--libvirt-uri', 'test:///default', '--libvirt-module', BUILD / 'daemon/vm/gpuctl-libvirt.so', *arguments],
+                                           stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environment)
+        until(lambda: self.root.owner(SERVICE) or self.daemon.poll() is not None, timeout=30, what='gpuctld')
+        if self.daemon.poll() is not None:
+            raise RuntimeError(f'gpuctld ended with {self.daemon.returncode}:\n{self.log_text()}')
+        return self.daemon
+
+    def stop(self, how=signal.SIGTERM, timeout=15):
+        """The exit status, negative for a signal."""
+        if not self.daemon:
+            return None
+        if self.daemon.poll() is None:
+            self.daemon.send_signal(how)
+        status = self.daemon.wait(timeout)
+        self.daemon = None
+        until(lambda: not self.root.owner(SERVICE), what='the end of gpuctld')
+        return status
+
+    def status(self):
+        if not self.daemon:
+            return 'not running'
+        return 'running' if self.daemon.poll() is None else f'ended with {self.daemon.returncode}'
+
+    def log_text(self):
+        return self.log.read_text(errors='replace') if getattr(self, 'log', None) and self.log.exists() else ''
+
+    def fresh(self):
+        """A machine that has just started: nothing recorded, nothing moved, no daemon."""
+        if self.daemon:
+            self.fake('clear')
+            self.stop(signal.SIGKILL)
+        self.fake('restart')
+        for directory in (pathlib.Path('/run/gpuctl'), WORK / 'state'):
+            run('rm', '-rf', directory)
+            directory.mkdir()
+        (WORK / 'gpuctld.log').unlink(missing_ok=True)
+        (WORK / 'units.log').unlink(missing_ok=True)
+
+    def client(self, user='root'):
+        return Client(Bus(self.uids[user]))
+
+    def close(self):
+        for child in [self.daemon, *self.children]:
+            if child and child.poll() is None:
+                child.send_signal(signal.SIGCONT)
+                child.kill()
+        run('umount', '-l', '/sys')
+
+
+class Client:
+    """gpuctl's bus interface in the words of the tests."""
+
+    def __init__(self, bus):
+        self.bus = bus
+        bus.listen(f"type='signal',sender='{SERVICE}'")
+
+    def close(self):
+        self.bus.close()
+
+    def manager(self, member, signature='', *args, timeout=30):
+        return self.bus.call(SERVICE, ROOT, MANAGER, member, signature, args, timeout)
+
+    def attach(self, gpu='', vm='', timeout=30, **options):
+        return self.manager('Attach', 'ssa{sv}', gpu, vm, dict_of(options), timeout=timeout)[0]
+
+    def release(self, gpu='', timeout=30, **options):
+        return self.manager('Release', 'sa{sv}', gpu, dict_of(options), timeout=timeout)[0]
+
+    def cancel(self, operation, timeout=30):
+        return self.bus.call(SERVICE, operation, OPERATION, 'Cancel', timeout=timeout)
+
+    def get(self, path, interface, name):
+        return self.bus.call(SERVICE, path, PROPERTIES, 'Get', 'ss', [interface, name])[0].value
+
+    def properties(self, path, interface):
+        return {k: v.value for k, v in self.bus.call(SERVICE, path, PROPERTIES, 'GetAll', 's', [interface])[0].items()}
+
+    def objects(self):
+        return self.bus.call(SERVICE, ROOT, OBJECT_MANAGER, 'GetManagedObjects')[0]
+
+    def gpus(self):
+        return sorted(path for path, interfaces in self.objects().items() if GPU in interfaces)
+
+    def state(self, path='/org/gpuctl1/gpus/0000_01_00'):
+        return self.get(path, GPU, 'State')
+
+    def finish(self, operation, timeout=30):
+        """(state, error, message) of the operation when it has ended. Subscribed since connect: nothing is missed."""
+        def ended():
+            return self.get(operation, OPERATION, 'State') != 'running' or any(
+                s.member == 'Finished' and s.path == operation for s in self.bus.signals)
+        deadline = time.monotonic() + timeout
+        while not ended():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f'{operation} still runs after {timeout} s')
+            self.bus.receive(min(1.0, timeout))
+        shown = self.properties(operation, OPERATION)
+        return shown['State'], shown['Error'], shown['Message']
+
+    def error(self, call, *args, **options):
+        """The name of the error that the call gives, without the common prefix."""
+        try:
+            call(*args, **options)
+        except DBusError as e:
+            self.last_message = e.message
+            return e.name.removeprefix('org.gpuctl1.Error.').removeprefix('org.freedesktop.DBus.Error.')
+        return None
+
+
+def dict_of(options):
+    return {key: value if isinstance(value, Variant) else Variant('b', value) for key, value in options.items()}
+

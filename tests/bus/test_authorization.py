@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who may do what: every member x caller x state of polkit, from one table. A member that has no row fails."""
+import unittest
+
+from case import BusTest
+from dbus_wire import Variant
+from machine import GPU, MANAGER, OPERATION, PROPERTIES, ROOT, SERVICE
+from test_contract import documented
+
+NVIDIA = '/org/gpuctl1/gpus/0000_01_00'
+VMS = 'org.gpuctl1.Vms'
+QUIET = {'interactive': Variant('b', False)}
+FORCED = {**QUIET, 'force': Variant('b', True)}
+
+READ, ROOT_ONLY, OWN = 'read', 'root only', 'the starter, else org.gpuctl1.cancel'
+# member -> what guards it: a list of polkit actions, all of which are needed, or one of the words above;
+# then the calls that try it: (path, signature, arguments, actions besides)
+MEMBERS = {
+    f'{MANAGER}.Attach': (['attach'], [(ROOT, 'ssa{sv}', ['0000:01:00.0', '', QUIET], []),
+                                       (ROOT, 'ssa{sv}', ['0000:01:00.0', '', FORCED], ['force'])]),
+    f'{MANAGER}.Release': (['release'], [(ROOT, 'sa{sv}', ['0000:01:00.0', QUIET], []),
+                                         (ROOT, 'sa{sv}', ['0000:01:00.0', FORCED], ['force'])]),
+    f'{MANAGER}.Check': (READ, [(ROOT, 'ssa{sv}', ['0000:01:00.0', '', {}], [])]),
+    f'{MANAGER}.Plan': (READ, [(ROOT, 'sssa{sv}', ['attach', '0000:01:00.0', '', {}], [])]),
+    f'{MANAGER}.Diagnose': (READ, [(ROOT, '', [], [])]),
+    f'{MANAGER}.ListUsers': (READ, [(ROOT, 's', ['0000:01:00.0'], [])]),
+    f'{MANAGER}.ListVms': (READ, [(ROOT, '', [], [])]),
+    f'{GPU}.Attach': (['attach'], [(NVIDIA, 'sa{sv}', ['', QUIET], []), (NVIDIA, 'sa{sv}', ['', FORCED], ['force'])]),
+    f'{GPU}.Release': (['release'], [(NVIDIA, 'a{sv}', [QUIET], []), (NVIDIA, 'a{sv}', [FORCED], ['force'])]),
+    f'{OPERATION}.Cancel': (OWN, []),  # needs an operation that runs: a test of its own
+    f'{VMS}.CheckVm': (READ, [(ROOT, 'sa{sv}', ['test', {}], [])]),
+    f'{VMS}.CheckLookingGlass': (READ, [(ROOT, 'sa{sv}', ['test', {}], [])]),
+    f'{VMS}.SetupVm': (['configure'], [(ROOT, 'sa{sv}', ['test', QUIET], [])]),
+    f'{VMS}.UndoVm': (['configure'], [(ROOT, 'sa{sv}', ['test', QUIET], [])]),
+    f'{VMS}.PrepareDomain': (ROOT_ONLY, [(ROOT, 'ssa{sv}', ['other', '<domain type="kvm"/>', {}], [])]),
+    f'{VMS}.ReleaseDomain': (ROOT_ONLY, [(ROOT, 'ss', ['other', '<domain type="kvm"/>'], [])]),
+}
+CALLERS = ['root', 'alice', 'bob', 'mallory', 'nobody']
+POLICIES = ['rules', 'defaults', 'yes', 'no', 'auth_admin', 'missing', 'dead', 'frozen']
+REFUSALS = ('NotAuthorized', 'AuthenticationRequired')
+
+
+def verdict(policy, caller, actions):
+    """What the daemon must answer; None: it may not refuse."""
+    if not actions:
+        return None
+    if policy in ('missing', 'dead', 'frozen'):
+        return 'NotAuthorized'
+    if caller == 'root' or policy == 'yes':
+        return None
+    if policy == 'no' or (policy == 'rules' and caller == 'mallory'):
+        return 'NotAuthorized'
+    if policy == 'rules' and caller == 'bob' and not {'force', 'configure'} & set(actions):
+        return None
+    return 'AuthenticationRequired'
+
+
+def cells(policy, caller):
+    """(member, call, expected refusal or None) of every guarded member."""
+    for member, (guard, calls) in MEMBERS.items():
+        for call in calls:
+            if guard == ROOT_ONLY:
+                yield member, call, None if caller == 'root' else 'NotAuthorized'
+            elif guard == READ:
+                yield member, call, None
+            elif guard != OWN:
+                yield member, call, verdict(policy, caller, guard + call[3])
+
+
+class Matrix(BusTest):
+    def send(self, client, member, call):
+        interface, name = member.rsplit('.', 1)
+        path, signature, arguments, _ = call
+        return client.bus.send_call(SERVICE, path, interface, name, signature, arguments)
+
+    def refused(self, client, serial):
+        error = client.error(client.bus.reply, serial, 40)
+        return error if error in REFUSALS else None
+
+    def away(self, member):
+        """Release is tried on a GPU that is away, Attach on one that is not."""
+        return member.endswith('.Release')
+
+    def prepare(self, member):
+        root = self.client()
+        if (root.state(NVIDIA) == 'vm') != self.away(member):
+            self.machine.policy('defaults')
+            operation = root.attach('0000:01:00.0') if self.away(member) else root.release('0000:01:00.0')
+            self.assertEqual(root.finish(operation)[0], 'succeeded')
+            root.bus.wait(lambda: (root.state(NVIDIA) == 'vm') == self.away(member), 10, 'the GPU where it is wanted')
+
+    def test_every_member_has_a_row(self):
+        methods = {f'{interface}.{member.split()[1]}' for interface, found in documented().items()
+                   for member in found if member.startswith('method ')}
+        self.assertEqual(methods, set(MEMBERS))
+
+    def test_no_property_can_be_written(self):
+        client, tried = self.client(), 0
+        for path, held in client.objects().items():
+            for interface, properties in held.items():
+                for name, value in properties.items():
+                    error = client.error(client.bus.call, SERVICE, path, PROPERTIES, 'Set', 'ssv', [interface, name, value])
+                    self.assertIn(error, ('PropertyReadOnly', 'AccessDenied', 'InvalidArgs'), f'{interface}.{name}')
+                    tried += 1
+        self.assertGreater(tried, 20)
+        self.assert_untouched()
+
+    def refusals(self, policy, away):
+        """Tries all that must be refused on a GPU that is (not) away, at once; returns the number of cells."""
+        self.prepare(f'{MANAGER}.Release' if away else f'{MANAGER}.Attach')
+        self.machine.policy(policy)
+        self.machine.fake('forget')
+        sent = []
+        for caller in CALLERS:
+            for member, call, expected in cells(policy, caller):
+                if expected and self.away(member) == away:
+                    client = self.client(caller)
+                    sent.append((caller, member, call, expected, client, self.send(client, member, call)))
+        for caller, member, call, expected, client, serial in sent:
+            with self.subTest(policy=policy, caller=caller, member=member, arguments=str(call[2])):
+                self.assertEqual(self.refused(client, serial), expected)
+        self.assertEqual(self.machine.writes(), [], 'a refusal changes nothing')
+        return len(sent)
+
+    def test_what_must_be_refused_is_refused(self):
+        counted = 0
+        for policy in POLICIES:
+            counted += self.refusals(policy, away=False) + self.refusals(policy, away=True)
+        print(f'{counted} cells refused', end=' ', flush=True)
+        self.assertGreater(counted, 200)
+
+    def test_what_may_be_done_is_done(self):
+        counted = 0
+        for policy in POLICIES:
+            for caller in CALLERS:
+                for member, call, expected in cells(policy, caller):
+                    guard = MEMBERS[member][0]
+                    if expected or guard in (READ, ROOT_ONLY):
+                        continue
+                    counted += 1
+                    with self.subTest(policy=policy, caller=caller, member=member, arguments=str(call[2])):
+                        self.prepare(member)
+                        self.machine.policy(policy)
+                        client = self.client(caller)
+                        serial = self.send(client, member, call)
+                        if 'configure' in guard:
+                            self.assertIsNone(self.refused(client, serial))
+                            continue
+                        operation = client.bus.reply(serial)[0]
+                        self.assertEqual(client.finish(operation)[0], 'succeeded')
+        print(f'{counted} cells granted', end=' ', flush=True)
+        self.assertGreater(counted, 20)
+
+    def test_reading_needs_nobodys_permission(self):
+        for policy in ('no', 'missing', 'dead', 'frozen'):
+            self.machine.policy(policy)
+            for caller in CALLERS:
+                for member, (guard, calls) in MEMBERS.items():
+                    if guard == READ:
+                        with self.subTest(policy=policy, caller=caller, member=member):
+                            client = self.client(caller)
+                            self.assertIsNone(self.refused(client, self.send(client, member, calls[0])))
+                client.close()
+        self.assert_untouched()
+
+    def cancelling(self, policy, caller):
+        root, client = self.client(), self.client(caller)
+        self.machine.policy('defaults')
+        self.machine.fake('block bus/pci/drivers/nvidia/unbind')
+        operation = root.attach('0000:01:00.0')
+        self.machine.policy(policy)
+        expected = verdict(policy, caller, ['cancel']) if caller != 'root' else None
+        error = client.error(client.cancel, operation, timeout=60)
+        self.machine.fake('clear')
+        state = root.finish(operation)[0]
+        self.assertEqual(error if error in REFUSALS else None,
+                         'AuthenticationRequired' if expected == 'AuthenticationRequired' else expected)
+        self.assertEqual(state, 'succeeded' if expected else 'cancelled')
+        if not expected:
+            self.assert_drivers(gpu='nvidia', audio='snd_hda_intel')
+        else:
+            self.machine.policy('defaults')
+            root.finish(root.release('0000:01:00.0'))
+
+    def test_another_users_operation_is_cancelled_by_those_who_may(self):
+        for policy, caller in [('rules', 'bob'), ('rules', 'mallory'), ('no', 'alice'), ('yes', 'alice'), ('missing', 'bob'),
+                               ('dead', 'bob'), ('dead', 'root'), ('no', 'nobody')]:
+            with self.subTest(policy=policy, caller=caller):
+                self.cancelling(policy, caller)
+
+    def test_ones_own_operation_needs_no_permission_to_cancel(self):
+        bob = self.client('bob')
+        self.machine.fake('block bus/pci/drivers/nvidia/unbind')
+        operation = bob.attach('0000:01:00.0')
+        self.machine.policy('no')
+        bob.cancel(operation)
+        self.machine.fake('clear')
+        self.assertEqual(bob.finish(operation)[0], 'cancelled')
+        self.assert_drivers(gpu='nvidia', audio='snd_hda_intel')
+
+    def test_a_caller_that_vanishes_while_polkit_thinks_gets_nothing(self):
+        self.machine.policy('frozen')
+        bob = self.client('bob')
+        bob.bus.send_call(SERVICE, ROOT, MANAGER, 'Attach', 'ssa{sv}', ['0000:01:00.0', '', {}])
+        witness = self.client()
+        self.assertFalse(witness.get(ROOT, MANAGER, 'Busy'))
+        bob.close()
+        self.clients.remove(bob)
+        self.machine.thaw()
+        for _ in range(20):  # the daemon and polkitd have answered others since
+            witness.state(NVIDIA)
+            witness.error(self.client('mallory').attach, '0000:01:00.0')
+        self.assert_untouched()
+
+    def test_what_already_holds_needs_no_password(self):
+        alice = self.client('alice')
+        self.assertEqual(alice.finish(alice.release('0000:01:00.0'))[0], 'succeeded')
+        self.assert_untouched()
+
+
+class Name(BusTest):
+    def test_nobody_else_can_own_the_name(self):
+        self.machine.stop()
+        for user in ('alice', 'bob', 'nobody'):
+            client = self.machine.client(user)
+            error = client.error(client.bus.call, 'org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus',
+                                 'RequestName', 'su', [SERVICE, 4])
+            self.assertEqual(error, 'AccessDenied')
+            client.close()
+
+    def test_a_second_daemon_refuses_to_start(self):
+        first = self.machine.daemon
+        with self.assertRaises((RuntimeError, TimeoutError)):
+            self.machine.start()
+            second, self.machine.daemon = self.machine.daemon, first
+            if second.wait(10) != 0:
+                raise RuntimeError('the second one ended')
+        self.machine.daemon = first
+        self.assertIsNone(first.poll())
+
+
+if __name__ == '__main__':
+    unittest.main()
