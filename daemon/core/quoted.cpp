@@ -34,6 +34,12 @@ void escape(std::string_view text, std::string& out) {
 
 }  // namespace
 
+std::string escaped(std::string_view text) {
+  std::string out;
+  escape(text, out);
+  return out;
+}
+
 std::string quoted(std::string_view text, std::size_t limit) {
   std::string out = "\"";
   const auto half = limit / 2;

@@ -10,4 +10,7 @@ namespace gpuctl {
 /// that are no UTF-8 become \xNN, the middle of what is longer than `limit` bytes becomes "...".
 std::string quoted(std::string_view text, std::size_t limit = 64);
 
+/// As quoted(), all of it and without the quotes.
+std::string escaped(std::string_view text);
+
 }  // namespace gpuctl

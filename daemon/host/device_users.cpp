@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "core/quoted.hpp"
 #include "host/holder_remedies.hpp"
 #include "host/kernel_users.hpp"
 
@@ -17,7 +18,7 @@ DeviceUser user_of(const RootDir& root, const Hold& hold) {
   user.command = std::move(info.command);
   user.uid = info.uid;
   user.owner = std::move(info.owner);
-  user.what = hold.what;
+  user.what = escaped(hold.what);
   user.node = hold.kind;
   user.function = hold.function;
   user.via = hold.via;

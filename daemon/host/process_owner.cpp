@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include "core/quoted.hpp"
+
 namespace gpuctl {
 namespace {
 
@@ -95,7 +97,7 @@ std::string command_line(const RootDir& root, const std::string& directory) {
   auto text = root.read(directory + "/cmdline", max_command).value_or("");
   while (text.ends_with('\0')) text.pop_back();
   std::ranges::replace(text, '\0', ' ');
-  return printable(text);
+  return escaped(text);
 }
 
 }  // namespace
@@ -113,18 +115,6 @@ std::string unescape_unit(std::string_view name) {
   return plain;
 }
 
-std::string printable(std::string_view text) {
-  std::string safe;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f)
-      safe += fmt::format("\\x{:02x}", byte);
-    else
-      safe += c;
-  }
-  return safe;
-}
-
 ProcessOwner owner_of(std::string_view cgroup) {
   ProcessOwner owner;
   const auto parts = components(systemd_path(cgroup));
@@ -138,13 +128,16 @@ ProcessOwner owner_of(std::string_view cgroup) {
   }
   owner.session = between(owner.unit, "session-", ".scope");
   owner.container = container_of(parts);
+  // Who has a subtree of its own may call its groups what it likes.
+  for (auto* name : {&owner.unit, &owner.user_unit, &owner.session, &owner.machine, &owner.container})
+    *name = escaped(*name);
   return owner;
 }
 
 ProcessInfo process_info(const RootDir& root, pid_t pid) {
   const auto directory = "proc/" + std::to_string(pid);
   ProcessInfo info;
-  info.comm = printable(root.text(directory + "/comm"));
+  info.comm = escaped(root.text(directory + "/comm"));
   info.command = command_line(root, directory);
   info.owner = owner_of(root.text(directory + "/cgroup"));
   const auto uid = status_field(root.text(directory + "/status"), "Uid").value_or("0");

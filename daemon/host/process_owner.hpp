@@ -36,7 +36,4 @@ ProcessInfo process_info(const RootDir& root, pid_t pid);
 /// Undoes systemd's \xNN in unit names; what is no escape stays as it is.
 std::string unescape_unit(std::string_view name);
 
-/// Control characters, which could play tricks with a terminal or a journal, as \xNN; bytes above 0x7f stay.
-std::string printable(std::string_view text);
-
 }  // namespace gpuctl

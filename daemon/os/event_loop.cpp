@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
 #include <cstring>
@@ -14,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "core/error.hpp"
+#include "os/log.hpp"
 #include "os/unique_fd.hpp"
 
 namespace gpuctl {
@@ -40,7 +40,7 @@ int call(void* data, std::uint32_t events = 0) {
   try {
     callback(events);
   } catch (const std::exception& e) {
-    fmt::print(stderr, SD_ERR "unexpected error in an event handler: {}\n", e.what());
+    log(events::error, fmt::format("unexpected error in an event handler: {}", e.what()));
   }
   return 0;
 }

@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <systemd/sd-daemon.h>
 
 #include <array>
 #include <cerrno>
@@ -19,6 +18,7 @@
 #include <fmt/format.h>
 
 #include "core/error.hpp"
+#include "os/log.hpp"
 #include "os/unique_fd.hpp"
 
 namespace gpuctl {
@@ -121,7 +121,7 @@ void rename_process(char* argv0, const std::string& name) {
     ChildChannel channel(fd);
     body(channel);
   } catch (const std::exception& e) {
-    fmt::print(stderr, SD_ERR "worker failed: {}\n", e.what());
+    log(events::error, fmt::format("worker failed: {}", e.what()));
     status = 1;
   }
   ::_exit(status);  // no destructors: bus connections and journals belong to the parent
@@ -157,7 +157,8 @@ class ForkedWorker : public Worker {
     const auto handlers = handlers_;
     const std::weak_ptr<WorkerHandlers> alive = handlers_;
     const bool open = framing_.receive();
-    if (!open) EventLoop::set_events(messages_, 0);
+    if (!open)
+      messages_.reset();  // a descriptor whose peer has closed is ready for ever, whatever one asks for
     while (auto message = framing_.next()) {
       handlers->on_message(std::move(*message));
       if (alive.use_count() == 1) return;

@@ -3,7 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include "support/fake_process.hpp"
+
 using namespace gpuctl;
+using namespace gpuctl::test;
 
 namespace {
 
@@ -70,7 +73,13 @@ TEST_CASE("unit escapes are undone, broken ones stay") {
   CHECK(unescape_unit("\\x2f\\x2f") == "//");
 }
 
-TEST_CASE("control characters in a command line cannot reach a terminal") {
-  CHECK(printable("a\x1b[31mb\nc\x7f") == "a\\x1b[31mb\\x0ac\\x7f");
-  CHECK(printable("grün") == "grün");
+TEST_CASE("what others chose as a name cannot reach a terminal or break D-Bus") {
+  const auto owner = owner_of("0::/user.slice/user-7.slice/user@7.service/a\x1b[2J\xff.scope\n");
+  CHECK(owner.user_unit == "a\\x1b[2J\\xff.scope");
+  FakeMachine machine;
+  add_process(machine, {.pid = 4, .comm = "a\x1b[31mb", .command = "b\nc\x7f gr\xc3\xbcn \xc3"});
+  const auto info = process_info(RootDir{machine.root()}, 4);
+  CHECK(info.comm == "a\\x1b[31mb");
+  CHECK(info.command == "b\\x0ac\\x7f gr\xc3\xbcn \\xc3");
+  CHECK(info.uid == 1000);
 }
