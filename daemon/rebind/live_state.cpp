@@ -90,7 +90,10 @@ ProcessId process_id(const RootDir& root, int pid) {
   if (after_name == std::string::npos) return {pid, 0};
   std::istringstream fields{stat.substr(after_name + 1)};
   std::string skipped;
-  for (int field = 3; field < 22; ++field) fields >> skipped;
+  char state{};
+  fields >> state;
+  if (state == 'Z' || state == 'X') return {pid, 0};  // ended; only its parent has not asked yet
+  for (int field = 4; field < 22; ++field) fields >> skipped;
   ProcessId process{pid, 0};
   fields >> process.start_time;
   return process;
