@@ -6,9 +6,9 @@ HOLDER = ("systemd-run -q --unit=compute -p User=user -p StandardInput=file:/dev
           "systemctl show -P MainPID compute")
 
 
-def fastest(laptop, command, times=5):
+def fastest(laptop, command, times=20):
     """Seconds of the quickest of several runs, measured in the machine: the ssh connection is not the product's."""
-    script = (f"for i in $(seq {times}); do a=$(date +%s%N); {command} > /dev/null; b=$(date +%s%N); "
+    script = (f"for i in $(seq {times}); do a=$(date +%s%N); {command} > /dev/null 2>&1; b=$(date +%s%N); "
               "echo $(( (b - a) / 1000000 )); done | sort -n | head -n 1")
     return int(laptop.run(script)) / 1000
 
@@ -18,7 +18,7 @@ def held_open(laptop):
     pid = laptop.run(HOLDER).strip()
     before = laptop.host_state()
     laptop.gpuctl("attach").ended(REFUSED).says(pid, "compute.service")
-    assert fastest(laptop, "! gpuctl attach 2>&1", 3) < 1, "the refusal takes longer than a second"
+    assert fastest(laptop, "gpuctl attach", 3) < 1, "the refusal takes longer than a second"
     laptop.changed_nothing(before)
     holders = laptop.gpuctl("--json users").ended(DONE).json["users"]
     assert [str(h["pid"]) for h in holders] == [pid] and holders[0]["remedy"], holders
@@ -52,7 +52,8 @@ def hanging_driver(laptop):
     laptop.settled(lambda: "nv_remove" in laptop.run("cat /proc/[0-9]*/wchan /proc/[0-9]*/stack 2>/dev/null || true")
                    or laptop.drivers()[GPU] is None, 20, "the unbind hangs")
     hung = fastest(laptop, "gpuctl list")
-    assert hung < max(0.1, 1.5 * quiet), f"gpuctl list takes {hung} s, {quiet} s before"
+    # 0.1 s, or what this emulation needs for it at the best of times
+    assert hung < max(0.1, 2 * quiet), f"gpuctl list takes {hung} s, {quiet} s before"
     laptop.settled(lambda: laptop.gpu()["state"] == "stuck", 120, "stuck")
     restart = fastest(laptop, "systemctl restart gpuctld", 1)
     assert restart < 2, f"the restart took {restart} s"
