@@ -58,7 +58,17 @@ std::string Requests::gpu_to_release() const {
   return gpu != snapshot.gpus.end() ? gpu->second.address.str() : find_gpu(snapshot, "").address.str();
 }
 
+/// What no event tells: power, and whether a card answers.
+void Requests::refresh(PciSlot slot) {
+  const auto& gpus = inventory_.snapshot().gpus;
+  const auto gpu = gpus.find(slot);
+  if (gpu == gpus.end()) return;
+  const std::set<PciAddress> functions{gpu->second.functions.begin(), gpu->second.functions.end()};
+  inventory_.refresh(functions);
+}
+
 void Requests::survey(const Request& request, std::uint32_t uid, SurveyAnswer answer) {
+  refresh(slot_of(request));
   const auto body = [request, snapshot = inventory_.snapshot(), platform = platform_] {
     return messages::survey(prepare(request, snapshot, platform).survey);
   };
@@ -87,8 +97,7 @@ void Requests::start(const Request& request, std::uint32_t uid, StartAnswer answ
   if (const auto recovery =
           request.verb == Verb::release ? recoveries_.recover(slot_of(request)) : std::nullopt)
     return answer(*recovery);
-  for (const auto& address : inventory_.snapshot().gpus.at(slot_of(resolve(request))).functions)
-    inventory_.refresh(address);
+  refresh(slot_of(resolve(request)));
   const auto& operation = operations_.add(kind_of(request), slot_of(request), request.vm, uid);
   const auto body = [request, uid, snapshot = inventory_.snapshot(), platform = platform_](
                         WorkerChannel& channel) { carry_out(channel, request, snapshot, platform, uid); };

@@ -48,6 +48,7 @@ class Requests {
   void stop() { stopping_ = true; }
 
  private:
+  void refresh(PciSlot slot);
   std::string gpu_to_release() const;
   bool leaves_host(const Request& request) const;
 
