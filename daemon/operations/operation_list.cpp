@@ -66,6 +66,15 @@ void OperationList::finish(unsigned id, OperationState state, const std::string&
   if (!first) return;
   for (const auto& o : observers_) o.finished(it->second);
   expiries_[id] = loop_.after(retention_, [this, id] { remove(id); });
+  forget_oldest();
+}
+
+/// Numbers grow, so the first finished one is the oldest.
+void OperationList::forget_oldest() {
+  if (operations_.size() <= max_listed) return;
+  const auto oldest =
+      std::ranges::find_if(operations_, [](const auto& o) { return !o.second.running() && !o.second.stuck; });
+  if (oldest != operations_.end()) remove(oldest->first);
 }
 
 void OperationList::drop(unsigned id) { remove(id); }

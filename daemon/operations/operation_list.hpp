@@ -13,6 +13,8 @@ namespace gpuctl {
 /// The operations that run or ended less than a minute ago, and who wants to know of them.
 class OperationList {
  public:
+  /// More finished ones than this are not kept, whatever the retention time.
+  static constexpr std::size_t max_listed = 256;
   struct Observer {
     std::function<void(const Operation&)> added;
     std::function<void(const Operation&)> changed;
@@ -41,6 +43,7 @@ class OperationList {
 
  private:
   void remove(unsigned id);
+  void forget_oldest();
   EventLoop& loop_;
   std::chrono::milliseconds retention_;
   std::map<unsigned, Operation> operations_;
