@@ -15,7 +15,7 @@ namespace {
 struct Asker {
   EventLoop loop;
   ForkWorkers workers{loop, nullptr};
-  Queries queries{loop, workers, 200ms};
+  Queries queries{loop, workers, 2000ms};
   std::vector<std::variant<std::string, Error>> answers;
   void ask(Queries::Body body, std::uint32_t uid = 1000) {
     queries.ask("test", uid, std::move(body),
