@@ -39,6 +39,11 @@ bool Runner::cancel(unsigned id) {
 
 void Runner::stop(std::chrono::milliseconds patience, std::function<void()> done) {
   stopped_ = std::move(done);
+  // What hangs in the kernel will not end in time, whatever is done: the next start finds its journal.
+  std::erase_if(running_, [this](const auto& entry) {
+    const auto* operation = operations_.find(entry.first);
+    return operation != nullptr && operation->stuck;
+  });
   for (const auto& [id, operation] : running_) operation->cancel();
   patience_ = loop_.after(patience, [this] {
     running_.clear();
