@@ -38,7 +38,12 @@ class Shell:
         if done.returncode:
             raise OSError(f"cannot write {target}: {done.stderr}")
 
+    def log_out(self, user):
+        """The next command is a new login, with the groups the user has by then."""
+        self.users.discard(user)
+        subprocess.run([*self.ssh(user)[:-1], "-O", "exit", f"{user}@127.0.0.1"], stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+
     def close(self):
-        for user in self.users:
-            subprocess.run([*self.ssh(user)[:-1], "-O", "exit", f"{user}@127.0.0.1"], stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL)
+        for user in list(self.users):
+            self.log_out(user)
