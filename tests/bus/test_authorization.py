@@ -145,7 +145,7 @@ class Matrix(BusTest):
                         self.machine.policy(policy)
                         client = self.client(caller)
                         serial = self.send(client, member, call)
-                        if 'configure' in guard:
+                        if not member.endswith(('.Attach', '.Release')):  # starts no operation; it may fail, not be refused
                             self.assertIsNone(self.refused(client, serial))
                             continue
                         operation = client.bus.reply(serial)[0]

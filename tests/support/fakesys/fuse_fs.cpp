@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <deque>
 #include <unordered_map>
 
 namespace fakesys {
@@ -28,7 +29,7 @@ class Inodes {
 
  private:
   std::unordered_map<std::string, fuse_ino_t> numbers_{{"", FUSE_ROOT_ID}};
-  std::vector<std::string> paths_{""};
+  std::deque<std::string> paths_{""};  ///< references to paths stay good while it grows
 };
 
 struct Server {
