@@ -88,6 +88,14 @@ std::string public_diff(const std::string& before, const std::string& after, con
                          : unified_diff(without_passwords(before), without_passwords(after), name);
 }
 
+/// libvirt's refusal, with what to do about the one that a fresh Debian gives.
+Error explained(const Error& error) {
+  const std::string sentence{error.what()};
+  if (sentence.find("spice graphics are not supported") == std::string::npos) return error;
+  return {error.code(),
+          sentence + " Install qemu-system-modules-spice (Debian, Ubuntu) or qemu-ui-spice-core (Fedora)."};
+}
+
 std::vector<PciAddress> stale_functions(const Vm& vm, const Snapshot& snapshot) {
   auto functions = own_functions(vm.inactive_xml);
   std::erase_if(functions, [&](PciAddress a) { return snapshot.gpu_of(a) != nullptr; });
@@ -175,9 +183,9 @@ void VmService::apply(const Vm& vm, const std::string& xml, const SetupChanges& 
   undo_.push(vm.uuid, vm.inactive_xml);
   try {
     hypervisor_.define(xml);
-  } catch (...) {
+  } catch (const Error& error) {
     undo_.pop(vm.uuid);
-    throw;
+    throw explained(error);
   }
   const auto now = hypervisor_.vm(vm.uuid).inactive_xml;
   if (setup_domain(now, changes) != now)

@@ -116,13 +116,20 @@ TEST_CASE("passwords in the definition are in no diff, and survive the change") 
 TEST_CASE("a definition libvirt refuses leaves nothing to undo; one it quietly drops is found out") {
   Lab lab;
   struct Refusing : FakeHypervisor {
-    void define(const std::string&) override { throw Error(ErrorCode::kernel_refused, "no"); }
+    void define(const std::string&) override {
+      throw Error(ErrorCode::kernel_refused, "libvirt: spice graphics are not supported with this QEMU.");
+    }
   } refusing;
   refusing.domains = lab.libvirt.domains;
   VmService service{refusing, lab.root, {.state = lab.machine.root() / "state", .battery_table = "/b.aml"}};
   CHECK(error_of([&] { service.setup("win11", {.battery = true}, lab.snapshot, 0); }) ==
         ErrorCode::kernel_refused);
   CHECK_FALSE(lab.kept());
+  try {
+    service.setup("win11", {.battery = true}, lab.snapshot, 0);
+  } catch (const Error& error) {
+    CHECK(contains(error.what(), "qemu-system-modules-spice"));
+  }
   lab.libvirt.ignore_define = true;
   CHECK(error_of([&] { lab.setup({{"battery", true}}); }) == ErrorCode::kernel_refused);
 }

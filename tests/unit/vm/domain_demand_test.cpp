@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "vm/domain_demand.hpp"
+
+#include <doctest/doctest.h>
+
+#include "unit/vm/domains.hpp"
+
+using namespace gpuctl;
+using namespace gpuctl::test;
+
+namespace {
+
+Snapshot two_cards() {
+  Snapshot snapshot;
+  for (const auto* slot : {"0000:01:00", "0000:41:00"}) {
+    Gpu gpu{pci((std::string{slot} + ".0").c_str()), {}};
+    for (const auto* function : {".0", ".1"}) {
+      const auto address = pci((std::string{slot} + function).c_str());
+      gpu.functions.push_back(address);
+      snapshot.functions[address].address = address;
+    }
+    snapshot.gpus[gpu.slot()] = gpu;
+  }
+  return snapshot;
+}
+
+}  // namespace
+
+TEST_CASE("a starting domain demands the GPUs in its definition, and nothing else of the host's") {
+  const auto demand = domain_demand(domain_file("two-gpus"), two_cards());
+  CHECK(demand.name == "render");
+  CHECK(demand.uuid == "3f6d7c52-0e9d-4f57-b2b6-6a4b3c2d1e0f");
+  CHECK(demand.gpus == std::vector{*PciSlot::parse("0000:01:00"), *PciSlot::parse("0000:41:00")});
+  CHECK(domain_demand(domain_file("hand-made"), two_cards()).gpus.empty());  // a USB controller
+  CHECK(domain_demand(domain_file("linux"), two_cards()).gpus.empty());
+}
