@@ -31,6 +31,7 @@ Daemon::Daemon(const DaemonOptions& options)
       assignment_dir_(platform_.state_dir / "assignments"),
       assignments_(assignment_dir_),
       operations_(loop_, platform_.config.operations.retention),
+      operation_log_(operations_),
       queries_(loop_, workers_, query_timeout),
       departures_(loop_, departure_patience,
                   [this](PciSlot gpu, bool leaving) { tree_.tell_departure(gpu, leaving); }),

@@ -10,6 +10,7 @@
 #include "bus/vms_object.hpp"
 #include "inventory/inventory.hpp"
 #include "operations/assignments.hpp"
+#include "operations/operation_log.hpp"
 #include "operations/requests.hpp"
 #include "os/fork_workers.hpp"
 #include "os/udev_events.hpp"
@@ -44,6 +45,7 @@ class Daemon {
   StateDir assignment_dir_;
   Assignments assignments_;
   OperationList operations_;
+  OperationLog operation_log_;
   Queries queries_;
   Departures departures_;
   Runner runner_;

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <systemd/sd-daemon.h>
-
 #include <cstdlib>
 #include <exception>
 
-#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 #include "daemon.hpp"
 #include "inventory/module_aliases.hpp"
+#include "os/log.hpp"
 #include "os/systemd_control.hpp"
 #include "vm/load_hypervisor.hpp"
 
@@ -64,6 +62,20 @@ Platform production_platform(const Arguments& arguments, const Config& config) {
   return platform;
 }
 
+LogPriority log_priority(LogLevel level) {
+  switch (level) {
+    case LogLevel::error:
+      return LogPriority::error;
+    case LogLevel::warning:
+      return LogPriority::warning;
+    case LogLevel::info:
+      return LogPriority::info;
+    case LogLevel::debug:
+      return LogPriority::debug;
+  }
+  return LogPriority::info;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -75,11 +87,12 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   try {
     const auto loaded = load_config(RootDir(arguments.config_root));
-    const int status = report(loaded, stderr);
-    if (arguments.check_config) return status;
+    if (arguments.check_config) return report(loaded, stderr);
+    set_log_priority(log_priority(loaded.config.log.level));
+    for (const auto& problem : loaded.problems) log(events::config_wrong, problem.str());
     return Daemon({production_platform(arguments, loaded.config), argv[0]}).run();
   } catch (const std::exception& e) {
-    fmt::print(stderr, SD_ERR "{}\n", e.what());
+    log(events::error, e.what());
     return 1;
   }
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "bus/sleep_guard.hpp"
 
-#include <systemd/sd-daemon.h>
-
 #include <algorithm>
 
 #include <fmt/format.h>
+
+#include "os/log.hpp"
 
 namespace gpuctl {
 namespace {
@@ -62,7 +62,9 @@ void SleepGuard::take(const char* why) {
       .withArguments(std::string{"sleep"}, std::string{"gpuctl"}, std::string{why}, std::string{"block"})
       .uponReplyInvoke(
           dbus::reply_handler<sdbus::UnixFd>([this, why](const sdbus::Error* error, sdbus::UnixFd lock) {
-            if (error == nullptr && held_for_ == why) lock_ = std::move(lock);
+            if (error != nullptr || held_for_ != why) return;
+            lock_ = std::move(lock);
+            log(why == in_use ? events::sleep_blocked : events::debug, fmt::format("no sleep: {}", why));
           }));
 }
 

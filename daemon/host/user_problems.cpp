@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "host/device_users.hpp"
+#include "host/end_users.hpp"
 
 namespace gpuctl {
 namespace {
@@ -31,11 +32,6 @@ std::string who(const DeviceUser& user) {
   return text + ")";
 }
 
-bool can_be_ended(const DeviceUser& user) {
-  return user.kind == HolderKind::program || user.kind == HolderKind::service ||
-         user.kind == HolderKind::container || user.kind == HolderKind::audio_server;
-}
-
 Problem unreadable(const DeviceUser& user) {
   return {"gpu-users-unreadable", Severity::blocker, user.function.str(),
           fmt::format("There are {}, so that nobody can say who holds the GPU.", user.what), user.remedy};
@@ -60,7 +56,7 @@ Problem by_process(const Claim& claim, Force force) {
     case Weight::blocks:
       break;
   }
-  if (force == Force::yes && can_be_ended(user))
+  if (force == Force::yes && may_be_ended(user))
     return {
         "gpu-in-use", Severity::warning, subject,
         fmt::format("{} holds {} and will be ended, as it was asked to be forced.", who(user), claim.what),

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "host/device_users.hpp"
+#include "host/end_users.hpp"
 #include "operations/assignments.hpp"
 #include "operations/messages.hpp"
 #include "operations/requests.hpp"
@@ -54,12 +55,16 @@ class Performer : public StepPerformer {
   KernelPerformer kernel_;
 };
 
-/// Those who hold functions once the ones that were asked have had their time to let go.
+/// Those who hold functions once the ones that were asked have had their time to let go, and, if that was
+/// forced, those who may be have been ended. Whoever is left then is in the way, forced or not: the kernel
+/// would wait for him.
 KernelPerformer::Users settled_users(const RootDir& root, const Config& config, Force force,
                                      std::set<pid_t> leaving) {
   return [&root, patience = config.quiesce.settle, force,
           leaving = std::move(leaving)](const std::vector<PciAddress>& functions) {
-    return user_problems(users_once_settled(root, functions, leaving, patience), force);
+    const auto settled = [&] { return users_once_settled(root, functions, leaving, patience); };
+    if (force == Force::yes) end_users(settled, patience);
+    return user_problems(settled(), Force::no);
   };
 }
 

@@ -3,12 +3,12 @@
 
 #include <sys/epoll.h>
 #include <sys/syscall.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "operations/carry_out.hpp"
+#include "os/log.hpp"
 #include "rebind/live_state.hpp"
 
 namespace gpuctl {
@@ -32,7 +32,7 @@ void Recoveries::start() {
   const RootDir root(platform_.root);
   const auto loaded = JournalStore(dir).load(boot_id(root));
   for (const auto& problem : loaded.problems)
-    fmt::print(stderr, SD_WARNING "{} {}\n", problem.message, problem.remedy);
+    log(events::warning, fmt::format("{} {}", problem.message, problem.remedy));
   for (const auto& journal : loaded.unfinished) pending_.insert(journal.slot());
   for (const auto gpu : std::set<PciSlot>(pending_)) recover(gpu);
 }

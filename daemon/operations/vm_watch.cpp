@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "operations/vm_watch.hpp"
 
-#include <systemd/sd-daemon.h>
-
 #include <algorithm>
 
 #include <fmt/format.h>
 
+#include "core/quoted.hpp"
 #include "operations/messages.hpp"
+#include "os/log.hpp"
 
 namespace gpuctl {
 namespace {
@@ -139,9 +139,11 @@ void VmWatch::go_home(const Assignment& assignment) {
   request.verb = Verb::release;
   request.gpu = gpu->second.address.str();
   request.by_itself = true;
-  requests_.start(request, 0, [vm = assignment.vm_name](const std::variant<unsigned, Error>& started) {
+  requests_.start(request, 0, [vm = assignment.vm_name, slot](const std::variant<unsigned, Error>& started) {
     if (const auto* error = std::get_if<Error>(&started))
-      fmt::print(stderr, SD_WARNING "the GPU of {} cannot go back to the host: {}\n", vm, error->what());
+      log(events::not_given_back,
+          fmt::format("the GPU of {} cannot go back to the host: {}", gpuctl::quoted(vm), error->what()),
+          {.gpu = slot.str(), .vm = vm, .error = std::string{error_name(error->code())}});
   });
 }
 

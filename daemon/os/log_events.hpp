@@ -31,13 +31,14 @@ inline constexpr LogEvent gpu_healed{"993bd7734fc14284abb4f4829b1c55db", LogPrio
 inline constexpr LogEvent recovery_started{"62679f903bb44e4cb509d2c50d65ba96", LogPriority::warning};
 inline constexpr LogEvent not_given_back{"9e6830ab19694071b372d4f61f8775a4", LogPriority::warning};
 inline constexpr LogEvent sleep_blocked{"e2338bd107b64eabb55d17799e8f91fe", LogPriority::info};
+inline constexpr LogEvent user_ended{"891650b619ed46f494db4c2a14d2f3e4", LogPriority::warning};
 inline constexpr LogEvent config_wrong{"54802a92f41c472eb00ea52e34bc15fe", LogPriority::warning};
 
 /// Those that the catalog explains.
 inline constexpr std::array catalogued{operation_started, operation_succeeded, operation_rolled_back,
                                        operation_failed,  operation_cancelled, gpu_stuck,
                                        gpu_healed,        recovery_started,    not_given_back,
-                                       sleep_blocked,     config_wrong};
+                                       sleep_blocked,     user_ended,          config_wrong};
 
 }  // namespace events
 }  // namespace gpuctl
