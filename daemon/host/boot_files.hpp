@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Reading and editing of the files that keep kernel arguments: pure text work.
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/iommu_support.hpp"
+#include "os/root_dir.hpp"
+
+namespace gpuctl {
+
+/// `line` of arguments with `change` made; what is there already is not added again.
+std::vector<std::string> changed(std::vector<std::string> arguments, const ArgumentChange& change);
+std::string joined(const std::vector<std::string>& arguments);
+std::vector<std::string> split_arguments(std::string_view line);
+
+/// A shell file with the words of VARIABLE="..." changed; the variable is appended if the file does not have
+/// it. Only the last assignment is edited; everything else stays byte for byte.
+std::string with_shell_words(const std::string& text, std::string_view variable,
+                             const ArgumentChange& change);
+
+/// GRUB_CMDLINE_LINUX and GRUB_CMDLINE_LINUX_DEFAULT together, as update-grub puts them into normal entries:
+/// assignments of /etc/default/grub, then /etc/default/grub.d/*.cfg if `drop_ins`.
+std::vector<std::string> grub_arguments(const RootDir& root, bool drop_ins);
+/// Arguments of each "linux" line of a generated grub.cfg that is no rescue entry; the kernel's file name is
+/// left out.
+std::vector<std::string> grub_cfg_lines(const std::string& grub_cfg);
+
+/// A Boot Loader Specification entry with its options changed.
+std::string with_options(const std::string& entry, const ArgumentChange& change);
+/// The options of an entry, all its lines together.
+std::string entry_options(const std::string& entry);
+/// Paths of the entries (Type #1) below `directories`, without those of other systems (no "linux" line).
+std::vector<std::string> find_entries(const RootDir& root);
+
+/// Prefix of the efivar LoaderInfo ("systemd-boot 257.9"), "" if firmware has none.
+std::string loader_info(const RootDir& root);
+
+/// What is changed when a tool does it: the arguments before and after, as a diff.
+std::string arguments_diff(const std::vector<std::string>& before, const ArgumentChange& change);
+
+}  // namespace gpuctl

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "host/boot_files.hpp"
+#include "host/boot_loader.hpp"
+#include "host/text.hpp"
+
+namespace gpuctl {
+namespace {
+
+constexpr auto defaults = "etc/default/grub";
+constexpr auto drop_in = "etc/default/grub.d/90-gpuctl.cfg";
+constexpr auto variable = "GRUB_CMDLINE_LINUX_DEFAULT";
+
+bool installed(const RootDir& root, const char* program) {
+  return root.exists(std::string("usr/sbin/") + program) || root.exists(std::string("usr/bin/") + program);
+}
+
+/// Where the words to remove stand in either variable of /etc/default/grub.
+std::string without(const std::string& text, const std::vector<std::string>& remove) {
+  return with_shell_words(with_shell_words(text, "GRUB_CMDLINE_LINUX", {{}, remove}), variable, {{}, remove});
+}
+
+/// Debian and Ubuntu source /etc/default/grub.d/*.cfg after /etc/default/grub, so a file of our own is enough
+/// to add.
+class GrubDropIn : public BootLoader {
+ public:
+  std::string_view id() const override { return "grub-drop-in"; }
+  std::string description() const override {
+    return "GRUB with /etc/default/grub.d (Debian, Ubuntu): update-grub";
+  }
+  bool in_use(const RootDir& root) const override {
+    return root.exists(defaults) && installed(root, "update-grub");
+  }
+  std::vector<std::string> configured(const RootDir& root) const override {
+    return grub_arguments(root, true);
+  }
+
+  ConfigChange plan(const RootDir& root, const ArgumentChange& change) const override {
+    ConfigChange planned{{{}, {{"update-grub", {}}}}, "", {}};
+    const auto add = [&](const char* path, const std::optional<std::string>& before,
+                         const std::optional<std::string>& after) {
+      if (before != after) planned.request.edits.push_back({path, before, after});
+    };
+    const auto own = read_exactly(root, drop_in);
+    add(drop_in, own, own_file(changed(own_arguments(own.value_or("")), change)));
+    if (const auto text = read_exactly(root, defaults)) add(defaults, text, without(*text, change.remove));
+    return planned;
+  }
+
+  std::vector<std::string> effective(const RootDir& root) const override {
+    return grub_cfg_lines(root.read("boot/grub/grub.cfg", 1U << 20U).value_or(""));
+  }
+
+ private:
+  static constexpr std::string_view prefix = "GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT ";
+
+  static std::vector<std::string> own_arguments(const std::string& text) {
+    for (const auto& line : lines(text))
+      if (line.starts_with(prefix) && line.ends_with('"'))
+        return split_arguments(line.substr(prefix.size(), line.size() - prefix.size() - 1));
+    return {};
+  }
+
+  static std::optional<std::string> own_file(const std::vector<std::string>& arguments) {
+    if (arguments.empty()) return std::nullopt;
+    return fmt::format("# Written by gpuctl; `gpuctl kernel-args undo` removes it.\n{}{}\"\n", prefix,
+                       joined(arguments));
+  }
+};
+
+/// Elsewhere the one file is edited. grub2-mkconfig is Fedora's and openSUSE's name for the same tool.
+class GrubDefaults : public BootLoader {
+ public:
+  std::string_view id() const override { return "grub-defaults"; }
+  std::string description() const override { return "GRUB with /etc/default/grub: grub-mkconfig"; }
+  bool in_use(const RootDir& root) const override { return root.exists(defaults) && !tool(root).empty(); }
+  std::vector<std::string> configured(const RootDir& root) const override {
+    return grub_arguments(root, false);
+  }
+
+  ConfigChange plan(const RootDir& root, const ArgumentChange& change) const override {
+    const auto text = read_exactly(root, defaults).value_or("");
+    const auto after = with_shell_words(without(text, change.remove), variable, {change.add, {}});
+    ConfigChange planned{{{}, {{tool(root), {}}}}, "", {}};
+    if (after != text) planned.request.edits.push_back({defaults, text, after});
+    return planned;
+  }
+
+  std::vector<std::string> effective(const RootDir& root) const override {
+    const auto path = tool(root) == "grub2-mkconfig" ? "boot/grub2/grub.cfg" : "boot/grub/grub.cfg";
+    return grub_cfg_lines(root.read(path, 1U << 20U).value_or(""));
+  }
+
+ private:
+  static std::string tool(const RootDir& root) {
+    if (installed(root, "grub2-mkconfig")) return "grub2-mkconfig";
+    return installed(root, "grub-mkconfig") ? "grub-mkconfig" : "";
+  }
+};
+
+}  // namespace
+
+const BootLoader& grub_drop_in() {
+  static const GrubDropIn loader;
+  return loader;
+}
+
+const BootLoader& grub_defaults() {
+  static const GrubDefaults loader;
+  return loader;
+}
+
+}  // namespace gpuctl

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "core/error.hpp"
+#include "host/boot_files.hpp"
+#include "host/boot_loader.hpp"
+#include "host/text.hpp"
+
+namespace gpuctl {
+namespace {
+
+constexpr auto cmdline = "etc/kernel/cmdline";
+
+bool is_systemd_boot(const RootDir& root) { return loader_info(root).starts_with("systemd-boot"); }
+
+bool installed(const RootDir& root, const std::string& program) {
+  return root.exists("usr/bin/" + program) || root.exists("usr/sbin/" + program);
+}
+
+std::vector<std::string> unified_images(const RootDir& root) {
+  std::vector<std::string> found;
+  for (const std::string directory : {"boot/EFI/Linux", "efi/EFI/Linux", "boot/efi/EFI/Linux"})
+    for (const auto& name : root.list(directory))
+      if (name.ends_with(".efi")) found.push_back(directory + "/" + name);
+  return found;
+}
+
+/// kernel-install names its entries by machine id (or the token of /etc/kernel/entry-token).
+bool entries_by_kernel_install(const RootDir& root) {
+  auto token = root.text("etc/kernel/entry-token");
+  if (token.empty()) token = root.text("etc/machine-id");
+  const auto entries = find_entries(root);
+  return !token.empty() && std::ranges::any_of(entries, [&](const auto& path) {
+    return path.substr(path.rfind('/') + 1).starts_with(token + "-");
+  });
+}
+
+/// What kernel-install itself takes when nothing is configured (src/kernel-install/90-loaderentry.install).
+std::string inherited_arguments(const RootDir& root) {
+  if (const auto text = root.text("usr/lib/kernel/cmdline"); !text.empty()) return text;
+  auto arguments = split_arguments(root.text("proc/cmdline"));
+  std::erase_if(arguments,
+                [](const auto& a) { return a.starts_with("BOOT_IMAGE=") || a.starts_with("initrd="); });
+  return joined(arguments);
+}
+
+/// One run for each installed kernel: its entry is made anew from /etc/kernel/cmdline. Images and initial RAM
+/// disks are where Debian, Fedora and Arch have them.
+std::vector<ToolRun> reinstall_kernels(const RootDir& root) {
+  std::vector<ToolRun> runs;
+  for (const auto& version : root.list("usr/lib/modules")) {
+    std::vector<std::string> arguments{version};
+    for (const auto& image :
+         {fmt::format("boot/vmlinuz-{}", version), fmt::format("usr/lib/modules/{}/vmlinuz", version)})
+      if (arguments.size() == 1 && root.exists(image)) arguments.push_back("/" + image);
+    if (arguments.size() == 1) continue;
+    if (const auto initrd = fmt::format("boot/initrd.img-{}", version); root.exists(initrd))
+      arguments.push_back("/" + initrd);
+    runs.push_back({"kernel-install", arguments});
+  }
+  return runs;
+}
+
+std::vector<std::string> options_of_entries(const RootDir& root) {
+  std::vector<std::string> found;
+  for (const auto& path : find_entries(root)) found.push_back(entry_options(root.text(path)));
+  return found;
+}
+
+/// systemd-boot whose entries (or unified images) are generated from /etc/kernel/cmdline.
+class KernelInstall : public BootLoader {
+ public:
+  std::string_view id() const override { return "kernel-install"; }
+  std::string description() const override { return "systemd-boot with /etc/kernel/cmdline"; }
+  bool in_use(const RootDir& root) const override {
+    if (!is_systemd_boot(root)) return false;
+    if (installed(root, "sdbootutil")) return root.exists(cmdline);
+    if (installed(root, "kernel-install") && entries_by_kernel_install(root)) return true;
+    return !unified_images(root).empty() && root.exists(cmdline) && installed(root, "mkinitcpio");
+  }
+  std::vector<std::string> configured(const RootDir& root) const override {
+    return split_arguments(root.exists(cmdline) ? root.text(cmdline) : inherited_arguments(root));
+  }
+
+  ConfigChange plan(const RootDir& root, const ArgumentChange& change) const override {
+    const auto before = read_exactly(root, cmdline);
+    const auto now = configured(root);
+    const auto after = changed(now, change);
+    ConfigChange planned{{{}, tools(root)}, "", find_entries(root)};
+    if (after != now) planned.request.edits.push_back({cmdline, before, joined(after) + "\n"});
+    return planned;
+  }
+
+  /// The arguments inside unified images are not read back.
+  std::vector<std::string> effective(const RootDir& root) const override { return options_of_entries(root); }
+
+ private:
+  static std::vector<ToolRun> tools(const RootDir& root) {
+    if (installed(root, "sdbootutil")) return {{"sdbootutil", {}}};
+    if (installed(root, "kernel-install") && entries_by_kernel_install(root)) return reinstall_kernels(root);
+    return {{"mkinitcpio", {}}};
+  }
+};
+
+/// systemd-boot with entries somebody wrote by hand (an Arch installation): their options lines are the
+/// configuration.
+class LoaderEntries : public BootLoader {
+ public:
+  std::string_view id() const override { return "loader-entries"; }
+  std::string description() const override { return "systemd-boot with hand-written entries"; }
+  bool in_use(const RootDir& root) const override {
+    return is_systemd_boot(root) && !find_entries(root).empty() && unified_images(root).empty();
+  }
+  std::vector<std::string> configured(const RootDir& root) const override {
+    const auto all = options_of_entries(root);
+    return all.empty() ? std::vector<std::string>{} : split_arguments(all.front());
+  }
+
+  ConfigChange plan(const RootDir& root, const ArgumentChange& change) const override {
+    ConfigChange planned;
+    for (const auto& path : find_entries(root)) {
+      const auto text = read_exactly(root, path).value_or("");
+      if (const auto after = with_options(text, change); after != text)
+        planned.request.edits.push_back({path, text, after});
+    }
+    return planned;
+  }
+
+  std::vector<std::string> effective(const RootDir& root) const override { return options_of_entries(root); }
+};
+
+}  // namespace
+
+const BootLoader& kernel_install() {
+  static const KernelInstall loader;
+  return loader;
+}
+
+const BootLoader& loader_entries() {
+  static const LoaderEntries loader;
+  return loader;
+}
+
+}  // namespace gpuctl

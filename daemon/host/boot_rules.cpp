@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "host/boot_rules.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace gpuctl {
+namespace {
+
+constexpr auto head =
+    R"(# Written by gpuctl from its boot policy; `gpuctl boot clear` removes it. The kernel argument gpuctl.boot=host
+# switches it off for one boot.
+ACTION!="add", GOTO="gpuctl_boot_end"
+SUBSYSTEM!="pci", GOTO="gpuctl_boot_end"
+IMPORT{cmdline}="gpuctl.boot"
+ENV{gpuctl.boot}=="host", GOTO="gpuctl_boot_end"
+)";
+
+/// The module may be loaded already, or built in: then nothing but drivers_probe would bind the function.
+constexpr auto tail = R"(ENV{GPUCTL_BOOT}=="vm", ATTR{[subsystem/pci]drivers_probe}="$kernel"
+ENV{GPUCTL_BOOT}=="vm", RUN{builtin}+="kmod load vfio-pci"
+LABEL="gpuctl_boot_end"
+)";
+
+/// DRIVER=="": a function that a driver has is left alone, so that replayed events change nothing later on.
+std::string rule(const PinnedFunction& f) {
+  return fmt::format(
+      "KERNEL==\"{}\", DRIVER==\"\", ATTR{{vendor}}==\"0x{:04x}\", ATTR{{device}}==\"0x{:04x}\", "
+      "ATTR{{subsystem_vendor}}==\"0x{:04x}\", ATTR{{subsystem_device}}==\"0x{:04x}\", "
+      "ATTR{{driver_override}}=\"vfio-pci\", ENV{{GPUCTL_BOOT}}=\"vm\"\n",
+      f.address.str(), f.id.vendor, f.id.device, f.id.subsystem_vendor, f.id.subsystem_device);
+}
+
+bool belongs(const BootPolicy& policy, RuleFile file) {
+  const bool last_at_vm = policy.side == BootSide::last && policy.last == BootSide::vm;
+  switch (file) {
+    case RuleFile::boot:
+      return policy.state == PolicyState::confirmed && policy.side == BootSide::vm;
+    case RuleFile::last:
+      return policy.state == PolicyState::confirmed && last_at_vm;
+    case RuleFile::trial:
+      return policy.state == PolicyState::pending && (policy.side == BootSide::vm || last_at_vm);
+  }
+  return false;
+}
+
+struct InitramfsFile {
+  const char* tool;
+  const char* path;
+  const char* text;
+  bool executable;
+};
+
+/// A changing `last` is not worth a new initramfs at every shutdown; it is bound late, before the display
+/// manager.
+bool wants_initramfs(const BootPolicies& policies) {
+  return std::ranges::any_of(policies, [](const auto& p) {
+    return p.late && p.state == PolicyState::confirmed && p.side == BootSide::vm;
+  });
+}
+
+constexpr InitramfsFile initramfs_files[] = {
+    {"update-initramfs", "etc/initramfs-tools/hooks/gpuctl", R"(#!/bin/sh
+# Written by gpuctl from its boot policy: its udev rules and vfio-pci go into the initramfs.
+case "$1" in prereqs) echo udev; exit 0;; esac
+. /usr/share/initramfs-tools/hook-functions
+rules=/etc/udev/rules.d/61-gpuctl-boot.rules
+[ -e "$rules" ] || exit 0
+mkdir -p "$DESTDIR/etc/udev/rules.d"
+cp -p "$rules" "$DESTDIR/etc/udev/rules.d/"
+manual_add_modules vfio_pci vfio_iommu_type1
+)",
+     true},
+    {"dracut", "etc/dracut.conf.d/90-gpuctl.conf",
+     R"(# Written by gpuctl from its boot policy: its udev rules and vfio-pci go into the initramfs.
+install_items+=" /etc/udev/rules.d/61-gpuctl-boot.rules "
+add_drivers+=" vfio_pci vfio_iommu_type1 "
+)",
+     false},
+    {"mkinitcpio", "etc/mkinitcpio.conf.d/90-gpuctl.conf",
+     R"(# Written by gpuctl from its boot policy: its udev rules and vfio-pci go into the initramfs.
+FILES+=(/etc/udev/rules.d/61-gpuctl-boot.rules)
+MODULES=(vfio_pci vfio_iommu_type1 "${MODULES[@]}")
+)",
+     false},
+};
+
+void edit(ApplyRequest& request, const RootDir& root, const std::string& path, const std::string& text,
+          bool executable = false) {
+  const auto before = read_exactly(root, path);
+  const auto after = text.empty() ? std::nullopt : std::optional{text};
+  if (before != after) request.edits.push_back({path, before, after, executable});
+}
+
+}  // namespace
+
+std::string path_of(RuleFile file) {
+  switch (file) {
+    case RuleFile::boot:
+      return "etc/udev/rules.d/61-gpuctl-boot.rules";
+    case RuleFile::last:
+      return "etc/udev/rules.d/61-gpuctl-last.rules";
+    case RuleFile::trial:
+      break;
+  }
+  return "etc/udev/rules.d/61-gpuctl-trial.rules";
+}
+
+std::string boot_rules(const BootPolicies& policies, RuleFile file) {
+  std::string rules;
+  for (const auto& policy : policies)
+    if (belongs(policy, file))
+      for (const auto& function : policy.functions) rules += rule(function);
+  return rules.empty() ? "" : head + rules + tail;
+}
+
+std::string initramfs_tool(const RootDir& root) {
+  if (root.exists("run/ostree-booted")) return {};  // its initramfs belongs to the image
+  for (const auto* tool : {"update-initramfs", "mkinitcpio", "dracut"})
+    if (root.exists(std::string("usr/sbin/") + tool) || root.exists(std::string("usr/bin/") + tool))
+      return tool;
+  return {};
+}
+
+ApplyRequest boot_files_request(const RootDir& root, const BootPolicies& policies) {
+  ApplyRequest request;
+  edit(request, root, path_of(RuleFile::boot), boot_rules(policies, RuleFile::boot));
+  const bool rules_changed = !request.edits.empty();
+  for (const auto file : {RuleFile::last, RuleFile::trial})
+    edit(request, root, path_of(file), boot_rules(policies, file));
+  const auto tool = initramfs_tool(root);
+  const bool wanted = wants_initramfs(policies);
+  for (const auto& file : initramfs_files) {
+    if (file.tool != tool) continue;
+    const bool there = root.exists(file.path);
+    if (wanted || there) edit(request, root, file.path, wanted ? file.text : "", file.executable);
+    if ((wanted || there) && (rules_changed || wanted != there)) request.tools.push_back({tool, {}});
+  }
+  return request;
+}
+
+}  // namespace gpuctl

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The files that carry a boot policy out before any host driver can have the GPU.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "host/apply.hpp"
+#include "host/boot_policy.hpp"
+#include "os/root_dir.hpp"
+
+namespace gpuctl {
+
+/// Policies that are in force differently long have a file each.
+enum class RuleFile {
+  boot,   ///< confirmed, side vm; may also be in the initramfs
+  last,   ///< confirmed, side last; written when the system goes down
+  trial,  ///< pending: never in an initramfs, and taken away by the boot that it serves
+};
+inline constexpr RuleFile rule_files[] = {RuleFile::boot, RuleFile::last, RuleFile::trial};
+std::string path_of(RuleFile file);
+
+/// udev rules for the policies of that file that want their GPU at VFIO; "" for none. They set
+/// driver_override for exactly these addresses with exactly these ids, sort before 80-drivers.rules, and heed
+/// the kernel argument gpuctl.boot=host.
+std::string boot_rules(const BootPolicies& policies, RuleFile file);
+
+/// The tool that makes this system's initramfs: update-initramfs, dracut, mkinitcpio; "" for others.
+std::string initramfs_tool(const RootDir& root);
+
+/// Edits and tools that make the system's files agree with `policies`. The initramfs is rebuilt only when
+/// what it must hold changes.
+ApplyRequest boot_files_request(const RootDir& root, const BootPolicies& policies);
+
+}  // namespace gpuctl

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "host/host_service.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+#include <fmt/format.h>
+
+#include "core/error.hpp"
+#include "host/boot_rules.hpp"
+#include "host/boot_store.hpp"
+#include "host/doctor.hpp"
+#include "host/old_setup.hpp"
+#include "host/report.hpp"
+#include "host/text.hpp"
+
+namespace gpuctl {
+namespace {
+
+void require_unblocked(const Problems& problems) {
+  std::string text;
+  for (const auto& p : problems)
+    if (p.severity == Severity::blocker)
+      text += fmt::format("{}{} ({})", text.empty() ? "" : "; ", p.message, p.remedy);
+  if (!text.empty()) throw Error(ErrorCode::blocked, text);
+}
+
+bool names_only(const OldSetup& old, const Gpu& gpu, const Snapshot& snapshot) {
+  return std::ranges::all_of(old.ids, [&](const auto& id) {
+    return std::ranges::any_of(gpu.functions, [&](auto address) {
+      const auto* f = snapshot.find(address);
+      return f != nullptr && f->id.ids() == id;
+    });
+  });
+}
+
+std::string without_line(const std::string& text, const std::string& line) {
+  std::string result;
+  for (const auto& each : lines(text))
+    result += fmt::format("{}{}\n", trimmed(each) == line ? "# gpuctl boot policy: " : "", each);
+  return result;
+}
+
+/// Lines that name other devices too are not ours to change.
+FileEdits migration(const RootDir& root, const Gpu& gpu, const Snapshot& snapshot) {
+  FileEdits edits;
+  for (const auto& old : find_old_setups(root, KernelCommandLine{""})) {
+    if (old.kind != OldSetup::Kind::modprobe_options || !old.path.starts_with("etc/")) continue;
+    if (!names_only(old, gpu, snapshot)) continue;
+    const auto same = std::ranges::find(edits, old.path, &FileEdit::path);
+    if (same != edits.end()) {
+      same->after = without_line(*same->after, old.line);
+    } else if (const auto text = read_exactly(root, old.path)) {
+      edits.push_back({old.path, text, without_line(*text, old.line)});
+    }
+  }
+  return edits;
+}
+
+/// What was put out of action comes back, unless somebody has changed the file since.
+FileEdits give_back(const RootDir& root, const BootPolicy& policy) {
+  auto edits = reversed(policy.migrated);
+  std::erase_if(edits, [&](const auto& e) { return read_exactly(root, e.path) != e.before; });
+  return edits;
+}
+
+std::string outcome(const BootPolicy& policy) {
+  const auto gpu = policy.gpu.str();
+  switch (policy.state) {
+    case PolicyState::pending:
+      return fmt::format(
+          "{} goes to \"{}\" at the next boot, on trial: `gpuctl boot confirm {}` after that keeps it", gpu,
+          to_string(policy.side), gpu);
+    case PolicyState::trial:
+      return fmt::format("{} is on trial in this boot: `gpuctl boot confirm {}` keeps it", gpu, gpu);
+    case PolicyState::confirmed:
+      return fmt::format("{} goes to \"{}\" at every boot", gpu, to_string(policy.side));
+    case PolicyState::reverted:
+      break;
+  }
+  return fmt::format("the policy of {} was not confirmed and has no effect", gpu);
+}
+
+/// Asking again for what is in force changes nothing; after a revert it is a new try.
+bool holds_already(const BootPolicy& old, const BootPolicy& wanted) {
+  return old.side == wanted.side && old.functions == wanted.functions && old.state != PolicyState::reverted;
+}
+
+}  // namespace
+
+HostService::HostService(const RootDir& root, SystemdControl& systemd, HostPaths paths)
+    : root_(root), systemd_(systemd), paths_(paths), arguments_(root, systemd, std::move(paths)) {}
+
+BootPolicies HostService::boot_policies() const { return BootStore{paths_.state}.load(); }
+
+/// The store is the truth, and written first: begin_boot() brings rules into line with it after any crash.
+void HostService::commit(const BootPolicies& before, const BootPolicies& after, FileEdits also) {
+  const BootStore store{paths_.state};
+  store.save(after);
+  auto request = boot_files_request(root_, after);
+  const bool modprobe_changed = !also.empty();
+  std::ranges::move(also, std::back_inserter(request.edits));
+  const auto tool = initramfs_tool(root_);
+  // An initramfs has its own copy of /etc/modprobe.d.
+  if (modprobe_changed && request.tools.empty() && !tool.empty()) request.tools.push_back({tool, {}});
+  if (request.edits.empty() && request.tools.empty()) return;
+  try {
+    apply_by_systemd(systemd_, paths_, "boot-policy", request);
+  } catch (const Error&) {
+    store.save(before);
+    throw;
+  }
+}
+
+std::string HostService::clear(const Gpu& gpu, BootPolicies policies) {
+  const auto before = policies;
+  const auto* policy = find(policies, gpu.address);
+  if (policy == nullptr) return fmt::format("{} has no boot policy", gpu.address.str());
+  auto back = give_back(root_, *policy);
+  std::erase_if(policies, [&](const auto& p) { return p.gpu == gpu.address; });
+  commit(before, policies, std::move(back));
+  return fmt::format("{} has no boot policy any more: it starts with the host's driver", gpu.address.str());
+}
+
+std::string HostService::set_boot_policy(const Gpu& gpu, const std::string& side, bool migrate,
+                                         const Snapshot& snapshot) {
+  auto policies = boot_policies();
+  if (side == "clear") return clear(gpu, std::move(policies));
+  const auto wanted = boot_side(side);
+  if (!wanted)
+    throw Error(ErrorCode::invalid_argument, fmt::format("\"{}\" is not one of vm, host, last, clear", side));
+  require_unblocked(boot_policy_problems(gpu, *wanted, snapshot));
+  const auto before = policies;
+  auto policy = new_policy(gpu, *wanted, snapshot, read_boot_id(root_));
+  auto* old = find(policies, gpu.address);
+  if (old != nullptr && holds_already(*old, policy) && !migrate) return outcome(*old);
+  if (old != nullptr) policy.migrated = old->migrated;
+  auto edits = migrate ? migration(root_, gpu, snapshot) : FileEdits{};
+  std::ranges::copy(edits, std::back_inserter(policy.migrated));
+  if (old != nullptr)
+    *old = policy;
+  else
+    policies.push_back(policy);
+  commit(before, policies, std::move(edits));
+  return outcome(policy);
+}
+
+std::string HostService::confirm_boot_policy(const Gpu& gpu) {
+  auto policies = boot_policies();
+  const auto before = policies;
+  auto* policy = find(policies, gpu.address);
+  if (policy == nullptr)
+    throw Error(ErrorCode::not_found, fmt::format("{} has no boot policy", gpu.address.str()));
+  if (policy->state == PolicyState::pending)
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("the policy of {} has not had its boot yet: reboot, look, then confirm",
+                            gpu.address.str()));
+  const bool other_boot = policy->state == PolicyState::trial && policy->boot != read_boot_id(root_);
+  if (policy->state == PolicyState::reverted || other_boot)
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("the policy of {} was not confirmed in its boot and has reverted; set it again",
+                            gpu.address.str()));
+  policy->state = PolicyState::confirmed;
+  commit(before, policies);
+  return outcome(*policy);
+}
+
+BootActions HostService::apply_boot_policy(const Snapshot& snapshot) {
+  auto policies = boot_policies();
+  const auto before = policies;
+  auto result =
+      boot_actions(policies, KernelCommandLine{root_.text("proc/cmdline")}, snapshot, read_boot_id(root_));
+  for (const auto& action : result.actions) {
+    auto* policy = find(policies, action.gpu);
+    if (policy == nullptr || action.to != BootSide::vm || policy->late) continue;
+    policy->late = true;
+    if (policy->state == PolicyState::confirmed)
+      result.problems.push_back(
+          {"boot-policy-late", Severity::info, action.gpu.str(),
+           "a host driver had this GPU before the boot policy's rule: the initramfs holds that driver",
+           fmt::format("gpuctl boot confirm {} puts the rule there too", action.gpu.str())});
+  }
+  if (policies != before) BootStore{paths_.state}.save(policies);
+  return result;
+}
+
+std::string HostService::report(const Caller& caller,
+                                const std::function<Snapshot(const RootDir&)>& scan) const {
+  Recording recording;
+  RootDir recorded{root_.path()};
+  recorded.record_to(&recording);
+  const auto snapshot = scan(recorded);
+  const auto findings = diagnose(recorded, snapshot, caller);
+  static_cast<void>(find_boot_loader(recorded).configured(recorded));
+  return gpuctl::report(root_, recording, caller, findings);
+}
+
+}  // namespace gpuctl

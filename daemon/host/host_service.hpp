@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <functional>
+#include <string>
+
+#include "core/devices.hpp"
+#include "host/boot_policy.hpp"
+#include "host/host_facts.hpp"
+#include "host/kernel_args.hpp"
+#include "os/root_dir.hpp"
+#include "os/systemd_control.hpp"
+
+namespace gpuctl {
+
+/// What org.gpuctl1.Host offers, with plain values. Every call may block (files, systemd jobs of minutes):
+/// for a worker. Authorization is the caller's matter: enable, undo, set, confirm and apply change what
+/// outlives a reboot.
+class HostService {
+ public:
+  /// `systemd` needs a deadline of some minutes: building an initramfs takes that long.
+  HostService(const RootDir& root, SystemdControl& systemd, HostPaths paths);
+
+  KernelArgumentsState kernel_arguments() const { return arguments_.state(); }
+  std::string plan_kernel_arguments(const KernelArgumentsWish& wish) const {
+    return arguments_.plan(wish).text();
+  }
+  std::string enable_kernel_arguments(const KernelArgumentsWish& wish) { return arguments_.enable(wish); }
+  std::string undo_kernel_arguments() { return arguments_.undo(); }
+
+  BootPolicies boot_policies() const;
+  /// Side "vm", "host", "last" or "clear"; a sentence on what holds now. `migrate` also puts lines of
+  /// /etc/modprobe.d out of action that give this GPU to vfio-pci by id. Throws Error(invalid_argument |
+  /// blocked | state_unwritable | ...).
+  std::string set_boot_policy(const Gpu& gpu, const std::string& side, bool migrate,
+                              const Snapshot& snapshot);
+  /// Keeps a policy on trial for good, and puts it into the initramfs where that has the host's driver.
+  std::string confirm_boot_policy(const Gpu& gpu);
+  /// What early binding did not reach; notes it, so that confirming puts the rule into the initramfs.
+  BootActions apply_boot_policy(const Snapshot& snapshot);
+
+  /// The doctor's findings with all that they rest on, redacted (host/report.hpp). `scan` reads a snapshot.
+  std::string report(const Caller& caller, const std::function<Snapshot(const RootDir&)>& scan) const;
+
+ private:
+  std::string clear(const Gpu& gpu, BootPolicies policies);
+  void commit(const BootPolicies& before, const BootPolicies& after, FileEdits also = {});
+
+  const RootDir& root_;
+  SystemdControl& systemd_;
+  HostPaths paths_;
+  KernelArguments arguments_;
+};
+
+}  // namespace gpuctl

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "host/boot_loader.hpp"
+#include "os/root_dir.hpp"
+#include "os/systemd_control.hpp"
+
+namespace gpuctl {
+
+struct KernelArgumentsWish {
+  bool passthrough{};    ///< also iommu=pt: the host's own devices untranslated
+  bool drop_vfio_ids{};  ///< also take vfio-pci.ids= of an older set-up out
+};
+
+struct KernelArgumentsState {
+  std::string mechanism, description;
+  std::vector<std::string> current;     ///< of the running kernel
+  std::vector<std::string> configured;  ///< of the next boot
+  ArgumentChange needed;                ///< still to be configured so that the IOMMU comes on
+  std::string advice;                   ///< one sentence: what holds, or why no argument helps
+  bool changed_by_gpuctl{};             ///< there is something to undo
+  bool reboot_needed{};                 ///< configured and running arguments differ in what gpuctl changed
+};
+
+struct KernelArgumentsPlan {
+  const BootLoader* loader{};
+  ArgumentChange change;
+  ConfigChange config;
+
+  bool empty() const { return change.empty(); }
+  /// Unified diff, then the commands that will run as "# run: ..." lines; "" when there is nothing to do.
+  std::string text() const;
+};
+
+/// Where gpuctld keeps what outlives it. Absolute in production.
+struct HostPaths {
+  std::filesystem::path state;    ///< /var/lib/gpuctl
+  std::filesystem::path runtime;  ///< /run/gpuctl
+};
+
+/// The kernel arguments of this host, by the one mechanism that it has. Blocking: for a worker.
+class KernelArguments {
+ public:
+  KernelArguments(const RootDir& root, SystemdControl& systemd, HostPaths paths);
+
+  KernelArgumentsState state() const;
+  /// Throws Error(not_supported) with instructions where gpuctl knows no mechanism.
+  KernelArgumentsPlan plan(const KernelArgumentsWish& wish) const;
+  /// Keeps what is needed for undo, has the change carried out, and looks whether the boot loader has it.
+  /// Returns a sentence on what was done. Throws Error(state_unwritable | not_supported | internal |
+  /// kernel_refused); after those the files are as they were.
+  std::string enable(const KernelArgumentsWish& wish);
+  /// Takes back everything that enable() did, files byte for byte unless they were changed since. Without
+  /// anything to undo it says so.
+  std::string undo();
+
+ private:
+  struct Record;
+  std::vector<Record> records() const;
+  void keep(const std::vector<Record>& all) const;
+  void carry_out(const ApplyRequest& request);
+  void verify(const BootLoader& loader, const ArgumentChange& change) const;
+  ApplyRequest undo_request(const Record& record) const;
+
+  const RootDir& root_;
+  SystemdControl& systemd_;
+  HostPaths paths_;
+};
+
+/// Hands a request to gpuctl-apply@INSTANCE.service and waits for it. Throws what SystemdControl throws.
+void apply_by_systemd(SystemdControl& systemd, const HostPaths& paths, const std::string& instance,
+                      const ApplyRequest& request);
+
+}  // namespace gpuctl
