@@ -11,6 +11,7 @@ inline constexpr auto gpu_interface = "org.gpuctl1.Gpu";
 inline constexpr auto group_interface = "org.gpuctl1.IommuGroup";
 inline constexpr auto operation_interface = "org.gpuctl1.Operation";
 inline constexpr auto vms_interface = "org.gpuctl1.Vms";
+inline constexpr auto host_interface = "org.gpuctl1.Host";
 inline constexpr auto gpu_path_prefix = "/org/gpuctl1/gpus/";
 inline constexpr auto group_path_prefix = "/org/gpuctl1/groups/";
 inline constexpr auto operation_path_prefix = "/org/gpuctl1/operations/";

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "host/host_service.hpp"
+
+#include <doctest/doctest.h>
+
+#include "core/error.hpp"
+#include "host/boot_rules.hpp"
+#include "host/boot_store.hpp"
+#include "support/machines.hpp"
+#include "system_tools.hpp"
+
+using namespace gpuctl;
+using namespace gpuctl::test;
+
+namespace {
+
+const PciAddress gpu_address{0, 1, 0, 0};
+const auto trial_rules = path_of(RuleFile::trial);
+const auto confirmed_rules = path_of(RuleFile::boot);
+
+struct Host {
+  FakeMachine machine;
+  RootDir root{machine.root()};
+  ApplyingSystemd systemd{root};
+  HostService service{root, systemd, systemd.paths()};
+  Snapshot snapshot;
+
+  explicit Host(const std::string& driver = "nvidia") {
+    boot("boot-a");
+    machine.file("usr/sbin/update-initramfs", "");
+    snapshot.host.iommu = "intel";
+    add(gpu_address, laptop_gpu_id, driver);
+    add({0, 1, 0, 1}, laptop_audio_id, driver);
+    snapshot.gpus[gpu_address.slot()] = {gpu_address, {gpu_address, {0, 1, 0, 1}}};
+  }
+  void add(PciAddress address, PciIdentity id, const std::string& driver) {
+    auto& f = snapshot.functions[address];
+    f.address = address;
+    f.id = id;
+    f.driver = driver;
+    f.vfio = driver == "vfio-pci";
+  }
+  const Gpu& gpu() const { return snapshot.gpus.at(gpu_address.slot()); }
+  /// The machine starts: what gpuctl-boot.service does first.
+  void boot(const std::string& id) {
+    machine.file("proc/sys/kernel/random/boot_id", id + "\n");
+    begin_boot(root, systemd.paths().state);
+  }
+  std::string set(const std::string& side, bool migrate = false) {
+    return service.set_boot_policy(gpu(), side, migrate, snapshot);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a policy is tried for one boot, and its rule is gone before anything else happens in it") {
+  Host host;
+  CHECK(host.set("vm").find("on trial: `gpuctl boot confirm 0000:01:00.0`") != std::string::npos);
+  CHECK(host.root.exists(trial_rules));
+  CHECK_THROWS_WITH_AS(host.service.confirm_boot_policy(host.gpu()),
+                       doctest::Contains("has not had its boot yet"), Error);
+  host.boot("boot-b");
+  CHECK_FALSE(host.root.exists(trial_rules));
+  CHECK_FALSE(host.root.exists(confirmed_rules));
+  host.boot("boot-c");
+  CHECK(host.service.boot_policies().at(0).state == PolicyState::reverted);
+  CHECK_THROWS_WITH_AS(host.service.confirm_boot_policy(host.gpu()), doctest::Contains("has reverted"),
+                       Error);
+}
+
+TEST_CASE("a confirmed policy stays, without the initramfs when the rule was early enough") {
+  Host host;
+  host.set("vm");
+  host.boot("boot-b");
+  CHECK(host.service.confirm_boot_policy(host.gpu()) == "0000:01:00.0 goes to \"vm\" at every boot");
+  host.boot("boot-c");
+  CHECK(host.root.exists(confirmed_rules));
+  CHECK_FALSE(host.root.exists("etc/initramfs-tools/hooks/gpuctl"));
+  CHECK(host.systemd.commands.empty());
+}
+
+TEST_CASE(
+    "a host driver that was faster brings the rule into the initramfs, and clear takes all of it out again") {
+  Host host;
+  const auto before = configuration_of(host.root);
+  host.set("vm");
+  host.boot("boot-b");
+  CHECK(host.service.apply_boot_policy(host.snapshot).actions ==
+        std::vector<BootAction>{{gpu_address, BootSide::vm}});
+  host.service.confirm_boot_policy(host.gpu());
+  CHECK(host.root.text("etc/initramfs-tools/hooks/gpuctl").find("manual_add_modules vfio_pci") !=
+        std::string::npos);
+  CHECK(host.systemd.commands == std::vector<std::string>{"/usr/sbin/update-initramfs -u -k all"});
+  host.set("clear");
+  CHECK(configuration_of(host.root) == before);
+  CHECK(host.systemd.commands.size() == 2);
+  CHECK(host.service.boot_policies().empty());
+}
+
+TEST_CASE("a GPU that was early enough makes nothing late") {
+  Host host{"vfio-pci"};
+  host.set("vm");
+  host.boot("boot-b");
+  CHECK(host.service.apply_boot_policy(host.snapshot).actions.empty());
+  CHECK_FALSE(host.service.boot_policies().at(0).late);
+}
+
+TEST_CASE("what cannot be applied is not remembered") {
+  Host host;
+  host.set("vm");
+  host.boot("boot-b");
+  host.service.apply_boot_policy(host.snapshot);
+  host.systemd.failing = "update-initramfs";
+  CHECK_THROWS_AS(host.service.confirm_boot_policy(host.gpu()), Error);
+  CHECK(host.service.boot_policies().at(0).state == PolicyState::trial);
+  CHECK_FALSE(host.root.exists(confirmed_rules));
+}
+
+TEST_CASE("setting what holds changes nothing, host and clear take effect at once") {
+  Host host;
+  host.set("vm");
+  const auto units = host.systemd.units.size();
+  host.set("vm");
+  CHECK(host.systemd.units.size() == units);
+  host.set("host");
+  CHECK_FALSE(host.root.exists(trial_rules));
+  CHECK(host.service.boot_policies().at(0).state == PolicyState::confirmed);
+  CHECK(host.set("clear").find("has no boot policy any more") != std::string::npos);
+  CHECK(host.set("clear").find("has no boot policy") != std::string::npos);
+  CHECK_THROWS_AS(host.set("sideways"), Error);
+}
+
+TEST_CASE("the only display is refused with the reason") {
+  Host host;
+  host.snapshot.functions[gpu_address].boot_vga = true;
+  CHECK_THROWS_WITH_AS(host.set("vm"), doctest::Contains("boot into the dark"), Error);
+  CHECK(host.service.boot_policies().empty());
+}
+
+TEST_CASE("an older set-up is put out of action on request, and comes back with clear") {
+  Host host;
+  const std::string old = "# mine\noptions vfio-pci ids=10de:25a0,10de:2291\nsoftdep nvidia pre: vfio-pci\n";
+  const std::string others = "options vfio-pci ids=10de:25a0,8086:1234\n";
+  host.machine.file("etc/modprobe.d/vfio.conf", old).file("etc/modprobe.d/two.conf", others);
+  host.set("vm", true);
+  CHECK(host.root.text("etc/modprobe.d/vfio.conf").find("# gpuctl boot policy: options vfio-pci") !=
+        std::string::npos);
+  CHECK(host.root.text("etc/modprobe.d/two.conf") + "\n" == others);
+  CHECK(host.systemd.commands == std::vector<std::string>{"/usr/sbin/update-initramfs -u -k all"});
+  host.set("clear");
+  CHECK(host.root.text("etc/modprobe.d/vfio.conf") + "\n" == old);
+}
+
+TEST_CASE("rules follow the store after a crash between the two") {
+  Host host;
+  host.set("vm");
+  host.boot("boot-b");
+  host.service.confirm_boot_policy(host.gpu());
+  BootStore{host.systemd.paths().state}.save({});
+  host.boot("boot-c");
+  CHECK_FALSE(host.root.exists(confirmed_rules));
+}
+
+TEST_CASE("\"last\" is remembered when the system goes down") {
+  Host host;
+  host.set("last");
+  host.boot("boot-b");
+  host.service.confirm_boot_policy(host.gpu());
+  CHECK_FALSE(host.root.exists(path_of(RuleFile::last)));
+  Host moved{"vfio-pci"};
+  end_boot(host.root, host.systemd.paths().state, moved.snapshot);
+  CHECK(host.root.exists(path_of(RuleFile::last)));
+  end_boot(host.root, host.systemd.paths().state, host.snapshot);
+  CHECK_FALSE(host.root.exists(path_of(RuleFile::last)));
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "host/kernel_args.hpp"
+
+#include <algorithm>
+
+#include <doctest/doctest.h>
+
+#include "core/error.hpp"
+#include "system_tools.hpp"
+
+using namespace gpuctl;
+using namespace gpuctl::test;
+
+namespace {
+
+/// A laptop whose VT-d is on in firmware while the kernel waits for the argument.
+struct Host {
+  CapturedMachine captured;
+  RootDir root;
+  ApplyingSystemd systemd{root};
+  KernelArguments arguments{root, systemd, systemd.paths()};
+
+  explicit Host(const std::string& part) : captured(machine_part(part)), root(captured.machine.root()) {
+    captured.machine.file("sys/firmware/acpi/tables/DMAR", "DMAR");
+  }
+  FakeMachine& machine() { return captured.machine; }
+};
+
+void make_systemd_boot(FakeMachine& machine) {
+  std::string info("\x06\0\0\0", 4);
+  for (const char c : std::string("systemd-boot 257.9")) info += std::string{c, '\0'};
+  machine.file("sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f", info);
+}
+
+bool contains(const std::vector<std::string>& all, const std::string& one) {
+  return std::ranges::find(all, one) != all.end();
+}
+
+struct Expected {
+  const char* part;
+  const char* mechanism;
+  const char* command;
+};
+
+}  // namespace
+
+TEST_CASE(
+    "every mechanism adds the argument with the distribution's own tool, and undo gives the identical tree "
+    "back") {
+  for (const auto& [part, mechanism, command] : {
+           Expected{"debian-12", "grub-drop-in", "/usr/sbin/update-grub"},
+           Expected{"debian-13", "grub-drop-in", "/usr/sbin/update-grub"},
+           Expected{"ubuntu-24.04", "grub-drop-in", "/usr/sbin/update-grub"},
+           Expected{"arch", "grub-defaults", "/usr/bin/grub-mkconfig -o /boot/grub/grub.cfg"},
+           Expected{"opensuse", "grub-defaults", "/usr/sbin/grub2-mkconfig -o /boot/grub2/grub.cfg"},
+           Expected{"fedora-42", "grubby", "/usr/bin/grubby --update-kernel=ALL --args=intel_iommu=on"},
+           Expected{"pop-os", "kernelstub", "/usr/bin/kernelstub -a intel_iommu=on"},
+           Expected{"bazzite", "rpm-ostree", "/usr/bin/rpm-ostree kargs --append-if-missing=intel_iommu=on"},
+       }) {
+    CAPTURE(part);
+    Host host{part};
+    host.systemd.run_once_for_a_settled_tree(mechanism);
+    const auto before = configuration_of(host.root);
+    CHECK(host.arguments.state().mechanism == mechanism);
+    CHECK(host.arguments.state().needed == ArgumentChange{{"intel_iommu=on"}, {}});
+    const auto plan = host.arguments.plan({});
+    CHECK(plan.text().find("intel_iommu=on") != std::string::npos);
+    CHECK(plan.text().find("# run: ") != std::string::npos);
+    CHECK(configuration_of(host.root) == before);
+
+    CHECK(host.arguments.enable({}) == "added intel_iommu=on; reboot to make it count");
+    CHECK(host.systemd.commands == std::vector<std::string>{command});
+    CHECK(host.systemd.units == std::vector<std::string>{"gpuctl-apply@kernel-arguments.service"});
+    if (std::string(mechanism) != "rpm-ostree")
+      CHECK(contains(host.arguments.state().configured, "intel_iommu=on"));
+    CHECK(host.arguments.state().reboot_needed);
+    CHECK(host.root.list("run/gpuctl/apply").empty());
+
+    CHECK(host.arguments.undo() == "removed intel_iommu=on; reboot to make it count");
+    CHECK(configuration_of(host.root) == before);
+    CHECK_FALSE(host.arguments.state().changed_by_gpuctl);
+    CHECK_FALSE(host.root.exists("var/lib/gpuctl/kernel-args.json"));
+  }
+}
+
+TEST_CASE("asking twice changes nothing more") {
+  Host host{"debian-13"};
+  host.arguments.enable({});
+  const auto once = configuration_of(host.root);
+  CHECK(host.arguments.plan({}).empty());
+  CHECK(host.arguments.enable({}) == "nothing to change: the arguments are set: reboot to make them count");
+  CHECK(configuration_of(host.root) == once);
+  CHECK(host.systemd.commands.size() == 1);
+}
+
+TEST_CASE("a second wish is added to the first, and one undo takes both back") {
+  Host host{"debian-13"};
+  host.systemd.run_once_for_a_settled_tree("grub-drop-in");
+  const auto before = configuration_of(host.root);
+  host.arguments.enable({});
+  host.arguments.enable({.passthrough = true});
+  CHECK(host.root.text("etc/default/grub.d/90-gpuctl.cfg").ends_with(" intel_iommu=on iommu=pt\""));
+  CHECK(host.arguments.undo() == "removed iommu=pt intel_iommu=on; reboot to make it count");
+  CHECK(configuration_of(host.root) == before);
+}
+
+TEST_CASE("a tool that fails leaves the tree and the record as they were") {
+  Host host{"debian-13"};
+  host.systemd.failing = "update-grub";
+  const auto before = configuration_of(host.root);
+  CHECK_THROWS_WITH_AS(host.arguments.enable({}), doctest::Contains("journalctl"), Error);
+  CHECK(configuration_of(host.root) == before);
+  CHECK_FALSE(host.arguments.state().changed_by_gpuctl);
+}
+
+TEST_CASE("a tool that reports success and does nothing is found out, and can be undone") {
+  Host host{"fedora-42"};
+  const auto before = configuration_of(host.root);
+  host.systemd.silent = "grubby";
+  CHECK_THROWS_WITH_AS(host.arguments.enable({}), doctest::Contains("do not have the change"), Error);
+  host.arguments.undo();
+  CHECK(configuration_of(host.root) == before);
+}
+
+TEST_CASE("undo takes only its own argument out of a file that was edited since") {
+  Host host{"arch"};
+  host.arguments.enable({});
+  auto text = host.root.text("etc/default/grub");
+  text.replace(text.find("loglevel=3"), 10, "loglevel=7");
+  host.machine().file("etc/default/grub", text + "\n");
+  host.arguments.undo();
+  CHECK(host.root.text("etc/default/grub").find("GRUB_CMDLINE_LINUX_DEFAULT=\"loglevel=7 quiet\"") !=
+        std::string::npos);
+}
+
+TEST_CASE("an argument that switches the IOMMU off is taken out and the right one put in") {
+  Host host{"debian-12"};
+  host.machine()
+      .file("etc/default/grub",
+            "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet intel_iommu=off\"\nGRUB_CMDLINE_LINUX=''\n")
+      .cmdline("quiet intel_iommu=off");
+  CHECK(host.arguments.plan({}).change == ArgumentChange{{"intel_iommu=on"}, {"intel_iommu=off"}});
+  host.arguments.enable({});
+  CHECK(host.arguments.state().configured == std::vector<std::string>{"quiet", "intel_iommu=on"});
+}
+
+TEST_CASE("AMD needs no argument, firmware without VT-d is not helped by one") {
+  Host amd{"debian-13"};
+  amd.machine()
+      .erase("sys/firmware/acpi/tables/DMAR")
+      .file("sys/firmware/acpi/tables/IVRS", "x")
+      .iommu("amd");
+  amd.machine().file("sys/kernel/iommu_groups/0/type", "DMA");
+  CHECK(amd.arguments.plan({}).empty());
+  CHECK(amd.arguments.state().advice == "the IOMMU is on; no kernel argument is needed");
+  Host off{"debian-13"};
+  off.machine().erase("sys/firmware/acpi/tables/DMAR").file("proc/cpuinfo", "vendor_id\t: GenuineIntel\n");
+  CHECK(off.arguments.plan({}).empty());
+  CHECK(off.arguments.state().advice.find("VT-d is off in the firmware setup") == 0);
+  CHECK(off.systemd.units.empty());
+}
+
+TEST_CASE("ids of an older set-up are taken out on request only") {
+  Host host{"opensuse"};
+  host.machine().file("etc/default/grub",
+                      "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet vfio-pci.ids=10de:25a0,10de:2291\"\n");
+  CHECK(host.arguments.plan({}).change.remove.empty());
+  CHECK(host.arguments.plan({.drop_vfio_ids = true}).change.remove ==
+        std::vector<std::string>{"vfio-pci.ids=10de:25a0,10de:2291"});
+}
+
+TEST_CASE("systemd-boot with kernel-install gets /etc/kernel/cmdline and new entries") {
+  Host host{"debian-13"};
+  make_systemd_boot(host.machine());
+  host.machine()
+      .file("etc/machine-id", "5fd1c2a4b7e94b6c9c1f0d5a2f8e7d3b\n")
+      .file("usr/bin/kernel-install", "")
+      .file("boot/vmlinuz-6.12.41+deb13-amd64", "")
+      .file("boot/initrd.img-6.12.41+deb13-amd64", "")
+      .file("boot/efi/loader/entries/5fd1c2a4b7e94b6c9c1f0d5a2f8e7d3b-6.12.41+deb13-amd64.conf",
+            "title Debian\nversion 6.12.41+deb13-amd64\noptions root=UUID=x ro quiet\nlinux /vmlinuz\n");
+  const auto before = configuration_of(host.root);
+  host.arguments.enable({});
+  CHECK(host.systemd.commands ==
+        std::vector<std::string>{
+            "/usr/bin/kernel-install add 6.12.41+deb13-amd64 /boot/vmlinuz-6.12.41+deb13-amd64 "
+            "/boot/initrd.img-6.12.41+deb13-amd64"});
+  CHECK(host.root.text("etc/kernel/cmdline") ==
+        "root=UUID=3b1f8d5c-93a1-4c9b-8d24-0a9f5f4f7d11 ro quiet intel_iommu=on");
+  host.arguments.undo();
+  CHECK(configuration_of(host.root) == before);
+}
+
+TEST_CASE("hand-written entries of systemd-boot are edited, others' entries are not") {
+  Host host{"arch"};
+  make_systemd_boot(host.machine());
+  host.machine()
+      .file("boot/loader/entries/arch.conf", "title Arch\nlinux /vmlinuz-linux\noptions root=PARTUUID=x rw\n")
+      .file("boot/loader/entries/windows.conf", "title Windows\nefi /EFI/Microsoft/Boot/bootmgfw.efi\n");
+  const auto before = configuration_of(host.root);
+  CHECK(host.arguments.state().mechanism == "loader-entries");
+  CHECK(host.arguments.plan({}).text() ==
+        "--- /boot/loader/entries/arch.conf\n+++ /boot/loader/entries/arch.conf\n@@ -1,3 +1,3 @@\n title "
+        "Arch\n linux "
+        "/vmlinuz-linux\n-options root=PARTUUID=x rw\n+options root=PARTUUID=x rw intel_iommu=on\n");
+  host.arguments.enable({});
+  CHECK(host.root.text("boot/loader/entries/windows.conf").find("options") == std::string::npos);
+  host.arguments.undo();
+  CHECK(configuration_of(host.root) == before);
+}
+
+TEST_CASE("what gpuctl does not know it explains instead of changing it") {
+  Host nix{"arch"};
+  nix.machine().file("etc/NIXOS", "");
+  CHECK_THROWS_WITH_AS(nix.arguments.plan({}), doctest::Contains("boot.kernelParams"), Error);
+  Host limine{"arch"};
+  std::string info("\x06\0\0\0", 4);
+  for (const char c : std::string("Limine 9.2.0")) info += std::string{c, '\0'};
+  limine.machine().file("sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f", info);
+  CHECK_THROWS_WITH_AS(limine.arguments.plan({}), doctest::Contains("how Limine 9.2.0 keeps"), Error);
+  CHECK(limine.arguments.state().mechanism == "manual");
+}

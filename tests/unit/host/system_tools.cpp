@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "system_tools.hpp"
+
+#include <fstream>
+#include <iterator>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "core/error.hpp"
+#include "host/boot_files.hpp"
+
+namespace gpuctl::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string slurp(const fs::path& path) {
+  std::ifstream in{path, std::ios::binary};
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void spit(const fs::path& path, const std::string& text) {
+  fs::create_directories(path.parent_path());
+  std::ofstream{path, std::ios::binary} << text;
+}
+
+/// The words after the kernel's file name and root arguments are the configured ones.
+void grub_mkconfig(const RootDir& root, const std::string& path, bool drop_ins) {
+  spit(root.path() / path,
+       fmt::format("menuentry 'Linux' {{\n\tlinux\t/boot/vmlinuz root=UUID=x ro {}\n}}\nmenuentry "
+                   "'recovery' {{\n\tlinux\t/boot/vmlinuz root=UUID=x ro single\n}}\n",
+                   joined(grub_arguments(root, drop_ins))));
+}
+
+std::vector<std::string> list_argument(const std::vector<std::string>& command, const std::string& option) {
+  for (const auto& word : command)
+    if (word.starts_with(option)) return split_arguments(word.substr(option.size()));
+  return {};
+}
+
+void grubby(const RootDir& root, const std::vector<std::string>& command) {
+  const ArgumentChange change{list_argument(command, "--args="), list_argument(command, "--remove-args=")};
+  for (const auto& path : find_entries(root))
+    spit(root.path() / path, with_options(slurp(root.path() / path), change));
+  const auto defaults = root.path() / "etc/default/grub";
+  spit(defaults, with_shell_words(slurp(defaults), "GRUB_CMDLINE_LINUX", change));
+}
+
+void kernelstub(const RootDir& root, const std::vector<std::string>& command) {
+  const auto words = split_arguments(command.at(2));
+  const ArgumentChange change{command.at(1) == "-a" ? words : std::vector<std::string>{},
+                              command.at(1) == "-d" ? words : std::vector<std::string>{}};
+  const auto path = root.path() / "etc/kernelstub/configuration";
+  auto json = nlohmann::ordered_json::parse(slurp(path));
+  json["user"]["kernel_options"] =
+      changed(json["user"]["kernel_options"].get<std::vector<std::string>>(), change);
+  spit(path, json.dump(2));  // not byte for byte as it was
+  for (const auto& entry : find_entries(root))
+    spit(root.path() / entry, with_options(slurp(root.path() / entry), change));
+}
+
+void kernel_install(const RootDir& root, const std::vector<std::string>& command) {
+  const auto token = slurp(root.path() / "etc/machine-id");
+  const auto version = command.at(2);
+  spit(root.path() /
+           fmt::format("boot/efi/loader/entries/{}-{}.conf", token.substr(0, token.find('\n')), version),
+       fmt::format("title Debian\nversion {}\noptions {}\nlinux {}\n", version,
+                   joined(split_arguments(slurp(root.path() / "etc/kernel/cmdline"))), command.at(3)));
+}
+
+}  // namespace
+
+void ApplyingSystemd::start_unit(const std::string& unit) {
+  units.push_back(unit);
+  const auto name = unit.substr(13, unit.size() - 13 - 8);  // gpuctl-apply@NAME.service
+  const auto request = apply_request(slurp(paths().runtime / "apply" / (name + ".json")));
+  try {
+    apply(root_, request, [this](const auto& command) { return run(command); });
+  } catch (const Error&) {
+    throw Error(ErrorCode::kernel_refused, unit + " failed");
+  }
+}
+
+void ApplyingSystemd::run_once_for_a_settled_tree(const std::string& mechanism) {
+  if (mechanism == "grub-drop-in") grub_mkconfig(root_, "boot/grub/grub.cfg", true);
+  if (mechanism != "grub-defaults") return;
+  const bool grub2 = root_.exists("boot/grub2/grub.cfg");
+  grub_mkconfig(root_, grub2 ? "boot/grub2/grub.cfg" : "boot/grub/grub.cfg", false);
+}
+
+int ApplyingSystemd::run(const std::vector<std::string>& command) {
+  commands.push_back(fmt::format("{}", fmt::join(command, " ")));
+  const auto program = fs::path(command.front()).filename().string();
+  if (program == failing) return 1;
+  if (program == silent) return 0;
+  if (program == "update-grub") grub_mkconfig(root_, "boot/grub/grub.cfg", true);
+  if (program == "grub-mkconfig" || program == "grub2-mkconfig")
+    grub_mkconfig(root_, command.at(2).substr(1), false);
+  if (program == "grubby") grubby(root_, command);
+  if (program == "kernelstub") kernelstub(root_, command);
+  if (program == "kernel-install") kernel_install(root_, command);
+  return 0;
+}
+
+std::map<std::string, std::string> configuration_of(const RootDir& root) {
+  std::map<std::string, std::string> files;
+  for (const auto* top : {"etc", "boot"})
+    if (fs::exists(root.path() / top))
+      for (const auto& entry : fs::recursive_directory_iterator(root.path() / top))
+        if (entry.is_regular_file()) files[fs::relative(entry.path(), root.path())] = slurp(entry.path());
+  return files;
+}
+
+}  // namespace gpuctl::test
