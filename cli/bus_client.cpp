@@ -27,6 +27,9 @@ constexpr auto for_searching = 2min;
 /// Somebody may be typing a password.
 constexpr auto for_asking = 10min;
 
+/// And then an initramfs may be built.
+constexpr auto for_building = 30min;
+
 constexpr auto properties_interface = "org.freedesktop.DBus.Properties";
 constexpr auto object_manager_interface = "org.freedesktop.DBus.ObjectManager";
 
@@ -69,8 +72,14 @@ class BusClient final : public Client {
   }
 
   template <class Result, class... Arguments>
+  Result ask(const char* interface, const char* method, std::chrono::microseconds timeout,
+             const Arguments&... arguments) {
+    return call<Result>(*root_, interface, method, timeout, arguments...);
+  }
+
+  template <class Result, class... Arguments>
   Result ask_manager(const char* method, std::chrono::microseconds timeout, const Arguments&... arguments) {
-    return call<Result>(*root_, names::manager_interface, method, timeout, arguments...);
+    return ask<Result>(names::manager_interface, method, timeout, arguments...);
   }
 
   std::unique_ptr<sdbus::IProxy> proxy(const std::string& path) {
@@ -130,6 +139,72 @@ class BusClient final : public Client {
     return vms_of(ask_manager<std::vector<Properties>>("ListVms", for_searching));
   }
 
+  std::vector<Problem> do_check_vm(const std::string& vm, const std::string& gpu) override {
+    return problems_of(
+        ask<WireProblems>(names::vms_interface, "CheckVm", for_searching, vm, wire_setup({.gpu = gpu})));
+  }
+
+  std::string do_setup_vm(const std::string& vm, const VmSetup& setup) override {
+    return ask<std::string>(names::vms_interface, "SetupVm", for_asking, vm, wire_setup(setup));
+  }
+
+  std::string do_undo_vm(const std::string& vm, const VmSetup& setup) override {
+    return ask<std::string>(names::vms_interface, "UndoVm", for_asking, vm, wire_setup(setup));
+  }
+
+  std::vector<Problem> do_check_looking_glass(const std::string& vm) override {
+    return problems_of(
+        ask<WireProblems>(names::vms_interface, "CheckLookingGlass", for_searching, vm, Properties{}));
+  }
+
+  std::string do_read_rom(const std::string& gpu, Interaction interaction) override {
+    const auto options = wire_interaction(interaction);
+    const auto bytes = ask_manager<std::vector<std::uint8_t>>("ReadRom", for_asking, gpu, options);
+    return {bytes.begin(), bytes.end()};
+  }
+
+  template <class Result, class... Arguments>
+  Result ask_host(const char* method, std::chrono::microseconds timeout, const Arguments&... arguments) {
+    return ask<Result>(names::host_interface, method, timeout, arguments...);
+  }
+
+  KernelArguments do_kernel_arguments() override {
+    return kernel_arguments_of(ask_host<Properties>("KernelArguments", for_searching));
+  }
+
+  std::string do_plan_kernel_arguments(const KernelArgumentsWish& wish) override {
+    return ask_host<std::string>("PlanKernelArguments", for_searching, wire_wish(wish, Interaction::allowed));
+  }
+
+  std::string do_enable_kernel_arguments(const KernelArgumentsWish& wish, Interaction interaction) override {
+    return ask_host<std::string>("EnableKernelArguments", for_building, wire_wish(wish, interaction));
+  }
+
+  std::string do_undo_kernel_arguments(Interaction interaction) override {
+    return ask_host<std::string>("UndoKernelArguments", for_building, wire_interaction(interaction));
+  }
+
+  std::vector<BootPolicy> do_boot_policies() override {
+    return boot_policies_of(ask_host<std::vector<Properties>>("BootPolicies", for_searching));
+  }
+
+  std::string do_set_boot_policy(const std::string& gpu, const std::string& side, bool migrate,
+                                 Interaction interaction) override {
+    auto options = wire_interaction(interaction);
+    if (migrate) options.emplace("migrate", sdbus::Variant{true});
+    return ask_host<std::string>("SetBootPolicy", for_building, gpu, side, options);
+  }
+
+  std::string do_confirm_boot_policy(const std::string& gpu, Interaction interaction) override {
+    return ask_host<std::string>("ConfirmBootPolicy", for_building, gpu, wire_interaction(interaction));
+  }
+
+  std::vector<Problem> do_apply_boot_policy() override {
+    return problems_of(ask_host<WireProblems>("ApplyBootPolicy", for_building, Properties{}));
+  }
+
+  std::string do_report() override { return ask_host<std::string>("Report", for_searching, Properties{}); }
+
   void do_listen(const std::string& path) override try {
     matches_.push_back(dbus::match(
         *connection_,
@@ -180,9 +255,9 @@ std::unique_ptr<Client> connect_to_bus(const std::string& host) try {
   return std::make_unique<BusClient>(host.empty() ? dbus::system_bus()
                                                   : sdbus::createRemoteSystemBusConnection(host));
 } catch (const sdbus::Error& error) {
-  const auto where = host.empty() ? std::string{"The system bus"} : "The system bus of " + host;
+  const auto where = host.empty() ? std::string{"the system bus"} : "the system bus of " + host;
   throw Failure{"org.freedesktop.DBus.Error.NoServer",
-                where + " cannot be reached: " + std::string{error.getMessage()} + "."};
+                where + " cannot be reached: " + std::string{error.getMessage()}};
 }
 
 }  // namespace gpuctl::cli

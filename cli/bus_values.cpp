@@ -142,12 +142,56 @@ std::vector<Vm> vms_of(const std::vector<Properties>& wire) {
 }
 
 Properties wire_options(const RequestOptions& options) {
-  Properties wire;
+  auto wire = wire_interaction(options.interaction);
   if (options.force) wire.emplace("force", sdbus::Variant{true});
   if (options.live) wire.emplace("live", sdbus::Variant{true});
   if (options.start) wire.emplace("start", sdbus::Variant{true});
   if (options.keep) wire.emplace("keep", sdbus::Variant{true});
-  if (options.interaction == Interaction::declined) wire.emplace("interactive", sdbus::Variant{false});
+  return wire;
+}
+
+KernelArguments kernel_arguments_of(const Properties& p) {
+  return {text_of(p, "mechanism"),
+          text_of(p, "description"),
+          value_of<Texts>(p, "current"),
+          value_of<Texts>(p, "configured"),
+          value_of<Texts>(p, "add"),
+          value_of<Texts>(p, "remove"),
+          text_of(p, "advice"),
+          value_of<bool>(p, "changed-by-gpuctl"),
+          value_of<bool>(p, "reboot-needed")};
+}
+
+std::vector<BootPolicy> boot_policies_of(const std::vector<Properties>& wire) {
+  std::vector<BootPolicy> policies;
+  for (const auto& p : wire) {
+    policies.push_back({text_of(p, "gpu"), text_of(p, "side"), text_of(p, "state"), text_of(p, "ids"),
+                        value_of<bool>(p, "late"), value_of<bool>(p, "disabled")});
+  }
+  return policies;
+}
+
+Properties wire_interaction(Interaction interaction) {
+  Properties wire;
+  if (interaction == Interaction::declined) wire.emplace("interactive", sdbus::Variant{false});
+  return wire;
+}
+
+Properties wire_wish(const KernelArgumentsWish& wish, Interaction interaction) {
+  auto wire = wire_interaction(interaction);
+  if (wish.passthrough) wire.emplace("passthrough", sdbus::Variant{true});
+  if (wish.drop_vfio_ids) wire.emplace("drop-vfio-ids", sdbus::Variant{true});
+  return wire;
+}
+
+Properties wire_setup(const VmSetup& setup) {
+  auto wire = wire_interaction(setup.interaction);
+  if (!setup.looking_glass.empty()) wire.emplace("looking-glass", sdbus::Variant{setup.looking_glass});
+  if (!setup.transport.empty()) wire.emplace("transport", sdbus::Variant{setup.transport});
+  if (setup.rom) wire.emplace("rom", sdbus::Variant{*setup.rom});
+  if (!setup.gpu.empty()) wire.emplace("gpu", sdbus::Variant{setup.gpu});
+  if (setup.battery) wire.emplace("battery", sdbus::Variant{true});
+  if (setup.dry_run) wire.emplace("dry-run", sdbus::Variant{true});
   return wire;
 }
 

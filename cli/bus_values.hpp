@@ -24,5 +24,11 @@ std::vector<Step> steps_of(const WireSteps& steps);
 std::vector<User> users_of(const std::vector<Properties>& users);
 std::vector<Vm> vms_of(const std::vector<Properties>& vms);
 Properties wire_options(const RequestOptions& options);
+KernelArguments kernel_arguments_of(const Properties& state);
+std::vector<BootPolicy> boot_policies_of(const std::vector<Properties>& policies);
+/// The option by which polkit may not ask; nothing where it may.
+Properties wire_interaction(Interaction interaction);
+Properties wire_wish(const KernelArgumentsWish& wish, Interaction interaction);
+Properties wire_setup(const VmSetup& setup);
 
 }  // namespace gpuctl::cli

@@ -59,6 +59,18 @@ void clean_value(Vm& v) {
   clean_value(v.problems);
 }
 
+void clean_value(KernelArguments& a) {
+  clean_all(a.mechanism, a.description, a.advice);
+  clean_value(a.current);
+  clean_value(a.configured);
+  clean_value(a.add);
+  clean_value(a.remove);
+}
+
+void clean_value(BootPolicy& p) { clean_all(p.gpu, p.side, p.state, p.ids); }
+
+std::string cleaned_lines(const std::string& text) { return clean(text, Newlines::keep); }
+
 template <class Value>
 Value cleaned(Value value) {
   clean_value(value);
@@ -104,6 +116,53 @@ std::vector<Vm> Client::vms() {
   for (auto& vm : vms) clean_value(vm);
   return vms;
 }
+
+std::vector<Problem> Client::check_vm(const std::string& vm, const std::string& gpu) {
+  return cleaned(do_check_vm(vm, gpu));
+}
+
+std::string Client::setup_vm(const std::string& vm, const VmSetup& setup) {
+  return cleaned_lines(do_setup_vm(vm, setup));
+}
+
+std::string Client::undo_vm(const std::string& vm, const VmSetup& setup) {
+  return cleaned_lines(do_undo_vm(vm, setup));
+}
+
+std::vector<Problem> Client::check_looking_glass(const std::string& vm) {
+  return cleaned(do_check_looking_glass(vm));
+}
+
+KernelArguments Client::kernel_arguments() { return cleaned(do_kernel_arguments()); }
+
+std::string Client::plan_kernel_arguments(const KernelArgumentsWish& wish) {
+  return cleaned_lines(do_plan_kernel_arguments(wish));
+}
+
+std::string Client::enable_kernel_arguments(const KernelArgumentsWish& wish, Interaction interaction) {
+  return cleaned_lines(do_enable_kernel_arguments(wish, interaction));
+}
+
+std::string Client::undo_kernel_arguments(Interaction interaction) {
+  return cleaned_lines(do_undo_kernel_arguments(interaction));
+}
+
+std::vector<BootPolicy> Client::boot_policies() {
+  auto policies = do_boot_policies();
+  for (auto& policy : policies) clean_value(policy);
+  return policies;
+}
+
+std::string Client::set_boot_policy(const std::string& gpu, const std::string& side, bool migrate,
+                                    Interaction interaction) {
+  return cleaned_lines(do_set_boot_policy(gpu, side, migrate, interaction));
+}
+
+std::string Client::confirm_boot_policy(const std::string& gpu, Interaction interaction) {
+  return cleaned_lines(do_confirm_boot_policy(gpu, interaction));
+}
+
+std::vector<Problem> Client::apply_boot_policy() { return cleaned(do_apply_boot_policy()); }
 
 const Function* Gpu::display() const {
   const auto found = std::ranges::find(functions, address, &Function::address);

@@ -83,9 +83,9 @@ Failure failure(std::string_view name, const std::string& message) {
 
 const Gpu& find_gpu(const Objects& objects, const std::string& argument) {
   const auto matches = matching(objects, argument);
-  if (matches.empty() && argument.empty()) throw failure("NotFound", "This machine has no GPU.");
-  if (matches.empty()) throw failure("NotFound", "No GPU matches '" + clean(argument) + "'.");
-  if (matches.size() > 1) throw failure("AmbiguousGpu", "Several GPUs fit: " + candidates(matches) + ".");
+  if (matches.empty() && argument.empty()) throw failure("NotFound", "this machine has no GPU");
+  if (matches.empty()) throw failure("NotFound", "no GPU matches '" + clean(argument) + "'");
+  if (matches.size() > 1) throw failure("AmbiguousGpu", "several GPUs fit: " + candidates(matches));
   return *matches.front();
 }
 

@@ -2,6 +2,7 @@
 // What the daemon tells, as dbus-interfaces/org.gpuctl1.*.xml documents it. "" stands for "none" throughout.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -85,6 +86,32 @@ enum class Interaction { allowed, declined };
 struct RequestOptions {
   bool force{}, live{}, start{}, keep{};
   Interaction interaction{Interaction::allowed};
+};
+
+/// A change of a VM's definition; only what is set is sent.
+struct VmSetup {
+  std::string looking_glass{};       ///< "2560x1440" or "2560x1440@hdr"
+  std::string transport{};           ///< shmem | kvmfr
+  std::optional<std::string> rom{};  ///< absolute path, "auto", or "" for the card's own
+  std::string gpu{};
+  bool battery{}, dry_run{};
+  Interaction interaction{Interaction::allowed};
+};
+
+struct KernelArguments {
+  std::string mechanism, description;
+  std::vector<std::string> current, configured, add, remove;
+  std::string advice;
+  bool changed_by_gpuctl{}, reboot_needed{};
+};
+
+struct KernelArgumentsWish {
+  bool passthrough{}, drop_vfio_ids{};
+};
+
+struct BootPolicy {
+  std::string gpu, side, state, ids;
+  bool late{}, disabled{};
 };
 
 }  // namespace gpuctl::cli

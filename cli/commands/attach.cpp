@@ -37,7 +37,7 @@ Exit run_attach(Context& context, const AttachArguments& arguments, const std::s
 
 void open_view(Context& context) {
   if (context.surroundings().start_viewer && context.surroundings().start_viewer()) return;
-  context.console.complain("looking-glass-client is not installed: nothing to view the VM with.",
+  context.console.complain("looking-glass-client is not installed: nothing to view the VM with",
                            "Install it, and see gpuctl looking-glass check.");
 }
 

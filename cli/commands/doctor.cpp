@@ -4,6 +4,7 @@
 #include "cli/commands/commands.hpp"
 #include "cli/output/json.hpp"
 #include "cli/output/problems.hpp"
+#include "cli/whole_file.hpp"
 
 namespace gpuctl::cli {
 namespace {
@@ -17,8 +18,9 @@ std::string conclusion(const std::vector<Problem>& findings) {
 
 }  // namespace
 
-Exit doctor(Context& context) {
+Exit doctor(Context& context, const std::string& report_file) {
   const auto findings = context.client().diagnose();
+  if (!report_file.empty()) write_whole_file(report_file, context.client().report());
   const auto& console = context.console;
   const bool ready = !any_blocks(findings);
   const auto last = conclusion(findings);

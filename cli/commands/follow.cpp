@@ -35,15 +35,15 @@ void ask_to_cancel(Context& context, const Operation& operation) {
 }
 
 [[noreturn]] void complain_daemon_gone() {
-  throw Failure{"org.freedesktop.DBus.Error.NoReply", "gpuctld went away while the operation ran."};
+  throw Failure{"org.freedesktop.DBus.Error.NoReply", "gpuctld went away while the operation ran"};
 }
 
 std::string done_sentence(const Operation& o) {
   if (!o.message.empty()) return o.message;
   const auto gpu = slot_of_path(o.gpu_path);
-  if (o.kind == "attach") return gpu + " is with " + (o.vm.empty() ? "vfio-pci" : "the VM " + o.vm) + ".";
-  if (o.kind == "release") return gpu + " is back on the host.";
-  return "Done.";
+  if (o.kind == "attach") return gpu + " is with " + (o.vm.empty() ? "vfio-pci" : "the VM " + o.vm);
+  if (o.kind == "release") return gpu + " is back on the host";
+  return o.kind + " is done";
 }
 
 std::string error_name_of(const Operation& o) {
@@ -52,9 +52,9 @@ std::string error_name_of(const Operation& o) {
 }
 
 std::string failure_sentence(const Operation& o) {
-  if (o.running()) return "Operation " + o.number() + " goes on by itself; gpuctl operations shows it.";
+  if (o.running()) return "operation " + o.number() + " goes on by itself; gpuctl operations shows it";
   if (!o.message.empty()) return o.message;
-  return o.kind + (o.state == "cancelled" ? " was cancelled." : " failed.");
+  return o.kind + (o.state == "cancelled" ? " was cancelled" : " failed");
 }
 
 std::string_view failure_remedy(const Operation& o, const Explanation& explanation) {

@@ -62,12 +62,24 @@ Exit show_plan(Context& context, const std::vector<Step>& steps, const std::vect
   return any_blocks(problems) ? Exit::refused : Exit::done;
 }
 
+Exit show_findings(Context& context, const std::vector<Problem>& findings, const std::string& all_well) {
+  const auto& console = context.console;
+  const bool blocked = any_blocks(findings);
+  if (console.json()) {
+    print_json(console, {{"blocked", blocked}, {"problems", json_list(findings)}});
+  } else {
+    console.print(problems_text(console, findings));
+    if (!blocked && console.terminal()) console.print(console.paint(Colour::green, all_well) + "\n");
+  }
+  return blocked ? Exit::refused : Exit::done;
+}
+
 Exit show_refusal(Context& context, const Failure& failure, const std::vector<Problem>& problems) {
   const auto& console = context.console;
   const auto blockers = std::ranges::count_if(problems, &Problem::blocks);
   if (blockers == 0) throw failure;
   console.complain(counted(static_cast<std::size_t>(blockers), "problem") +
-                   (blockers == 1 ? " stands" : " stand") + " in the way.");
+                   (blockers == 1 ? " stands" : " stand") + " in the way");
   const auto errors = console.for_errors();
   errors.print(problems_text(errors, problems));
   if (console.json()) {

@@ -20,6 +20,9 @@ Exit run_operation(Context& context, bool wait, const std::function<std::string(
 /// Prints the steps and the problems; refused if one of these stands in the way.
 Exit show_plan(Context& context, const std::vector<Step>& steps, const std::vector<Problem>& problems);
 
+/// Prints findings, or `all_well` for people if nothing stands in the way; refused if something does.
+Exit show_findings(Context& context, const std::vector<Problem>& findings, const std::string& all_well);
+
 /// Prints all that stands in the way of what was refused with `failure`.
 Exit show_refusal(Context& context, const Failure& failure, const std::vector<Problem>& problems);
 

@@ -165,5 +165,5 @@ TEST_CASE("without a daemon, or without a bus, the exit status is 6 and the text
   setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/gpuctl/socket", 1);
   const auto no_bus = Served::run({"list"});
   CHECK(no_bus.status == 6);
-  CHECK(no_bus.err.starts_with("gpuctl: The system bus cannot be reached"));
+  CHECK(no_bus.err.starts_with("gpuctl: the system bus cannot be reached"));
 }

@@ -14,6 +14,12 @@ std::string words(const RequestOptions& o) {
   return text;
 }
 
+std::string words(Interaction interaction) { return interaction == Interaction::declined ? " silent" : ""; }
+
+std::string words(const KernelArgumentsWish& wish) {
+  return std::string{wish.passthrough ? " passthrough" : ""} + (wish.drop_vfio_ids ? " drop-vfio-ids" : "");
+}
+
 Function nvidia_display() {
   return {"0000:01:00.0",
           "0300",
@@ -203,6 +209,80 @@ std::vector<User> CannedClient::do_users(const std::string& gpu) {
 std::vector<Vm> CannedClient::do_vms() {
   called("vms");
   return daemon_.vms;
+}
+
+std::vector<Problem> CannedClient::do_check_vm(const std::string& vm, const std::string& gpu) {
+  called("check_vm", " '" + vm + "' '" + gpu + "'");
+  return daemon_.problems;
+}
+
+std::string CannedClient::do_setup_vm(const std::string& vm, const VmSetup& s) {
+  called("setup_vm", " '" + vm + "' " + s.looking_glass + " " + s.transport + " " +
+                         s.rom.value_or("(same rom)") + " " + s.gpu + (s.battery ? " battery" : "") +
+                         (s.dry_run ? " dry-run" : ""));
+  return daemon_.diff;
+}
+
+std::string CannedClient::do_undo_vm(const std::string& vm, const VmSetup& s) {
+  called("undo_vm", " '" + vm + "'" + (s.dry_run ? " dry-run" : ""));
+  return daemon_.diff;
+}
+
+std::vector<Problem> CannedClient::do_check_looking_glass(const std::string& vm) {
+  called("check_looking_glass", " '" + vm + "'");
+  return daemon_.problems;
+}
+
+std::string CannedClient::do_read_rom(const std::string& gpu, Interaction interaction) {
+  called("read_rom", " '" + gpu + "'" + (interaction == Interaction::declined ? " silent" : ""));
+  return daemon_.rom;
+}
+
+KernelArguments CannedClient::do_kernel_arguments() {
+  called("kernel_arguments");
+  return daemon_.kernel_arguments;
+}
+
+std::string CannedClient::do_plan_kernel_arguments(const KernelArgumentsWish& wish) {
+  called("plan_kernel_arguments", words(wish));
+  return daemon_.diff;
+}
+
+std::string CannedClient::do_enable_kernel_arguments(const KernelArgumentsWish& wish,
+                                                     Interaction interaction) {
+  called("enable_kernel_arguments", words(wish) + words(interaction));
+  return daemon_.sentence;
+}
+
+std::string CannedClient::do_undo_kernel_arguments(Interaction interaction) {
+  called("undo_kernel_arguments", words(interaction));
+  return daemon_.sentence;
+}
+
+std::vector<BootPolicy> CannedClient::do_boot_policies() {
+  called("boot_policies");
+  return daemon_.policies;
+}
+
+std::string CannedClient::do_set_boot_policy(const std::string& gpu, const std::string& side, bool migrate,
+                                             Interaction interaction) {
+  called("set_boot_policy", " '" + gpu + "' " + side + (migrate ? " migrate" : "") + words(interaction));
+  return daemon_.sentence;
+}
+
+std::string CannedClient::do_confirm_boot_policy(const std::string& gpu, Interaction interaction) {
+  called("confirm_boot_policy", " '" + gpu + "'" + words(interaction));
+  return daemon_.sentence;
+}
+
+std::vector<Problem> CannedClient::do_apply_boot_policy() {
+  called("apply_boot_policy");
+  return daemon_.problems;
+}
+
+std::string CannedClient::do_report() {
+  called("report");
+  return daemon_.report;
 }
 
 void CannedClient::do_listen(const std::string& path) { called("listen", " " + path); }

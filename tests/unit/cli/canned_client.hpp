@@ -25,6 +25,9 @@ struct Daemon {
   std::vector<Step> steps;
   std::vector<User> users;
   std::vector<Vm> vms;
+  std::string diff, rom, report, sentence;
+  KernelArguments kernel_arguments;
+  std::vector<BootPolicy> policies;
   std::map<std::string, Failure> failures;  ///< by method: "attach"
   bool wants_password{};                    ///< polkit would ask
   std::deque<Operation> course;  ///< what the operation looks like at each look; the last one stays
@@ -53,6 +56,21 @@ class CannedClient final : public Client {
   std::vector<Problem> do_diagnose() override;
   std::vector<User> do_users(const std::string& gpu) override;
   std::vector<Vm> do_vms() override;
+  std::vector<Problem> do_check_vm(const std::string& vm, const std::string& gpu) override;
+  std::string do_setup_vm(const std::string& vm, const VmSetup& setup) override;
+  std::string do_undo_vm(const std::string& vm, const VmSetup& setup) override;
+  std::vector<Problem> do_check_looking_glass(const std::string& vm) override;
+  std::string do_read_rom(const std::string& gpu, Interaction interaction) override;
+  KernelArguments do_kernel_arguments() override;
+  std::string do_plan_kernel_arguments(const KernelArgumentsWish& wish) override;
+  std::string do_enable_kernel_arguments(const KernelArgumentsWish& wish, Interaction interaction) override;
+  std::string do_undo_kernel_arguments(Interaction interaction) override;
+  std::vector<BootPolicy> do_boot_policies() override;
+  std::string do_set_boot_policy(const std::string& gpu, const std::string& side, bool migrate,
+                                 Interaction interaction) override;
+  std::string do_confirm_boot_policy(const std::string& gpu, Interaction interaction) override;
+  std::vector<Problem> do_apply_boot_policy() override;
+  std::string do_report() override;
   void do_listen(const std::string& path) override;
   Wake do_wait(int interrupt_fd) override;
 

@@ -111,6 +111,9 @@ Daemon hostile_daemon() {
   d.steps = {{hostile, hostile, hostile, ""}};
   d.users = {{1, 2, hostile, hostile, hostile, hostile, hostile, hostile}};
   d.vms = {{hostile, hostile, hostile, {hostile}, d.problems}};
+  d.diff = d.sentence = hostile;
+  d.kernel_arguments = {hostile, hostile, {hostile}, {hostile}, {hostile}, {hostile}, hostile, true, true};
+  d.policies = {{hostile, hostile, hostile, hostile, false, false}};
   return d;
 }
 
@@ -128,7 +131,12 @@ TEST_CASE("no string of the bus can write to the terminal or add a line of its o
                                                       {"users"},
                                                       {"doctor"},
                                                       {"operations"},
-                                                      {"vm", "list"}}) {
+                                                      {"vm", "list"},
+                                                      {"vm", "check", "x"},
+                                                      {"vm", "setup", "x", "--dry-run"},
+                                                      {"kernel-args", "show"},
+                                                      {"boot", "show"},
+                                                      {"boot", "clear"}}) {
       CAPTURE(arguments.front());
       Program program;
       program.terminal = terminal;

@@ -51,7 +51,7 @@ TEST_CASE("on a terminal the running step has a line that its end replaces") {
         "  running  unbind             0000:01:00.0  nvidia\r\x1b[K"
         "  done     unbind             0000:01:00.0  nvidia\n"
         "  done     bind               0000:01:00.0  vfio-pci\n"
-        "0000:01:00 is with vfio-pci.\n");
+        "0000:01:00 is with vfio-pci\n");
 }
 
 TEST_CASE("with --json there is one document, at the end") {
@@ -106,7 +106,7 @@ TEST_CASE("a second Ctrl-C leaves the operation to itself") {
   const auto outcome = program.run({"attach"});
   CHECK(outcome.status == 1);
   CHECK(std::ranges::count(program.daemon.calls, "cancel /org/gpuctl1/operations/7") == 1);
-  CHECK(outcome.err.find("Operation 7 goes on by itself") != std::string::npos);
+  CHECK(outcome.err.find("operation 7 goes on by itself") != std::string::npos);
 }
 
 TEST_CASE("an operation that ended just before the cancel keeps its end") {

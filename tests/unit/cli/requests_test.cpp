@@ -70,7 +70,7 @@ TEST_CASE("a blocked attach prints every problem with its remedy and exits with 
   CHECK(outcome.status == 3);
   CHECK(outcome.out.empty());
   CHECK(outcome.err ==
-        "gpuctl: 1 problem stands in the way.\n"
+        "gpuctl: 1 problem stands in the way\n"
         "blocker: A network card shares the group. [foreign-device]\n"
         "    Move it.\n"
         "warning: It has no reset method. [no-reset]\n");

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <string>
+#include <string_view>
+
+namespace gpuctl::cli {
+
+/// The bytes of a file. Throws Failure NotFound with the reason.
+std::string read_whole_file(const std::string& path);
+/// Writes the file beside itself, on the disk, and then puts it in its place. Throws Failure StateUnwritable.
+void write_whole_file(const std::string& path, std::string_view bytes);
+
+}  // namespace gpuctl::cli
