@@ -184,12 +184,14 @@ void add_boot_verbs(CLI::App& app, Request& r) {
   boot->require_subcommand(1);
   boot->fallthrough();
   verb(*boot, r, "show", "The policies", [](Context& c, const Request&) { return boot_show(c); });
-  auto* set = verb(*boot, r, "set", "Put a GPU on a side at each boot",
-                   [](Context& c, const Request& q) { return boot_set(c, q.gpu, q.word, q.migrate); });
+  auto* set = verb(*boot, r, "set", "Put a GPU on a side at each boot", [](Context& c, const Request& q) {
+    if (q.word == "confirm") return boot_confirm(c, q.gpu);
+    return boot_set(c, q.gpu, q.word, q.migrate);
+  });
   set->add_option("GPU", r.gpu, "Which GPU")->required();
   set->add_option("SIDE", r.word, "Which side")
       ->required()
-      ->check(CLI::IsMember({"vm", "host", "last", "clear"}));
+      ->check(CLI::IsMember({"vm", "host", "last", "clear", "confirm"}));
   const auto* migrate = "Also put lines of /etc/modprobe.d out of action that give it to vfio-pci by id";
   set->add_flag("--migrate", r.migrate, migrate);
   verb(*boot, r, "clear", "No policy", [](Context& c, const Request& q) {
@@ -206,11 +208,6 @@ void add_other_verbs(CLI::App& app, Request& r) {
        [](Context& c, const Request& q) { return cancel(c, q.number); })
       ->add_option("N", r.number, "Number of the operation")
       ->required();
-  auto* vm = app.add_subcommand("vm", "Virtual machines");
-  vm->require_subcommand(1);
-  vm->fallthrough();
-  verb(*vm, r, "list", "libvirt's VMs and the GPUs they have",
-       [](Context& c, const Request&) { return vm_list(c); });
   verb(app, r, "__complete", "", [](Context& c, const Request& q) { return complete(c, q.word); })
       ->group("")
       ->add_option("KIND", r.word)

@@ -90,7 +90,7 @@ _gpuctl() {
     'boot /0') _gpuctl_words "$cur" show set clear confirm ;;
     'attach /0' | 'check /0' | 'vm check/0' | 'vm setup/0' | 'looking-glass check/0') _gpuctl_live_words "$cur" vms ;;
     'show /0' | 'users /0' | 'release /0' | 'boot set/0' | 'boot clear/0' | 'boot confirm/0' | 'rom dump/0') _gpuctl_live_words "$cur" gpus ;;
-    'boot set/1') _gpuctl_words "$cur" vm host last clear ;;
+    'boot set/1') _gpuctl_words "$cur" vm host last clear confirm ;;
     'rom show/0' | 'rom check/0')
         _gpuctl_live_words "$cur" gpus
         mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur")

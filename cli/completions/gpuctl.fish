@@ -76,7 +76,7 @@ complete -c gpuctl -n '__gpuctl_after attach check "vm check" "vm setup" "lookin
 complete -c gpuctl -n '__gpuctl_after show users release "boot set" "boot clear" "boot confirm" "rom show" "rom dump" "rom check"' -a '(__gpuctl_live gpus)'
 complete -c gpuctl -n '__gpuctl_after cancel' -a '(__gpuctl_live operations)'
 complete -c gpuctl -n '__gpuctl_after "rom show" "rom check"' -F
-complete -c gpuctl -n '__gpuctl_in "boot set "' -a 'vm host last clear'
+complete -c gpuctl -n '__gpuctl_in "boot set "' -a 'vm host last clear confirm'
 
 complete -c gpuctl -n '__gpuctl_in attach check "vm check" "vm setup"' -l gpu -x -a '(__gpuctl_live gpus)' -d 'Which GPU'
 complete -c gpuctl -n '__gpuctl_in attach release "vm setup"' -l dry-run -d 'Change nothing'
