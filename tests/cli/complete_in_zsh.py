@@ -13,7 +13,7 @@ SETUP = """
 PS1= PS2= ; unsetopt prompt_cr prompt_sp
 fpath=({completions} $fpath)
 autoload -U compinit
-compinit -u -D
+compinit -C -d $HOME/zcompdump
 compadd() {{
     [[ ${{@[1,(i)(-|--)]}} == *-(O|A|D)\\ * ]] && {{ builtin compadd "$@"; return }}
     local -a found
