@@ -85,8 +85,9 @@ std::string to_json(const BootPolicies& policies) {
 }
 
 BootPolicies boot_policies(std::string_view text) try {
+  const auto json = Json::parse(text);
   BootPolicies policies;
-  for (const auto& policy : Json::parse(text).at("policies")) policies.push_back(policy_of(policy));
+  for (const auto& policy : json.at("policies")) policies.push_back(policy_of(policy));
   return policies;
 } catch (const Json::exception& e) {
   throw Error(ErrorCode::internal, fmt::format("boot policy: {}", e.what()));

@@ -132,8 +132,9 @@ std::vector<KernelArguments::Record> KernelArguments::records() const {
   const auto text = whole(paths_.state / "kernel-args.json");
   if (!text) return {};
   try {
+    const auto json = Json::parse(*text);
     std::vector<Record> all;
-    for (const auto& r : Json::parse(*text).at("changes"))
+    for (const auto& r : json.at("changes"))
       all.push_back({r.at("mechanism"),
                      {r.at("add"), r.at("remove")},
                      Record::from(r.at("edits")),
