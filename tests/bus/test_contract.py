@@ -7,6 +7,7 @@ from case import BusTest
 from machine import GPU, GROUP, MANAGER, OPERATION, ROOT, SERVICE, SOURCE
 
 STANDARD = 'org.freedesktop.DBus.'
+NOT_EXPORTED_YET = ['org.gpuctl1.Host']
 
 
 def members(interface):
@@ -33,7 +34,7 @@ def documented():
     found = {}
     for path in (SOURCE / 'dbus-interfaces').glob('*.xml'):
         found.update(interfaces(path.read_text()))
-    return found
+    return {name: what for name, what in found.items() if name not in NOT_EXPORTED_YET}
 
 
 class Contract(BusTest):
