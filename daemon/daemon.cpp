@@ -22,8 +22,8 @@ constexpr std::chrono::seconds shutdown_patience{4};
 
 Daemon::Daemon(const DaemonOptions& options)
     : platform_(options.platform),
-      workers_(loop_, options.argv0),
       connection_(dbus::system_bus()),
+      workers_(loop_, options.argv0),
       bus_loop_(*connection_, loop_, [this] { stop(1); }),
       events_(loop_),
       root_(platform_.root),

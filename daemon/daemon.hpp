@@ -35,9 +35,9 @@ class Daemon {
   std::string vm_of(PciSlot gpu) const;
 
   Platform platform_;
+  std::unique_ptr<sdbus::IConnection> connection_;  ///< outlives the replies that workers and timers owe
   EventLoop loop_;
   ForkWorkers workers_;
-  std::unique_ptr<sdbus::IConnection> connection_;
   BusLoop bus_loop_;
   UdevEvents events_;
   RootDir root_;

@@ -133,6 +133,13 @@ class Crash(Settling):
                 finally:
                     bob.close()
 
+    def test_a_stop_with_questions_in_flight_is_a_clean_exit(self):
+        bob = self.client('bob')
+        for member, arguments in [('ListUsers', ('0000:01:00.0',)), ('Check', ('0000:01:00.0', '', {})), ('Diagnose', ())] * 2:
+            signature = {'ListUsers': 's', 'Check': 'ssa{sv}', 'Diagnose': ''}[member]
+            bob.bus.send_call(SERVICE, ROOT, MANAGER, member, signature, arguments)
+        self.assertEqual(self.machine.stop(), 0)
+
     def test_a_stop_and_a_start_keep_what_is_attached(self):
         bob = self.client('bob')
         bob.finish(bob.attach('0000:01:00.0'))
