@@ -142,7 +142,9 @@ Exit rom_show(Context& context, const std::string& argument) {
     print_json(console, document(source, rom));
   else
     console.print(images_text(console, rom));
-  if (console.terminal()) console.print(problems_text(console, problems_of(source, rom)));
+  // in a pipe the images are the records; what there is to say of them goes beside
+  const auto aside = console.terminal() ? console : console.for_errors();
+  if (!console.json()) aside.print(problems_text(aside, problems_of(source, rom)));
   return Exit::done;
 }
 

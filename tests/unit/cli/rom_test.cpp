@@ -106,6 +106,10 @@ TEST_CASE("a card without a ROM is no problem") {
   const auto outcome = program.run({"rom", "check", "01:00"});
   CHECK(outcome.status == 0);
   CHECK(outcome.out.starts_with("info\trom-none\t0000:01:00.0\t"));
+  const auto shown = program.run({"rom", "show", "01:00"});
+  CHECK(shown.status == 0);
+  CHECK(shown.out.empty());
+  CHECK(contains(shown.err, "has no ROM of its own: normal for a laptop"));
 }
 
 TEST_CASE("rom dump writes the ROM as a VM is to be given it, or with --raw as it is") {
