@@ -39,7 +39,7 @@ Daemon::Daemon(const DaemonOptions& options)
       recoveries_(loop_, inventory_, operations_, runner_, platform_),
       requests_(inventory_, operations_, queries_, departures_, runner_, recoveries_, platform_),
       authorizer_(*connection_, loop_),
-      gate_(authorizer_),
+      gate_(authorizer_, platform_.config.polkit.interactive),
       gpu_calls_(gate_, requests_, queries_, platform_),
       host_calls_(queries_, inventory_, platform_),
       tree_(*connection_, loop_, inventory_, operations_, requests_, gate_, gpu_calls_, host_calls_,

@@ -28,7 +28,7 @@ Error refusal(Verdict verdict, const std::string& action) {
 void Gate::pass(Passage passage, std::function<void()> allowed, std::function<void(const Error&)> refused) {
   if (passage.actions.empty()) return allowed();
   const auto action = passage.actions.front();
-  AuthorizationRequest request{passage.caller, action, passage.details, passage.interactive};
+  AuthorizationRequest request{passage.caller, action, passage.details, passage.interactive && may_ask_};
   passage.actions.erase(passage.actions.begin());
   authorizer_.check(std::move(request),
                     [this, action, rest = std::move(passage), allowed = std::move(allowed),

@@ -21,11 +21,13 @@ struct Passage {
 /// otherwise `refused` hears why.
 class Gate {
  public:
-  explicit Gate(Authorizer& authorizer) : authorizer_(authorizer) {}
+  /// `may_ask`: whether polkit may ask a person at all ([polkit] interactive).
+  explicit Gate(Authorizer& authorizer, bool may_ask = true) : authorizer_(authorizer), may_ask_(may_ask) {}
   void pass(Passage passage, std::function<void()> allowed, std::function<void(const Error&)> refused);
 
  private:
   Authorizer& authorizer_;
+  bool may_ask_;
 };
 
 }  // namespace gpuctl

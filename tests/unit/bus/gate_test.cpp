@@ -60,6 +60,17 @@ TEST_CASE("what is granted runs, and polkit heard who asked for what") {
   CHECK(attempt.authorizer.asked[0].details.at("gpu") == "0000:01:00.0");
 }
 
+TEST_CASE("where the configuration says that nobody is asked, polkit is told so, whatever the caller wants") {
+  ListedAuthorizer authorizer;
+  const Passage passage{{":1.7", 1000}, {"org.gpuctl1.attach"}, {}, true};
+  for (const bool may_ask : {true, false})
+    Gate{authorizer, may_ask}.pass(
+        passage, [] {}, [](const Error&) {});
+  REQUIRE(authorizer.asked.size() == 2);
+  CHECK(authorizer.asked[0].interactive);
+  CHECK_FALSE(authorizer.asked[1].interactive);
+}
+
 TEST_CASE("a challenge nobody can answer is a no, and a full queue has an error of its own") {
   Attempt attempt;
   attempt.authorizer.verdicts = {{"a", Verdict::challenge}, {"b", Verdict::over_limit}};
