@@ -147,6 +147,8 @@ Properties wire_options(const RequestOptions& options) {
   if (options.live) wire.emplace("live", sdbus::Variant{true});
   if (options.start) wire.emplace("start", sdbus::Variant{true});
   if (options.keep) wire.emplace("keep", sdbus::Variant{true});
+  if (options.reset) wire.emplace("reset", sdbus::Variant{true});
+  if (options.rescan) wire.emplace("rescan", sdbus::Variant{true});
   return wire;
 }
 

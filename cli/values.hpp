@@ -84,7 +84,7 @@ enum class Interaction { allowed, declined };
 
 /// Options of Attach, Release, Check and Plan; only what differs from the default is sent.
 struct RequestOptions {
-  bool force{}, live{}, start{}, keep{};
+  bool force{}, live{}, start{}, keep{}, reset{}, rescan{};
   Interaction interaction{Interaction::allowed};
 };
 

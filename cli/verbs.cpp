@@ -90,6 +90,10 @@ void add_release(CLI::App& app, Request& r) {
   sub->add_flag("--dry-run", r.dry_run, "Show the steps, change nothing");
   add_force(*sub, r);
   add_live(*sub, r, "Also out of the running VM");
+  auto* reset = sub->add_flag("--reset", r.options.reset, "Reset a card that does not answer");
+  sub->add_flag("--rescan", r.options.rescan,
+                "Take a card that does not answer off the PCI bus and scan again")
+      ->excludes(reset);
   sub->add_flag("--no-wait", r.no_wait, "Print the operation's number instead of following it");
 }
 

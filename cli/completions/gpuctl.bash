@@ -64,7 +64,7 @@ _gpuctl() {
     case "$command $sub" in
     'attach ') options+=' --gpu --dry-run --live --config --start --keep --force --no-wait --view' ;;
     'check ') options+=' --gpu --force --live --config' ;;
-    'release ') options+=' --dry-run --live --config --force --no-wait' ;;
+    'release ') options+=' --dry-run --live --config --force --no-wait --reset --rescan' ;;
     'groups ') options+=' --all' ;;
     'doctor ') options+=' --report' ;;
     'vm check') options+=' --gpu' ;;

@@ -83,6 +83,8 @@ complete -c gpuctl -n '__gpuctl_in attach release "vm setup"' -l dry-run -d 'Cha
 complete -c gpuctl -n '__gpuctl_in attach release check' -l force -d 'Override what can be'
 complete -c gpuctl -n '__gpuctl_in attach release check' -l live -d 'The running VM too'
 complete -c gpuctl -n '__gpuctl_in attach release check' -l config -d 'Only the definition of the VM'
+complete -c gpuctl -n '__gpuctl_in release' -l reset -d 'Reset a card that does not answer'
+complete -c gpuctl -n '__gpuctl_in release' -l rescan -d 'Take it off the PCI bus and scan again'
 complete -c gpuctl -n '__gpuctl_in attach release' -l no-wait -d 'Do not follow the operation'
 complete -c gpuctl -n '__gpuctl_in attach' -l start -d 'Start the VM afterwards'
 complete -c gpuctl -n '__gpuctl_in attach' -l keep -d 'Leave the GPU with VFIO when the VM stops'

@@ -20,7 +20,7 @@ Verb parse_verb(const std::string& text) {
 std::vector<std::string> actions(const Request& request) {
   std::vector<std::string> result{request.verb == Verb::attach ? names::action_attach
                                                                : names::action_release};
-  if (request.force) result.emplace_back(names::action_force);
+  if (request.force || request.revival != Revival::none) result.emplace_back(names::action_force);
   return result;
 }
 
@@ -46,7 +46,7 @@ void GpuCalls::attach(const sdbus::IObject& object, Reply<sdbus::ObjectPath> rep
 void GpuCalls::release(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu,
                        const wire::Dict& dict) {
   answer(reply, [&] {
-    const auto options = wire::options(dict, {"interactive", "force", "live"});
+    const auto options = wire::options(dict, {"interactive", "force", "live", "reset", "rescan"});
     begin({current_caller(object), wire::request(Verb::release, std::move(gpu), {}, options),
            options.interactive, reply});
   });
@@ -97,7 +97,8 @@ void GpuCalls::check(const sdbus::IObject& object, Reply<std::vector<wire::Dict>
 void GpuCalls::plan(const sdbus::IObject& object, Reply<std::vector<wire::PlannedStep>> reply,
                     const std::string& verb, std::string gpu, std::string vm, const wire::Dict& dict) {
   answer(reply, [&] {
-    const auto options = wire::options(dict, {"interactive", "force", "live", "start", "keep"});
+    const auto options =
+        wire::options(dict, {"interactive", "force", "live", "start", "keep", "reset", "rescan"});
     const auto request =
         requests_.resolve(wire::request(parse_verb(verb), std::move(gpu), std::move(vm), options));
     requests_.survey(request, current_caller(object).uid, [reply](std::variant<Survey, Error> found) {

@@ -46,6 +46,8 @@ void set(Options& options, const std::string& key, bool value) {
   if (key == "live") options.live = value;
   if (key == "start") options.start = value;
   if (key == "keep") options.keep = value;
+  if (key == "reset") options.reset = value;
+  if (key == "rescan") options.rescan = value;
 }
 
 std::string slot_member(PciSlot slot) {
@@ -96,7 +98,10 @@ Options options(const Dict& dict, std::initializer_list<std::string_view> known)
 Request request(Verb verb, std::string gpu, std::string vm, const Options& o) {
   require_plain("the GPU argument", gpu);
   require_plain("the VM's name", vm);
-  return {verb, std::move(gpu), std::move(vm), o.force, o.live, o.start, o.keep};
+  if (o.reset && o.rescan)
+    throw Error(ErrorCode::invalid_argument, "reset and rescan are two attempts; ask for one of them");
+  const auto revival = o.rescan ? Revival::rescan : o.reset ? Revival::reset : Revival::none;
+  return {verb, std::move(gpu), std::move(vm), o.force, o.live, o.start, o.keep, revival};
 }
 
 Dict problem(const Problem& p) {

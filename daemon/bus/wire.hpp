@@ -31,6 +31,8 @@ struct Options {
   bool live{};
   bool start{};
   bool keep{};
+  bool reset{};
+  bool rescan{};
 };
 
 /// Throws Error(invalid_argument) naming an unknown key, or a key of the wrong type.

@@ -59,8 +59,11 @@ std::chrono::seconds TimeoutConfig::of(StepKind kind) const {
     case StepKind::unload_module:
       return module;
     case StepKind::bind:
+    case StepKind::rescan:
       return bind;
     case StepKind::unbind:
+    case StepKind::reset:
+    case StepKind::remove:
       return unbind;
     case StepKind::vm_plug:
     case StepKind::vm_unplug:

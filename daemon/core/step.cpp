@@ -9,10 +9,10 @@ namespace gpuctl {
 namespace {
 
 constexpr std::array<std::string_view, step_kind_count> kind_names{
-    "stop-unit",     "start-unit",   "load-module", "unload-module",  "set-power-control",
-    "set-d3cold",    "set-override", "drm-remove",  "drm-add",        "check-users",
-    "check-present", "unbind",       "bind",        "vm-add-devices", "vm-remove-devices",
-    "vm-plug",       "vm-unplug",    "vm-start",    "vm-stop"};
+    "stop-unit",    "start-unit", "load-module", "unload-module", "set-power-control", "set-d3cold",
+    "set-override", "drm-remove", "drm-add",     "check-users",   "check-present",     "unbind",
+    "bind",         "reset",      "remove",      "rescan",        "vm-add-devices",    "vm-remove-devices",
+    "vm-plug",      "vm-unplug",  "vm-start",    "vm-stop"};
 
 std::string or_none(const std::string& text) { return text.empty() ? "none" : text; }
 
@@ -62,6 +62,8 @@ std::optional<Step> inverse(const Step& s) {
       return turned(StepKind::bind);
     case StepKind::bind:
       return turned(StepKind::unbind);
+    case StepKind::remove:
+      return turned(StepKind::rescan);
     case StepKind::vm_add_devices:
       return turned(StepKind::vm_remove_devices);
     case StepKind::vm_remove_devices:
@@ -77,6 +79,8 @@ std::optional<Step> inverse(const Step& s) {
     case StepKind::load_module:
     case StepKind::check_users:
     case StepKind::check_present:
+    case StepKind::reset:
+    case StepKind::rescan:
       return std::nullopt;
   }
   return std::nullopt;

@@ -22,6 +22,9 @@ enum class StepKind {
   check_present,      ///< subject = PCI address: vendor id in config space is the recorded one, not ffff
   unbind,             ///< subject = PCI address, from = driver
   bind,               ///< subject = PCI address, to = driver
+  reset,              ///< subject = PCI address: by the kernel's own method
+  remove,             ///< subject = PCI address: off the PCI bus, until a rescan
+  rescan,             ///< subject = PCI address that is expected to come back
   vm_add_devices,     ///< subject = domain UUID: hostdevs into the inactive definition; to = JSON list of
                       ///< addresses
   vm_remove_devices,  ///< subject = domain UUID: gpuctl's own hostdevs out of the inactive definition

@@ -57,8 +57,11 @@ Problems presence_problems(const PciFunction& function) {
       fmt::format("{} no longer answers: its config space reads all ones (it fell off the bus, or its power "
                   "did not come back).",
                   function.address.str()),
-      "Shut the machine down and switch it on again; if it happens again after suspend or a VM, keep the GPU "
-      "out of D3cold (d3cold_allowed=0).")};
+      fmt::format(
+          "Try 'gpuctl release {0} --reset'; if it does not help, 'gpuctl release {0} --rescan'; then "
+          "switch the machine off and on again. If it happens again after suspend or a VM, keep the GPU "
+          "out of D3cold (d3cold_allowed=0).",
+          function.address.slot().str()))};
 }
 
 Problems stuck_problems(const PciFunction& function) {

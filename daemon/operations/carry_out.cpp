@@ -12,6 +12,7 @@
 #include "operations/survey.hpp"
 #include "rebind/journal.hpp"
 #include "rebind/kernel_performer.hpp"
+#include "rebind/live_state.hpp"
 #include "rebind/recovery.hpp"
 #include "vm/vm_performer.hpp"
 
@@ -68,6 +69,25 @@ KernelPerformer::Users settled_users(const RootDir& root, const Config& config, 
   };
 }
 
+/// What the daemon has said since the operation began.
+class Wishes {
+ public:
+  explicit Wishes(WorkerChannel& daemon) : daemon_(daemon) {}
+  bool cancelled() { return hear(), cancelled_; }
+  /// It has told everybody that the step failed: whatever the step did then is to be taken back.
+  bool given_up() { return hear(), given_up_; }
+
+ private:
+  void hear() {
+    while (const auto message = daemon_.poll()) {
+      cancelled_ |= *message == messages::cancel;
+      given_up_ |= *message == messages::given_up;
+    }
+  }
+  WorkerChannel& daemon_;
+  bool cancelled_{}, given_up_{};
+};
+
 ExecutorHooks hooks_to(WorkerChannel& daemon, const Config& config) {
   ExecutorHooks hooks;
   hooks.deadline = [timeouts = config.timeouts](const Step& step) { return timeouts.of(step.kind); };
@@ -77,7 +97,9 @@ ExecutorHooks hooks_to(WorkerChannel& daemon, const Config& config) {
   hooks.undo_progress = [&daemon](const Step& step, StepState state) {
     daemon.send(messages::undo(step, state));
   };
-  hooks.cancelled = [&daemon, asked = false]() mutable { return asked = asked || daemon.poll() == "cancel"; };
+  const auto wishes = std::make_shared<Wishes>(daemon);
+  hooks.cancelled = [wishes] { return wishes->cancelled(); };
+  hooks.accept_late = [wishes] { return !wishes->given_up(); };
   return hooks;
 }
 
@@ -116,6 +138,14 @@ void settle_assignment(const Request& request, const Prepared& prepared, const O
   }
 }
 
+/// A card that does not answer is one that recovery could not bring home. While its helper sits in the kernel
+/// the journal stays, and with it the refusal.
+void supersede(JournalStore& journals, PciSlot gpu, const RootDir& root) {
+  const auto journal = journals.find(gpu, boot_id(root));
+  const bool helper_lives = journal && is_alive(root, journal->header.helper);
+  if (!helper_lives && journals.has(gpu)) journals.forget(gpu);
+}
+
 Outcome execute(WorkerChannel& daemon, const Request& request, const Gpu& gpu, const Platform& platform,
                 const Prepared& prepared) {
   const RootDir root(platform.root);
@@ -123,6 +153,7 @@ Outcome execute(WorkerChannel& daemon, const Request& request, const Gpu& gpu, c
   StateDir bindings_dir(platform.runtime_dir / "bindings");
   JournalStore journals(journal_dir);
   SavedBindings bindings(bindings_dir, boot_id(root));
+  if (request.revival != Revival::none) supersede(journals, gpu.slot(), root);
   const auto force = request.force ? Force::yes : Force::no;
   Performer performer(platform, root, gpu.functions,
                       settled_users(root, platform.config, force, prepared.quiesce.leaving), request.live);

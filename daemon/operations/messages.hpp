@@ -13,6 +13,11 @@ namespace gpuctl::messages {
 
 using Json = nlohmann::json;
 
+/// To a worker: stop before the next step and take all back.
+inline constexpr auto cancel = "cancel";
+/// To a worker: the running step counts as failed, even if it should end well after all.
+inline constexpr auto given_up = "given-up";
+
 Json step(const Step& step);
 Step step(const Json& json);
 Json problem(const Problem& problem);

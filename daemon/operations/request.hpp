@@ -6,6 +6,7 @@
 #include "core/error.hpp"
 #include "core/problem.hpp"
 #include "core/step.hpp"
+#include "rebind/revive.hpp"
 
 namespace gpuctl {
 
@@ -20,7 +21,8 @@ struct Request {
   bool live{};
   bool start{};
   bool keep{};
-  bool by_itself{};  ///< a domain starts or has ended: its definition is left alone
+  Revival revival{};  ///< release: what to do about a card that does not answer
+  bool by_itself{};   ///< a domain starts or has ended: its definition is left alone
 };
 
 /// What a request meets: everything in the way, and what would be done.

@@ -94,8 +94,9 @@ void Requests::require_free(const Request& request) const {
 
 void Requests::start(const Request& request, std::uint32_t uid, StartAnswer answer) {
   require_free(request);
-  if (const auto recovery =
-          request.verb == Verb::release ? recoveries_.recover(slot_of(request)) : std::nullopt)
+  if (const auto recovery = request.verb == Verb::release && request.revival == Revival::none
+                                ? recoveries_.recover(slot_of(request))
+                                : std::nullopt)
     return answer(*recovery);
   refresh(slot_of(resolve(request)));
   const auto& operation = operations_.add(kind_of(request), slot_of(request), request.vm, uid);

@@ -27,7 +27,7 @@ RunningOperation::RunningOperation(EventLoop& loop, WorkerPool& workers, Invento
       {[this](const std::string& message) { on_message(message); }, [this](int status) { on_exit(status); }});
 }
 
-void RunningOperation::cancel() { worker_->send("cancel"); }
+void RunningOperation::cancel() { worker_->send(messages::cancel); }
 
 void RunningOperation::on_message(const std::string& text) {
   const auto json = messages::Json::parse(text);
@@ -71,6 +71,7 @@ void RunningOperation::watch_step(const Step& step) {
 
 /// The kernel has not come back. The worker stays, to set things right when it does.
 void RunningOperation::overdue(const Step& step) {
+  worker_->send(messages::given_up);
   operations_.update(id_, [](Operation& operation) { operation.stuck = true; });
   operations_.finish(
       id_, OperationState::failed, std::string{error_name(ErrorCode::timed_out)},

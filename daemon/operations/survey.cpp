@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "host/device_users.hpp"
+#include "inventory/card_problems.hpp"
 #include "inventory/isolation.hpp"
 #include "inventory/module_aliases.hpp"
 #include "operations/assignments.hpp"
@@ -185,14 +186,44 @@ bool moves_functions(const Plan& plan) {
 /// The domain's own QEMU has the GPU until then; the steps themselves look again.
 bool unplugs_first(const Plan& plan) { return has_step(plan, StepKind::vm_unplug); }
 
+bool can_be_reset(const Work& work) {
+  const auto* display = work.snapshot.find(work.gpu.address);
+  return display != nullptr && resets_alone(*display, work.gpu.functions.size() > 1);
+}
+
+/// Taking the driver from a dead card gives nothing back: the ladder comes first, and only if it was asked
+/// for.
+Problems revival_problems(const Work& work) {
+  Problems found;
+  const auto how = work.request.revival;
+  if (how == Revival::reset && !can_be_reset(work))
+    found.push_back({"no-reset-method", Severity::blocker, work.gpu.address.str(),
+                     fmt::format("The kernel knows no way to reset {} alone.", work.gpu.address.str()),
+                     fmt::format("Take it off the bus and scan again: gpuctl release {} --rescan",
+                                 work.gpu.slot().str())});
+  const auto* display = work.snapshot.find(work.gpu.address);
+  const bool host_display = display != nullptr && display->boot_vga && !display->vfio;
+  if (how != Revival::none && host_display)
+    found.push_back({"boot-display", Severity::blocker, work.gpu.address.str(),
+                     fmt::format("The host's console is on {}.", work.gpu.address.str()),
+                     "Use --force if you reach this machine over the network."});
+  if (how != Revival::none) return found;
+  for (auto& problem : card_problems(work.gpu, work.snapshot))
+    if (problem.id == "gpu-gone") found.push_back(std::move(problem));
+  return found;
+}
+
 void prepare_release(Work& work) {
   ReleaseTarget target;
+  target.revival = work.request.revival;
   plan_vm_for_release(work, target.first);
   const auto home = home_binding(work);
   auto& problems = work.result.survey.problems;
   append(problems, identity_problems(home, work.snapshot));
   work.result.survey.plan = release_plan(work.gpu, work.snapshot, work.drivers, home, target);
-  if (moves_functions(work.result.survey.plan) && !unplugs_first(target.first) && !is_blocked(problems))
+  const bool moves = moves_functions(work.result.survey.plan);
+  if (moves) append(problems, revival_problems(work));
+  if (moves && !unplugs_first(target.first) && !is_blocked(problems))
     append(problems, user_problems(device_users(work.root, work.gpu.functions), force(work)));
   work.result.transaction = {"release", work.result.survey.plan, current_binding(work), home, home.vm, 0};
 }

@@ -40,25 +40,6 @@ bool moves(const std::vector<Move>& all, PciAddress address) {
   return std::ranges::any_of(all, [address](const Move& m) { return m.function->address == address; });
 }
 
-Plan first_overrides(const std::vector<Move>& all, const Binding& recorded) {
-  Plan plan;
-  for (const auto& m : all)
-    append(plan, override_step(*m.function, m.function->driver_override,
-                               override_while_binding(*recorded.find(m.function->address))));
-  return plan;
-}
-
-Plan last_overrides(const Snapshot& now, const std::vector<Move>& all, const Binding& recorded) {
-  Plan plan;
-  for (const auto& f : recorded.functions) {
-    const auto* function = same_function(now, f);
-    if (function == nullptr) continue;
-    const auto current = moves(all, f.address) ? override_while_binding(f) : function->driver_override;
-    append(plan, override_step(*function, current, f.driver_override));
-  }
-  return plan;
-}
-
 Plan power_steps_of(const PciFunction& f, const FunctionBinding& recorded, bool moved) {
   Plan plan;
   const auto subject = f.address.str();
@@ -79,13 +60,36 @@ bool is_binding_step(StepKind kind) {
          kind == StepKind::set_override || kind == StepKind::unbind || kind == StepKind::bind;
 }
 
-std::vector<Move> moves_back(const Snapshot& now, const Binding& recorded) {
-  std::vector<Move> all;
+Plan first_overrides(const std::vector<Move>& all, const Binding& recorded) {
+  Plan plan;
+  for (const auto& m : all)
+    append(plan, override_step(*m.function, m.function->driver_override,
+                               override_while_binding(*recorded.find(m.function->address))));
+  return plan;
+}
+
+Plan last_overrides(const Snapshot& now, const std::vector<Move>& all, const Binding& recorded) {
+  Plan plan;
   for (const auto& f : recorded.functions) {
     const auto* function = same_function(now, f);
-    if (function != nullptr && function->driver != f.driver) all.push_back({function, f.driver, f.module});
+    if (function == nullptr) continue;
+    const auto current = moves(all, f.address) ? override_while_binding(f) : function->driver_override;
+    append(plan, override_step(*function, current, f.driver_override));
   }
+  return plan;
+}
+
+std::vector<Move> moves_of_all(const Snapshot& now, const Binding& recorded) {
+  std::vector<Move> all;
+  for (const auto& f : recorded.functions)
+    if (const auto* function = same_function(now, f)) all.push_back({function, f.driver, f.module});
   put_in_order(all, recorded);
+  return all;
+}
+
+std::vector<Move> moves_back(const Snapshot& now, const Binding& recorded) {
+  auto all = moves_of_all(now, recorded);
+  std::erase_if(all, [](const Move& m) { return m.function->driver == m.driver; });
   return all;
 }
 
@@ -101,8 +105,8 @@ Plan bring_back(const Snapshot& now, const Drivers& drivers, const Binding& reco
   return plan;
 }
 
-Plan power_steps(const Snapshot& now, const Binding& recorded) {
-  const auto all = moves_back(now, recorded);
+Plan power_steps(const Snapshot& now, const Binding& recorded, Moved moved) {
+  const auto all = moved == Moved::all ? moves_of_all(now, recorded) : moves_back(now, recorded);
   Plan plan;
   for (const auto& f : recorded.functions)
     if (const auto* function = same_function(now, f))

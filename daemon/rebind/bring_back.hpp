@@ -35,10 +35,19 @@ Plan bring_back(const Snapshot& now, const Drivers& drivers, const Binding& reco
 
 /// Functions whose driver bring_back() would change, in its order.
 std::vector<Move> moves_back(const Snapshot& now, const Binding& recorded);
+/// All functions of `recorded` that are there, in the same order.
+std::vector<Move> moves_of_all(const Snapshot& now, const Binding& recorded);
+
+/// What an override has to be while the recorded drivers bind, and afterwards.
+Plan first_overrides(const std::vector<Move>& all, const Binding& recorded);
+Plan last_overrides(const Snapshot& now, const std::vector<Move>& all, const Binding& recorded);
+
+/// Which functions get another driver, or lose theirs for a while.
+enum class Moved { changed, all };
 
 /// Power settings of `recorded`: where they differ, and wherever a driver changes, because VFIO drivers
 /// change them too.
-Plan power_steps(const Snapshot& now, const Binding& recorded);
+Plan power_steps(const Snapshot& now, const Binding& recorded, Moved moved = Moved::changed);
 
 /// Awake and to stay so: a device that fell asleep in the middle may not come back.
 Plan pin_power(const std::vector<Move>& moves);

@@ -134,12 +134,16 @@ void Executor::run_step(const Plan& plan, std::size_t index, Journal& journal, P
   const auto took = perform_timed(step);
   journal.done(index);
   progress.done.push_back(index);
-  if (is_late(step, took) && !hooks_.accept_late) throw late(step, took);
+  if (too_late(step, took)) throw late(step, took);
   tell(index, StepState::done);
 }
 
 bool Executor::is_late(const Step& step, std::chrono::nanoseconds took) const {
   return took > hooks_.deadline(step);
+}
+
+bool Executor::too_late(const Step& step, std::chrono::nanoseconds took) const {
+  return is_late(step, took) && !(hooks_.accept_late && hooks_.accept_late());
 }
 
 std::chrono::nanoseconds Executor::perform_timed(const Step& step) {

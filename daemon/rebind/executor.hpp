@@ -49,7 +49,8 @@ struct ExecutorHooks {
   std::function<bool()> cancelled;                                 ///< asked before each step
   std::function<std::chrono::milliseconds(const Step&)> deadline;  ///< step_deadline unless told
   std::function<std::chrono::steady_clock::time_point()> now;      ///< the clock unless told
-  bool accept_late{};  ///< a step that came back late, but did what it should, does not end the operation
+  /// Asked when a step came back late, but did what it should: whether the operation goes on. No unless told.
+  std::function<bool()> accept_late;
 };
 
 /// Whether `binding` is what is now: drivers and overrides of the functions that still exist. A sentence for
@@ -90,6 +91,7 @@ class Executor {
   void run_step(const Plan&, std::size_t index, Journal&, Progress&);
   std::chrono::nanoseconds perform_timed(const Step&);
   bool is_late(const Step&, std::chrono::nanoseconds took) const;
+  bool too_late(const Step&, std::chrono::nanoseconds took) const;
   Outcome roll_back(const Transaction&, Journal&, const Progress&, const Failure&);
   Outcome finish(const Transaction&, Journal&);
   void tidy_up(const Transaction&, Journal&, bool forget_record, Outcome&);

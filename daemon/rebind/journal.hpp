@@ -79,6 +79,9 @@ class JournalStore {
   /// they speak of.
   Loaded load(const std::string& boot_id);
   bool has(PciSlot slot) const;
+  /// An operation that could not be recovered, for one that takes its place; the record of where the GPU
+  /// belongs is elsewhere.
+  void forget(PciSlot slot) { dir_.remove(slot.str()); }
   /// The journal of one GPU; nothing if there is none, or it is of another boot or not whole. Leaves the
   /// others alone, which may be in the middle of a line now.
   std::optional<JournalContents> find(PciSlot slot, const std::string& boot_id) const;

@@ -94,6 +94,12 @@ void KernelPerformer::perform(const Step& step) {
       return check_users(step, address_of(step));
     case StepKind::check_present:
       return check_present(step, address_of(step));
+    case StepKind::reset:
+      return pci_.reset(address_of(step));
+    case StepKind::remove:
+      return remove(step, address_of(step));
+    case StepKind::rescan:
+      return rescan(step, address_of(step));
     case StepKind::set_power_control:
     case StepKind::set_d3cold:
     case StepKind::set_override:
@@ -118,6 +124,18 @@ void KernelPerformer::unload_module(const Step& step) {
   systemd_.unload_module(step.subject);
   if (!root_.exists(module_path(step.subject))) return;
   throw Error(ErrorCode::kernel_refused, fmt::format("module {} is still in use", step.subject));
+}
+
+void KernelPerformer::remove(const Step& step, PciAddress address) {
+  if (read_function(root_, address).present) pci_.remove(address);
+  if (!read_function(root_, address).present) return;
+  throw Error(ErrorCode::kernel_refused, fmt::format("{}: remove: it is still on the bus", step.subject));
+}
+
+void KernelPerformer::rescan(const Step& step, PciAddress address) {
+  pci_.rescan();
+  if (!read_function(root_, address).present)
+    throw_gone(step, "nothing answers there any more; switch the machine off and on again");
 }
 
 /// A card that went with its driver hears nothing, and comes back by itself.

@@ -30,6 +30,8 @@ class KernelPerformer : public StepPerformer {
  private:
   void load_module(const Step& step);
   void unload_module(const Step& step);
+  void remove(const Step& step, PciAddress address);
+  void rescan(const Step& step, PciAddress address);
   void announce(const std::string& card, const std::string& action);
   void change_function(const Step& step, PciAddress address);
   void write(const Step& step, PciAddress address);

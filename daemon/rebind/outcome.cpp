@@ -55,8 +55,11 @@ std::chrono::milliseconds step_deadline(const Step& step) {
     case StepKind::load_module:
     case StepKind::unload_module:
     case StepKind::bind:
+    case StepKind::rescan:
       return 60s;  // nvidia's probe uploads firmware
     case StepKind::unbind:
+    case StepKind::reset:
+    case StepKind::remove:
       return 30s;
     default:
       return 15s;

@@ -96,9 +96,11 @@ Plan attach_plan(const Gpu& gpu, const Snapshot& now, const Drivers& drivers, co
 Plan release_plan(const Gpu& gpu, const Snapshot& now, const Drivers& drivers, const Binding& recorded,
                   const ReleaseTarget& target) {
   auto plan = target.first;
-  append(plan, bring_back(now, drivers, recorded, {Presence::checked, gpu.address}));
+  const bool revives = target.revival != Revival::none;
+  append(plan, revives ? revive(now, drivers, recorded, target.revival)
+                       : bring_back(now, drivers, recorded, {Presence::checked, gpu.address}));
   append(plan, steps(StepKind::load_module, backwards(recorded.unloaded_modules)));
-  append(plan, power_steps(now, recorded));
+  append(plan, power_steps(now, recorded, revives ? Moved::all : Moved::changed));
   append(plan, steps(StepKind::start_unit, backwards(recorded.stopped_units)));
   append(plan, target.last);
   return plan;

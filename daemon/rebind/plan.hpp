@@ -7,6 +7,7 @@
 #include "core/devices.hpp"
 #include "core/step.hpp"
 #include "rebind/binding.hpp"
+#include "rebind/revive.hpp"
 
 namespace gpuctl {
 
@@ -32,6 +33,7 @@ Plan attach_plan(const Gpu& gpu, const Snapshot& now, const Drivers& drivers, co
 struct ReleaseTarget {
   Plan first;  ///< domain steps
   Plan last;
+  Revival revival{};  ///< for a card that does not answer
 };
 
 /// Back to the recorded state: GPU first, so that exactly the recorded driver binds; then the recorded

@@ -60,7 +60,10 @@ Plan finish_release(const JournalContents& journal, const Snapshot& now, const D
     const bool loads_driver = step.kind == StepKind::load_module && !step.to.empty();
     if (is_binding_step(step.kind))
       restore();
-    else if (inverse(step) || (step.kind == StepKind::load_module && !loads_driver))
+    else if (step.kind == StepKind::rescan)
+      plan.insert(plan.begin(), step);  // whatever was taken off the bus has to come back first
+    else if (step.kind != StepKind::remove &&
+             (inverse(step) || (step.kind == StepKind::load_module && !loads_driver)))
       plan.push_back(step);
   }
   restore();

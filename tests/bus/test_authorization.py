@@ -12,6 +12,7 @@ NVIDIA = '/org/gpuctl1/gpus/0000_01_00'
 VMS = 'org.gpuctl1.Vms'
 QUIET = {'interactive': Variant('b', False)}
 FORCED = {**QUIET, 'force': Variant('b', True)}
+RESCAN = {**QUIET, 'rescan': Variant('b', True)}
 
 READ, ROOT_ONLY, OWN = 'read', 'root only', 'the starter, else org.gpuctl1.cancel'
 # member -> what guards it: a list of polkit actions, all of which are needed, or one of the words above;
@@ -20,6 +21,7 @@ MEMBERS = {
     f'{MANAGER}.Attach': (['attach'], [(ROOT, 'ssa{sv}', ['0000:01:00.0', '', QUIET], []),
                                        (ROOT, 'ssa{sv}', ['0000:01:00.0', '', FORCED], ['force'])]),
     f'{MANAGER}.Release': (['release'], [(ROOT, 'sa{sv}', ['0000:01:00.0', QUIET], []),
+                                         (ROOT, 'sa{sv}', ['0000:01:00.0', RESCAN], ['force']),
                                          (ROOT, 'sa{sv}', ['0000:01:00.0', FORCED], ['force'])]),
     f'{MANAGER}.Check': (READ, [(ROOT, 'ssa{sv}', ['0000:01:00.0', '', {}], [])]),
     f'{MANAGER}.Plan': (READ, [(ROOT, 'sssa{sv}', ['attach', '0000:01:00.0', '', {}], [])]),

@@ -10,6 +10,8 @@ std::string words(const RequestOptions& o) {
   if (o.live) text += " live";
   if (o.start) text += " start";
   if (o.keep) text += " keep";
+  if (o.reset) text += " reset";
+  if (o.rescan) text += " rescan";
   if (o.interaction == Interaction::declined) text += " silent";
   return text;
 }

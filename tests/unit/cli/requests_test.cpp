@@ -179,3 +179,11 @@ TEST_CASE("a viewer that is not installed is told, and the attach still counts a
   CHECK(outcome.status == 0);
   CHECK(outcome.err.starts_with("gpuctl: looking-glass-client is not installed"));
 }
+
+TEST_CASE("a card that does not answer is reset or found again only on request, and one of both") {
+  Program program;
+  program.run({"release", "--no-wait", "--reset", "01:00"});
+  program.run({"release", "--no-wait", "--rescan", "01:00"});
+  CHECK(program.daemon.calls == Calls{"release '01:00' reset", "release '01:00' rescan"});
+  CHECK(program.run({"release", "--reset", "--rescan"}).status == 2);
+}

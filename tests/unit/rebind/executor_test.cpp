@@ -109,7 +109,7 @@ TEST_CASE("a late step ends nothing when the caller goes on with it") {
   World world{reference_laptop};
   const auto unbind = effect_of_attach(reference_laptop, "unbinding from nvidia");
   world.kernel.faults().at(unbind, {FaultKind::late});
-  world.hooks.accept_late = true;
+  world.hooks.accept_late = [] { return true; };
   CHECK(world.run(world.attach()).ending == Ending::succeeded);
   CHECK(world.not_on_vfio().empty());
 }

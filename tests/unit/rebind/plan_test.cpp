@@ -207,3 +207,101 @@ TEST_CASE("a rollback takes non-binding steps back last first, with the bindings
         position(from_vfio, StepKind::drm_add, "card1"));
   CHECK_FALSE(has(from_vfio, StepKind::check_present));
 }
+
+namespace {
+
+/// With what read_function() leaves out.
+Snapshot with_resets(const World& world) {
+  auto now = world.snapshot();
+  now.functions.at(gpu_address).reset_methods = {"flr", "bus"};
+  now.functions.at(audio_address).reset_methods = {"bus"};
+  return now;
+}
+
+Plan revival(World& world, Revival how) {
+  return release_plan(world.gpu(), with_resets(world), world.drivers(), world.home, {{}, {}, how});
+}
+
+/// The steps that revive, of whatever the plan has besides.
+std::string core(const Plan& plan) {
+  Plan steps;
+  for (const auto& s : plan)
+    if (s.kind == StepKind::unbind || s.kind == StepKind::bind || s.kind == StepKind::reset ||
+        s.kind == StepKind::remove || s.kind == StepKind::rescan || s.kind == StepKind::check_present)
+      steps.push_back(s);
+  return text(steps);
+}
+
+}  // namespace
+
+TEST_CASE("a reset frees all functions, resets what can be reset alone, and proves that it answers") {
+  World world{reference_laptop};
+  REQUIRE(world.run(world.attach()).ending == Ending::succeeded);
+  CHECK(core(revival(world, Revival::reset)) ==
+        "unbind 0000:01:00.1 from vfio-pci\n"
+        "unbind 0000:01:00.0 from vfio-pci\n"
+        "reset 0000:01:00.0\n"
+        "check-present 0000:01:00.0 to 10de:25a0\n"
+        "check-present 0000:01:00.1 to 10de:2291\n"
+        "bind 0000:01:00.0 to nvidia\n"
+        "bind 0000:01:00.1 to snd_hda_intel\n");
+}
+
+TEST_CASE("a rescan takes all functions off the bus, and what comes back gets its recorded drivers") {
+  World world{reference_laptop};
+  CHECK(core(revival(world, Revival::rescan)) ==
+        "unbind 0000:01:00.1 from snd_hda_intel\n"
+        "unbind 0000:01:00.0 from nvidia\n"
+        "remove 0000:01:00.1\n"
+        "remove 0000:01:00.0\n"
+        "rescan 0000:01:00.0\n"
+        "check-present 0000:01:00.0 to 10de:25a0\n"
+        "check-present 0000:01:00.1 to 10de:2291\n"
+        "bind 0000:01:00.0 to nvidia\n"
+        "bind 0000:01:00.1 to snd_hda_intel\n");
+}
+
+TEST_CASE("a function whose only way is a reset of its bus is not reset where it has neighbours") {
+  const PciFunction alone{.reset_methods = {"bus"}};
+  CHECK(resets_alone(alone, false));
+  CHECK_FALSE(resets_alone(alone, true));
+  CHECK(resets_alone({.reset_methods = {"pm", "bus"}}, true));
+  CHECK_FALSE(resets_alone({}, false));
+}
+
+TEST_CASE("a card that is reset or found again ends with its recorded drivers, from VFIO and from the host") {
+  for (const auto how : {Revival::reset, Revival::rescan})
+    for (const bool away : {true, false}) {
+      World world{reference_laptop};
+      if (away) REQUIRE(world.run(world.attach()).ending == Ending::succeeded);
+      auto transaction = world.release();
+      transaction.plan = release_plan(world.gpu(), with_resets(world), world.drivers(), world.home,
+                                      {{{StepKind::vm_remove_devices, "vm", "", ""}}, {}, how});
+      const auto outcome = world.run(transaction);
+      CHECK_MESSAGE(outcome.ending == Ending::succeeded, outcome.message);
+      CHECK(world.kernel.driver_of(gpu_address) == "nvidia");
+      CHECK(world.kernel.driver_of(audio_address) == "snd_hda_intel");
+      CHECK(world.kernel.override_of(gpu_address).empty());
+    }
+}
+
+TEST_CASE("killed when the functions are off the bus, recovery scans it again") {
+  World world{reference_laptop};
+  auto transaction = world.release();
+  transaction.plan = revival(world, Revival::rescan);
+  const auto before = world.kernel.faults().seen().size();
+  {
+    World rehearsal{reference_laptop};
+    rehearsal.run(transaction);
+    const auto& seen = rehearsal.kernel.faults().seen();
+    const auto removed = std::ranges::find(seen, "writing 1 to remove 0000:01:00.0") - seen.begin();
+    world.kernel.faults().at(before + static_cast<std::size_t>(removed), {FaultKind::crash_after});
+  }
+  CHECK_THROWS_AS(world.run(transaction), Crash);
+  REQUIRE(world.gpu().functions.empty());
+  for (const auto& outcome : world.recover())
+    CHECK_MESSAGE(outcome.ending == Ending::succeeded, outcome.message);
+  CHECK(world.journal_empty());
+  CHECK(world.kernel.driver_of(gpu_address) == "nvidia");
+  CHECK(world.kernel.driver_of(audio_address) == "snd_hda_intel");
+}
