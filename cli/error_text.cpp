@@ -36,7 +36,10 @@ constexpr std::array gpuctl_errors{
     Row{"Cancelled", {Exit::failed, ""}},
     Row{"TimedOut",
         {Exit::failed, "gpuctl list shows where the GPU is now. The log has more: journalctl -u gpuctld."}},
-    Row{"DeviceGone", {Exit::failed, look_at_log}},
+    Row{"DeviceGone",
+        {Exit::failed,
+         "Try gpuctl release --reset, then gpuctl release --rescan, then switch the machine off and on "
+         "again."}},
     Row{"DeviceChanged", {Exit::refused, ""}},
     Row{"KernelRefused", {Exit::failed, look_at_log}},
     Row{"NotBound", {Exit::failed, look_at_log}},

@@ -61,8 +61,9 @@ std::chrono::seconds TimeoutConfig::of(StepKind kind) const {
     case StepKind::bind:
     case StepKind::rescan:
       return bind;
-    case StepKind::unbind:
     case StepKind::reset:
+      return 2 * bind;  // the kernel itself waits a minute for the function to answer (pci_dev_wait)
+    case StepKind::unbind:
     case StepKind::remove:
       return unbind;
     case StepKind::vm_plug:

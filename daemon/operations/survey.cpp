@@ -29,8 +29,6 @@ struct Work {
   Prepared result{};
 };
 
-void append(Problems& to, Problems more) { std::ranges::move(more, std::back_inserter(to)); }
-
 const Gpu& gpu_of(const Request& request, const Snapshot& snapshot) {
   const auto address = PciAddress::parse(request.gpu);
   const auto* gpu = address ? snapshot.gpu_of(*address) : nullptr;

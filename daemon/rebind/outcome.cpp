@@ -51,6 +51,7 @@ std::chrono::milliseconds step_deadline(const Step& step) {
     case StepKind::vm_unplug:
     case StepKind::vm_start:
     case StepKind::vm_stop:
+    case StepKind::reset:  // the kernel itself waits a minute for the function to answer (pci_dev_wait)
       return 120s;
     case StepKind::load_module:
     case StepKind::unload_module:
@@ -58,7 +59,6 @@ std::chrono::milliseconds step_deadline(const Step& step) {
     case StepKind::rescan:
       return 60s;  // nvidia's probe uploads firmware
     case StepKind::unbind:
-    case StepKind::reset:
     case StepKind::remove:
       return 30s;
     default:

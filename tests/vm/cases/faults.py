@@ -2,7 +2,7 @@
 """Things that go wrong half-way, and a daemon that is stopped or killed meanwhile."""
 import time
 
-from lab.testing import AUDIO, DONE, FAILED, GPU, ON_HOST, ON_VFIO, case, ended
+from lab.testing import AUDIO, DONE, FAILED, GPU, NOT_AUTHORIZED, ON_HOST, ON_VFIO, case, ended
 
 LINK = f"/sys/bus/pci/devices/{GPU}/driver"
 
@@ -142,4 +142,33 @@ def stopped_half_way(laptop):
     laptop.stub(remove_delay_ms=0)
     laptop.gpuctl("list").ended(DONE)
     laptop.settled(lambda: whole(laptop) and laptop.gpu()["state"] == whole(laptop), 60, "whole on one side")
+    usable(laptop)
+
+
+@case("a card that fell off the bus while it was away: release refuses and offers the ladder, each rung only on request")
+def ladder(laptop):
+    laptop.gpuctl("attach").ended(DONE)
+    laptop.tell_fake("gone")
+    laptop.gpuctl("release 01:00").ended(FAILED).says(GPU, "--reset", "--rescan")
+    laptop.bound(ON_VFIO)
+    laptop.tell_fake("back")
+    laptop.gpuctl("release 01:00 --reset").ended(DONE)
+    laptop.bound(ON_HOST)
+    laptop.no_override_left()
+    laptop.gpuctl("attach").ended(DONE)
+    laptop.gpuctl("release 01:00 --rescan").ended(DONE)
+    laptop.bound(ON_HOST)
+    laptop.no_override_left()
+    laptop.gpuctl("release 01:00 --rescan", user="user").ended(NOT_AUTHORIZED)
+    usable(laptop)
+
+
+@case("a reset of a card that stays dead fails, says so, and a later rescan brings it home")
+def dead_after_reset(laptop):
+    laptop.tell_fake("gone")
+    laptop.gpuctl("release 01:00 --reset", timeout=300).ended(FAILED).says(GPU, "--rescan")
+    laptop.tell_fake("back")
+    laptop.gpuctl("release 01:00 --rescan").ended(DONE)
+    laptop.bound(ON_HOST)
+    laptop.no_override_left()
     usable(laptop)

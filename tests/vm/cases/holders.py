@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Processes that hold the GPU, and a driver that does not let go."""
-from lab.testing import DONE, GPU, ON_HOST, ON_VFIO, REFUSED, case
+from lab.testing import DONE, GPU, NOT_AUTHORIZED, ON_HOST, ON_VFIO, REFUSED, case
 
 HOLDER = ("systemd-run -q --unit=compute -p User=user -p StandardInput=file:/dev/nvidia0 sleep 1000; "
           "systemctl show -P MainPID compute")
@@ -74,3 +74,29 @@ def others_keep_working(laptop):
     laptop.bound({"0000:04:00.0": "vfio-pci", "0000:04:00.1": "vfio-pci"})
     laptop.stub(remove_hangs=0)
     laptop.settled(lambda: laptop.gpu()["state"] in ("host", "vm"), 60, "healed")
+
+
+@case("--force ends who holds the GPU, also one that ignores SIGTERM, and the attach works; without it nobody is touched")
+def forced(laptop):
+    pid = laptop.run(HOLDER).strip()
+    stubborn = laptop.run("systemd-run -q --unit=stubborn -p StandardInput=file:/dev/nvidia0 "
+                          "sh -c 'trap \"\" TERM; while :; do sleep 1000; done'; systemctl show -P MainPID stubborn").strip()
+    laptop.gpuctl("attach").ended(REFUSED).says(pid, stubborn)
+    laptop.run(f"kill -0 {pid} {stubborn}")
+    laptop.gpuctl("attach --force", user="user").ended(NOT_AUTHORIZED)
+    laptop.run(f"kill -0 {pid} {stubborn}")
+    laptop.gpuctl("attach --force").ended(DONE)
+    laptop.bound(ON_VFIO)
+    assert laptop.ask(f"kill -0 {pid}").status != 0 and laptop.ask(f"kill -0 {stubborn}").status != 0
+    laptop.ask("journalctl -b -u gpuctld -o cat").says(f"pid {pid}", f"pid {stubborn}")
+
+
+@case("a compositor is never ended, whatever is forced")
+def compositor_is_spared(laptop):
+    laptop.run("cp /usr/bin/sleep /usr/local/bin/kwin_wayland")
+    pid = laptop.run("systemd-run -q --unit=desktop -p User=user -p StandardInput=file:/dev/nvidia0 "
+                     "/usr/local/bin/kwin_wayland 1000; systemctl show -P MainPID desktop").strip()
+    before = laptop.host_state()
+    laptop.gpuctl("attach --force").ended(REFUSED).says(pid, "KWIN_DRM_DEVICES")
+    laptop.run(f"kill -0 {pid}")
+    laptop.changed_nothing(before)
