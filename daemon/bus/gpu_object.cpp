@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "bus/gpu_object.hpp"
 
+#include "bus/farewell.hpp"
 #include "gpuctl_names.hpp"
 
 namespace gpuctl {
@@ -30,7 +31,7 @@ GpuObject::GpuObject(sdbus::IConnection& connection, GpuCalls& calls, GpuView vi
 }
 
 GpuObject::~GpuObject() {
-  getObject().emitInterfacesRemovedSignal();
+  tell_removed(getObject());
   unregisterAdaptor();
 }
 

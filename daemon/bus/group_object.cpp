@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "bus/group_object.hpp"
 
+#include "bus/farewell.hpp"
 #include "gpuctl_names.hpp"
 #include "inventory/isolation.hpp"
 
@@ -21,7 +22,7 @@ GroupObject::GroupObject(sdbus::IConnection& connection, GroupView view)
 }
 
 GroupObject::~GroupObject() {
-  getObject().emitInterfacesRemovedSignal();
+  tell_removed(getObject());
   unregisterAdaptor();
 }
 

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "bus/farewell.hpp"
 #include "gpuctl_names.hpp"
 
 namespace gpuctl {
@@ -38,7 +39,7 @@ OperationObject::OperationObject(sdbus::IConnection& connection, Gate& gate, con
 }
 
 OperationObject::~OperationObject() {
-  getObject().emitInterfacesRemovedSignal();
+  tell_removed(getObject());
   unregisterAdaptor();
 }
 

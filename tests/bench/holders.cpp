@@ -2,7 +2,7 @@
 // Who holds a device: gpuctl's scan beside `fuser` and `lsof`, in one run on one machine, with thousands of
 // processes started for it. Two more processes hold the device in ways that others miss. Needs root, psmisc
 // and lsof.
-//   bench_holders [RUNS]
+//   bench_holders [RUNS [--json]]
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -24,9 +24,11 @@
 #include <cstdlib>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "host/process_scan.hpp"
 
@@ -191,8 +193,24 @@ std::string found_of(const Result& result, const Crowd& crowd) {
                      result.found.contains(crowd.foreign()) ? "yes" : "no");
 }
 
+/// One line for tests/bench/run: every sample, and how many holders each did not find.
+void print_json(int processes, int descriptors, const Crowd& crowd,
+                const std::vector<std::pair<const char*, const Result*>>& results) {
+  std::string wall, missed;
+  for (const auto& [name, result] : results) {
+    const auto* comma = wall.empty() ? "" : ",";
+    const auto found =
+        std::ranges::count_if(crowd.holders(), [&](pid_t pid) { return result->found.contains(pid); });
+    wall += fmt::format(R"({}"{}":[{:.3f}])", comma, name, fmt::join(result->times, ","));
+    missed += fmt::format(R"({}"{}":[{}])", comma, name, static_cast<long>(crowd.holders().size()) - found);
+  }
+  fmt::print(R"({{"processes":{},"descriptors":{},"wall":{{{}}},"missed":{{{}}}}})"
+             "\n",
+             processes, descriptors, wall, missed);
+}
+
 /// True when gpuctl found all and the goals hold: at most 0.8 of fuser's time and 0.2 of lsof's.
-bool compare(int processes, int descriptors, int runs) {
+bool compare(int processes, int descriptors, int runs, bool json) {
   const Crowd crowd{processes, descriptors};
   Result here, fuser, lsof;
   for (int run = 0; run < runs; ++run) {
@@ -200,12 +218,14 @@ bool compare(int processes, int descriptors, int runs) {
     timed(fuser, [] { return pids_of("fuser /dev/zero 2>/dev/null"); });
     timed(lsof, [] { return pids_of("lsof -w -t /dev/zero 2>/dev/null"); });
   }
+  const std::vector<std::pair<const char*, const Result*>> all{
+      {"gpuctl", &here}, {"fuser", &fuser}, {"lsof", &lsof}};
+  if (json) return print_json(processes, descriptors, crowd, all), true;
   fmt::print("{} processes, {} descriptors each, medians of {} runs\n", processes, descriptors, runs);
   fmt::print("  {:<8}{:>9} {:>9} {:>9} {:>9}  {}\n", "", "ms", "gpuctl/x", "cpu ms", "gpuctl/x",
              "holders found");
   const auto wall = median(here.times), cpu = median(here.cpu);
-  for (auto& [name, result] :
-       {std::pair{"gpuctl", &here}, std::pair{"fuser", &fuser}, std::pair{"lsof", &lsof}})
+  for (const auto& [name, result] : all)
     fmt::print("  {:<8}{:>9.1f} {:>9.2f} {:>9.1f} {:>9.2f}  {}\n", name, median(result->times),
                wall / median(result->times), median(result->cpu), cpu / median(result->cpu),
                found_of(*result, crowd));
@@ -219,7 +239,8 @@ int main(int argc, char** argv) {
   const int runs = argc > 1 ? std::max(1, std::atoi(argv[1])) : 11;
   rlimit files{4096, 4096};
   ::setrlimit(RLIMIT_NOFILE, &files);
-  const bool small = compare(300, 40, runs);
-  const bool large = compare(1000, 100, runs);
+  const bool json = argc > 2 && std::string_view{argv[2]} == "--json";
+  const bool small = compare(300, 40, runs, json);
+  const bool large = compare(1000, 100, runs, json);
   return small && large ? 0 : 1;
 }

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// For compilers without libFuzzer: runs files that are given, or mutates the seeds for some seconds, the same
-// each time.
-//   NAME_fuzz [SECONDS | FILE...]
+// For compilers without libFuzzer: runs files that are given, or mutates the seeds for some seconds or some
+// number of inputs, the same each time. The input that crashes it is left in ./crash-PID.
+//   NAME_fuzz [SECONDS | COUNTx | FILE...]
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -14,7 +18,20 @@
 
 namespace {
 
+const std::string* running = nullptr;
+
+/// Also for sanitizers: they abort.
+void keep_input(int signal) {
+  std::array<char, 32> name{};
+  std::snprintf(name.data(), name.size(), "crash-%d", static_cast<int>(::getpid()));
+  const int file = ::open(name.data(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (running != nullptr) (void)!::write(file, running->data(), running->size());
+  ::signal(signal, SIG_DFL);
+  ::raise(signal);
+}
+
 void run(const std::string& input) {
+  running = &input;
   LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(input.data()), input.size());
 }
 
@@ -63,16 +80,23 @@ class Mutator {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const double seconds = argc == 2 ? std::atof(argv[1]) : 0;
-  for (int i = 1; seconds == 0 && i < argc; ++i) {
-    std::ifstream file{argv[i], std::ios::binary};
-    run({std::istreambuf_iterator<char>{file}, {}});
+  for (const int fatal : {SIGABRT, SIGSEGV, SIGFPE, SIGBUS, SIGILL}) ::signal(fatal, keep_input);
+  char* rest = argc == 2 ? argv[1] : nullptr;
+  const double amount = argc == 2 ? std::strtod(argv[1], &rest) : 2;
+  if (argc > 2 || (rest != nullptr && rest == argv[1])) {
+    for (int i = 1; i < argc; ++i) {
+      std::ifstream file{argv[i], std::ios::binary};
+      run({std::istreambuf_iterator<char>{file}, {}});
+    }
+    return 0;
   }
-  if (seconds == 0 && argc > 1) return 0;
+  const bool counted = rest != nullptr && *rest == 'x';
   Mutator mutator;
-  unsigned long count = 0;
-  const auto end =
-      std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds == 0 ? 2 : seconds);
-  for (; std::chrono::steady_clock::now() < end; ++count) run(mutator.next());
-  std::printf("%lu inputs\n", count);
+  double count = 0;
+  const auto begin = std::chrono::steady_clock::now();
+  const auto seconds = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  };
+  for (; (counted ? count : seconds()) < amount; ++count) run(mutator.next());
+  std::printf("%.0f inputs in %.0f s\n", count, seconds());
 }
