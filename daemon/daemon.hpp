@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "bus/bus_loop.hpp"
+#include "bus/host_object.hpp"
 #include "bus/object_tree.hpp"
 #include "bus/polkit_authorizer.hpp"
 #include "bus/sleep_guard.hpp"
@@ -59,6 +60,9 @@ class Daemon {
   VmWatch vm_watch_;
   DomainLifecycle lifecycle_;
   VmsObject vms_;
+  Configuring configuring_;
+  BootApplication boot_application_;
+  HostObject host_;
   SleepGuard sleep_guard_;
   EventLoop::Source terminate_, interrupt_;
 };

@@ -57,7 +57,7 @@ Platform production_platform(const Arguments& arguments, const Config& config) {
   platform.runtime_dir = arguments.runtime_dir;
   platform.state_dir = arguments.state_dir;
   platform.pci_control = [](const RootDir& root) { return std::make_unique<SysfsPciControl>(root); };
-  platform.systemd_control = [] { return std::make_unique<DbusSystemdControl>(); };
+  platform.systemd_control = [](auto deadline) { return std::make_unique<DbusSystemdControl>(deadline); };
   platform.hypervisor = [uri, module = arguments.libvirt_module] { return load_hypervisor({uri, module}); };
   return platform;
 }

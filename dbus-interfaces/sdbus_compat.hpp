@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include <sys/types.h>
+
 #include <sdbus-c++/sdbus-c++.h>
 
 namespace gpuctl::dbus {
@@ -52,6 +54,19 @@ inline std::uint32_t current_sender_uid(const sdbus::IObject& object) {
 #else
   return object.getCurrentlyProcessedMessage()->getCredsEuid();
 #endif
+}
+
+/// Supplementary groups of that caller's process; nothing when the bus cannot tell (it has gone).
+inline std::optional<std::vector<gid_t>> current_sender_groups(const sdbus::IObject& object) {
+  try {
+#ifdef GPUCTL_SDBUS_2
+    return object.getCurrentlyProcessedMessage().getCredsSupplementaryGids();
+#else
+    return object.getCurrentlyProcessedMessage()->getCredsSupplementaryGids();
+#endif
+  } catch (const sdbus::Error&) {
+    return std::nullopt;
+  }
 }
 
 inline void emit_properties_changed(const sdbus::IObject& object, const std::string& interface,

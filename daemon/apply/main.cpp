@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // gpuctl-apply: carries out what gpuctld, confined as it is, may only decide. Started by systemd
-// (gpuctl-apply@.service, gpuctl-boot.service), never by people; runs only tools of the fixed list in
-// host/apply.cpp.
+// (gpuctl-apply@.service, gpuctl-boot.service) and by the package's removal, never by people; writes only the
+// files and runs only the tools of the fixed lists in host/apply.cpp.
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@
 #include "core/error.hpp"
 #include "host/apply.hpp"
 #include "host/boot_store.hpp"
+#include "host/host_service.hpp"
 #include "host/host_state.hpp"
 #include "inventory/scan.hpp"
 #include "os/root_dir.hpp"
@@ -72,15 +74,50 @@ std::string read_request(const std::string& name) {
   return text;
 }
 
+/// gpuctl-apply@.service without systemd: the request is carried out here and now.
+class HereAndNow : public SystemdControl {
+ public:
+  explicit HereAndNow(const RootDir& root) : root_(root) {}
+  void start_unit(const std::string& unit) override {
+    const auto begin = unit.find('@') + 1;
+    apply(root_, apply_request(read_request(unit.substr(begin, unit.rfind('.') - begin))), run);
+  }
+  void stop_unit(const std::string&) override {}
+  void load_module(const std::string&) override {}
+  void unload_module(const std::string&) override {}
+
+ private:
+  const RootDir& root_;
+};
+
+/// The package is removed.
+void forget(const RootDir& root) {
+  HereAndNow systemd{root};
+  HostService(root, systemd, {state_dir, "/run/gpuctl"}).forget();
+}
+
+/// One at a time, whoever starts it: what two tools write side by side is neither's.
+UniqueFd exclusive_right() {
+  UniqueFd fd{::open("/run/lock/gpuctl-apply", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
+  if (!fd) return fd;  // no /run/lock this early in the boot: nobody else either
+  while (::flock(fd.get(), LOCK_EX) != 0 && errno == EINTR) {
+  }
+  return fd;
+}
+
 void act(const RootDir& root, const std::string& verb, const std::string& name) {
+  const auto lock = exclusive_right();
   if (verb == "request")
     apply(root, apply_request(read_request(name)), run);
   else if (verb == "boot-begin")
     begin_boot(root, state_dir);
+  else if (verb == "forget")
+    forget(root);
   else if (verb == "boot-end")
     end_boot(root, state_dir, scan(root, {.host = read_host_state}));
   else
-    throw Error(ErrorCode::invalid_argument, "usage: gpuctl-apply request NAME | boot-begin | boot-end");
+    throw Error(ErrorCode::invalid_argument,
+                "usage: gpuctl-apply request NAME | boot-begin | boot-end | forget");
 }
 
 }  // namespace

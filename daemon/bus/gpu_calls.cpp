@@ -34,6 +34,10 @@ BusCaller current_caller(const sdbus::IObject& object) {
   }
 }
 
+Caller doctor_caller(const sdbus::IObject& object) {
+  return {current_caller(object).uid, dbus::current_sender_groups(object)};
+}
+
 void GpuCalls::attach(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu,
                       std::string vm, const wire::Dict& dict) {
   answer(reply, [&] {

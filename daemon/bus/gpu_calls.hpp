@@ -5,6 +5,7 @@
 #include "bus/gate.hpp"
 #include "bus/reply.hpp"
 #include "bus/wire.hpp"
+#include "host/host_facts.hpp"
 #include "operations/requests.hpp"
 
 namespace gpuctl {
@@ -43,5 +44,7 @@ class GpuCalls {
 };
 
 BusCaller current_caller(const sdbus::IObject& object);
+/// The same with its groups, for the doctor.
+Caller doctor_caller(const sdbus::IObject& object);
 
 }  // namespace gpuctl

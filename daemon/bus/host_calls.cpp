@@ -33,11 +33,11 @@ void HostCalls::list_vms(const sdbus::IObject& object, Reply<std::vector<wire::D
 
 void HostCalls::diagnose(const sdbus::IObject& object, Reply<std::vector<wire::Dict>> reply) {
   answer(reply, [&] {
-    const auto uid = current_caller(object).uid;
+    const auto caller = doctor_caller(object);
     queries_.ask(
-        "doctor", uid,
-        [uid, snapshot = inventory_.snapshot(), platform = platform_] {
-          return diagnosis(snapshot, uid, platform);
+        "doctor", caller.uid,
+        [caller, snapshot = inventory_.snapshot(), platform = platform_] {
+          return diagnosis(snapshot, caller, platform);
         },
         problems_to(reply));
   });

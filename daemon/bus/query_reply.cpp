@@ -43,6 +43,15 @@ Queries::Answer problems_to(Reply<std::vector<wire::Dict>> reply) {
   };
 }
 
+Queries::Answer dict_to(Reply<wire::Dict> reply) {
+  return [reply](std::variant<std::string, Error> result) {
+    answer(reply, [&] {
+      if (const auto* error = std::get_if<Error>(&result)) throw *error;
+      reply.value(dict(Json::parse(std::get<std::string>(result))));
+    });
+  };
+}
+
 Queries::Answer text_to(Reply<std::string> reply) {
   return [reply](std::variant<std::string, Error> result) {
     if (const auto* error = std::get_if<Error>(&result)) return reply.error(*error);

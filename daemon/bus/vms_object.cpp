@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "bus/vms_object.hpp"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
+#include "bus/call_options.hpp"
 #include "bus/gpu_calls.hpp"
 #include "bus/query_reply.hpp"
 #include "gpuctl_names.hpp"
@@ -13,29 +12,6 @@
 
 namespace gpuctl {
 namespace {
-
-/// The option's value, nothing if it is not given. Throws Error(invalid_argument) for another type.
-template <class Value>
-std::optional<Value> find_option(const wire::Dict& options, const std::string& key, const char* type) {
-  const auto it = options.find(key);
-  if (it == options.end()) return std::nullopt;
-  if (!it->second.containsValueOfType<Value>())
-    throw Error(ErrorCode::invalid_argument, fmt::format("option {} takes a {}", key, type));
-  return it->second.get<Value>();
-}
-
-bool flag(const wire::Dict& options, const std::string& key, bool otherwise) {
-  return find_option<bool>(options, key, "boolean").value_or(otherwise);
-}
-
-void require_known(const wire::Dict& options, std::initializer_list<std::string_view> known) {
-  for (const auto& [key, value] : options) {
-    wire::require_plain("an option's name", key);
-    if (std::ranges::find(known, key) == known.end())
-      throw Error(ErrorCode::invalid_argument,
-                  fmt::format("unknown option {}; known here: {}", key, fmt::join(known, ", ")));
-  }
-}
 
 /// As VmService takes them: booleans and strings.
 Options plain_options(const wire::Dict& options) {

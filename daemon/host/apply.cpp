@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "host/apply.hpp"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <array>
 
@@ -117,11 +119,30 @@ std::optional<std::string> text_or_null(const Json& json) {
   return json.is_null() ? std::nullopt : std::optional{json.get<std::string>()};
 }
 
-/// Relative, without "..": an edit stays below the root.
+/// Everything that gpuctl writes outside of its own directories; * is one component. Whoever gets hold of
+/// gpuctld gets no further than this.
+constexpr const char* configuration_files[] = {
+    "etc/default/grub",
+    "etc/default/grub.d/90-gpuctl.cfg",
+    "boot/grub2/grubenv",
+    "etc/kernel/cmdline",
+    "boot/loader/entries/*.conf",
+    "efi/loader/entries/*.conf",
+    "boot/efi/loader/entries/*.conf",
+    "etc/kernelstub/configuration",
+    "etc/modprobe.d/*.conf",
+    "etc/udev/rules.d/61-gpuctl-*.rules",
+    "etc/initramfs-tools/hooks/gpuctl",
+    "etc/dracut.conf.d/90-gpuctl.conf",
+    "etc/mkinitcpio.conf.d/90-gpuctl.conf",
+};
+
 std::string checked_path(const std::string& path) {
-  const std::filesystem::path p{path};
-  if (path.empty() || p.is_absolute() || std::ranges::find(p, "..") != p.end())
-    throw Error(ErrorCode::invalid_argument, fmt::format("not a path below the root: {}", path));
+  const bool known = std::ranges::any_of(configuration_files, [&](const char* pattern) {
+    return ::fnmatch(pattern, path.c_str(), FNM_PATHNAME | FNM_PERIOD) == 0;
+  });
+  if (!known)
+    throw Error(ErrorCode::invalid_argument, fmt::format("not a file that gpuctl writes: {}", path));
   return path;
 }
 

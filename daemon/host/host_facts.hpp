@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,8 +18,8 @@ namespace gpuctl {
 /// The person who asks, as the bus tells it.
 struct Caller {
   uid_t uid{};
-  std::vector<gid_t>
-      groups;  ///< of the calling process: what a group membership added since login is not yet in
+  /// Of the calling process: a membership that was added since login is not in it. Nothing if not known.
+  std::optional<std::vector<gid_t>> groups;
 };
 
 enum class CpuVendor { intel, amd, other };

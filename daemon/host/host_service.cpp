@@ -105,7 +105,7 @@ void HostService::commit(const BootPolicies& before, const BootPolicies& after, 
   if (modprobe_changed && request.tools.empty() && !tool.empty()) request.tools.push_back({tool, {}});
   if (request.edits.empty() && request.tools.empty()) return;
   try {
-    apply_by_systemd(systemd_, paths_, "boot-policy", request);
+    apply_by_systemd(root_, systemd_, paths_, "boot-policy", request);
   } catch (const Error&) {
     store.save(before);
     throw;
@@ -182,6 +182,14 @@ BootActions HostService::apply_boot_policy(const Snapshot& snapshot) {
   }
   if (policies != before) BootStore{paths_.state}.save(policies);
   return result;
+}
+
+void HostService::forget() {
+  const auto before = boot_policies();
+  FileEdits back;
+  for (const auto& policy : before) std::ranges::move(give_back(root_, policy), std::back_inserter(back));
+  commit(before, {}, std::move(back));
+  arguments_.undo();
 }
 
 std::string HostService::report(const Caller& caller,

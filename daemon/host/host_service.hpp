@@ -38,6 +38,9 @@ class HostService {
   /// What early binding did not reach; notes it, so that confirming puts the rule into the initramfs.
   BootActions apply_boot_policy(const Snapshot& snapshot);
 
+  /// gpuctl is about to be removed: no policy, no rule, no kernel argument of its own stays behind.
+  void forget();
+
   /// The doctor's findings with all that they rest on, redacted (host/report.hpp). `scan` reads a snapshot.
   std::string report(const Caller& caller, const std::function<Snapshot(const RootDir&)>& scan) const;
 

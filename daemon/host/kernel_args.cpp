@@ -66,6 +66,16 @@ std::string advice(const IommuSupport& support, bool configured) {
                     : "the IOMMU is off; `gpuctl kernel-args enable` sets it on";
 }
 
+/// A job that was merged with an earlier one of the same unit ends well without having seen this request.
+void require_written(const RootDir& root, const ApplyRequest& request, const std::string& name) {
+  for (const auto& edit : request.edits)
+    if (read_exactly(root, edit.path) != edit.after)
+      throw Error(
+          ErrorCode::state_unwritable,
+          fmt::format("gpuctl-apply@{} ended without an error, but /{} is not as it should be; try again",
+                      name, edit.path));
+}
+
 }  // namespace
 
 /// One enable(), with all that its undo needs.
@@ -159,8 +169,8 @@ void KernelArguments::keep(const std::vector<Record>& all) const {
   replace_file(path, Json{{"format", 1}, {"changes", changes}}.dump(1) + "\n", 0600);
 }
 
-void apply_by_systemd(SystemdControl& systemd, const HostPaths& paths, const std::string& name,
-                      const ApplyRequest& request) {
+void apply_by_systemd(const RootDir& root, SystemdControl& systemd, const HostPaths& paths,
+                      const std::string& name, const ApplyRequest& request) {
   const auto file = paths.runtime / "apply" / (name + ".json");
   replace_file(file, to_json(request), 0600);
   try {
@@ -171,10 +181,11 @@ void apply_by_systemd(SystemdControl& systemd, const HostPaths& paths, const std
                                       e.what(), name));
   }
   remove_file(file);
+  require_written(root, request, name);
 }
 
 void KernelArguments::carry_out(const ApplyRequest& request) {
-  apply_by_systemd(systemd_, paths_, instance, request);
+  apply_by_systemd(root_, systemd_, paths_, instance, request);
 }
 
 /// A tool that reports success and leaves the argument out would be found by nobody before the next boot.

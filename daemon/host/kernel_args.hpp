@@ -70,8 +70,9 @@ class KernelArguments {
   HostPaths paths_;
 };
 
-/// Hands a request to gpuctl-apply@INSTANCE.service and waits for it. Throws what SystemdControl throws.
-void apply_by_systemd(SystemdControl& systemd, const HostPaths& paths, const std::string& instance,
-                      const ApplyRequest& request);
+/// Hands a request to gpuctl-apply@INSTANCE.service, waits for it, and looks whether the files are as they
+/// should be. Throws what SystemdControl throws, and Error(state_unwritable).
+void apply_by_systemd(const RootDir& root, SystemdControl& systemd, const HostPaths& paths,
+                      const std::string& instance, const ApplyRequest& request);
 
 }  // namespace gpuctl

@@ -61,6 +61,12 @@ Json directories(const Redactor& redactor, const Recording& recording) {
   return json;
 }
 
+Json caller_json(const Caller& caller) {
+  Json json{{"uid", caller.uid}};
+  if (caller.groups) json["groups"] = *caller.groups;
+  return json;
+}
+
 Json findings_json(const Redactor& redactor, const Problems& findings) {
   auto json = Json::array();
   for (const auto& f : findings)
@@ -98,7 +104,7 @@ std::string report(const RootDir& root, const Recording& recording, const Caller
   Json present = Json::array();
   for (const auto& path : recording.present) present.push_back(redactor.path(path));
   const Json json{{"format", 1},
-                  {"caller", {{"uid", caller.uid}, {"groups", caller.groups}}},
+                  {"caller", caller_json(caller)},
                   {"files", files(redactor, recording)},
                   {"links", links},
                   {"directories", directories(redactor, recording)},

@@ -33,6 +33,9 @@ class LazyHypervisor {
   std::unique_ptr<Hypervisor> hypervisor_;
 };
 
+/// Modules and services of a GPU; a driver's initialization takes seconds, a slow service's stop its 90.
+constexpr std::chrono::seconds unit_deadline{90};
+
 /// Kernel steps to the kernel, domain steps to libvirt.
 class Performer : public StepPerformer {
  public:
@@ -40,7 +43,7 @@ class Performer : public StepPerformer {
             KernelPerformer::Users users, bool live)
       : live_(live),
         pci_(platform.pci_control(root)),
-        systemd_(platform.systemd_control()),
+        systemd_(platform.systemd_control(unit_deadline)),
         hypervisor_(platform),
         kernel_(*pci_, *systemd_, root, std::move(functions), std::move(users)) {}
   void perform(const Step& step) override {

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "operations/host_queries.hpp"
 
-#include <grp.h>
-#include <pwd.h>
-
-#include <algorithm>
-
 #include <nlohmann/json.hpp>
 
 #include "host/device_users.hpp"
@@ -30,17 +25,6 @@ Json user(const DeviceUser& u) {
           {"remedy", u.remedy}};
 }
 
-/// Groups that the user database gives this user; a session may have begun before it joined one of them.
-std::vector<gid_t> groups_of(uid_t uid) {
-  const auto* entry = ::getpwuid(uid);
-  if (entry == nullptr) return {};
-  int count = 256;
-  std::vector<gid_t> groups(static_cast<std::size_t>(count));
-  ::getgrouplist(entry->pw_name, entry->pw_gid, groups.data(), &count);
-  groups.resize(static_cast<std::size_t>(std::max(count, 0)));
-  return groups;
-}
-
 }  // namespace
 
 std::string users_of(const std::vector<PciAddress>& functions, std::uint32_t uid, const Platform& platform) {
@@ -50,11 +34,10 @@ std::string users_of(const std::vector<PciAddress>& functions, std::uint32_t uid
   return text(list);
 }
 
-std::string diagnosis(const Snapshot& snapshot, std::uint32_t uid, const Platform& platform) {
+std::string diagnosis(const Snapshot& snapshot, const Caller& caller, const Platform& platform) {
   const RootDir root(platform.root);
   auto list = Json::array();
-  for (const auto& finding : diagnose(root, snapshot, {uid, groups_of(uid)}))
-    list.push_back(messages::problem(finding));
+  for (const auto& finding : diagnose(root, snapshot, caller)) list.push_back(messages::problem(finding));
   return text(list);
 }
 

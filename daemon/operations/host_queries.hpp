@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/devices.hpp"
+#include "host/host_facts.hpp"
 #include "operations/platform.hpp"
 
 namespace gpuctl {
@@ -14,7 +15,7 @@ namespace gpuctl {
 
 /// Who holds any of these functions; other users' command lines are empty unless uid is 0.
 std::string users_of(const std::vector<PciAddress>& functions, std::uint32_t uid, const Platform& platform);
-/// Findings about the host, for a caller with this uid.
-std::string diagnosis(const Snapshot& snapshot, std::uint32_t uid, const Platform& platform);
+/// Findings about the host, for this caller.
+std::string diagnosis(const Snapshot& snapshot, const Caller& caller, const Platform& platform);
 
 }  // namespace gpuctl

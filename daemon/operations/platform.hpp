@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -20,7 +21,8 @@ struct Platform {
   std::filesystem::path state_dir{"/var/lib/gpuctl"};
   Config config;
   std::function<std::unique_ptr<PciControl>(const RootDir&)> pci_control;
-  std::function<std::unique_ptr<SystemdControl>()> systemd_control;
+  /// With the longest time that one of its jobs may take.
+  std::function<std::unique_ptr<SystemdControl>(std::chrono::milliseconds)> systemd_control;
   std::function<std::unique_ptr<Hypervisor>()> hypervisor;  ///< throws Error(libvirt_unavailable)
 };
 

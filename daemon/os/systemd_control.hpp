@@ -30,8 +30,7 @@ class DbusSystemdControl : public SystemdControl {
   using Connect = std::function<sd_bus*()>;
 
   /// `deadline` is for one job, from the request to its end.
-  explicit DbusSystemdControl(std::chrono::milliseconds deadline = std::chrono::seconds{90},
-                              Connect connect = {});
+  explicit DbusSystemdControl(std::chrono::milliseconds deadline, Connect connect = {});
   ~DbusSystemdControl() override;
   void start_unit(const std::string& unit) override;
   /// A unit that systemd does not know is not running: success.

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The part of org.freedesktop.systemd1 that gpuctld uses, on the private bus: modprobe@ and gpuctl-rmmod@ act on fakesys."""
+"""The part of org.freedesktop.systemd1 that gpuctld uses, on the private bus: modprobe@ and gpuctl-rmmod@ act on fakesys,
+gpuctl-apply@ runs the shipped program on this namespace's own /etc."""
 import json
 import socket
+import subprocess
 import sys
 
 sys.path.insert(0, __file__.rsplit('/', 1)[0])
@@ -11,8 +13,8 @@ MANAGER, PATH = 'org.freedesktop.systemd1.Manager', '/org/freedesktop/systemd1'
 
 
 class FakeSystemd:
-    def __init__(self, control, log):
-        self.bus, self.jobs, self.control, self.log = Bus(), 0, control, log
+    def __init__(self, control, log, apply):
+        self.bus, self.jobs, self.control, self.log, self.apply = Bus(), 0, control, log, apply
         self.bus.call('org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus', 'RequestName', 'su',
                       ['org.freedesktop.systemd1', 4])
 
@@ -29,6 +31,8 @@ class FakeSystemd:
             self.fake(f'load {module}')
         elif method == 'StartUnit' and unit.startswith('gpuctl-rmmod@'):
             return 'done' if 'ok' in self.fake(f'unload {module}') else 'failed'
+        elif method == 'StartUnit' and unit.startswith('gpuctl-apply@'):
+            return 'done' if subprocess.run([self.apply, 'request', module], check=False).returncode == 0 else 'failed'
         return 'done'
 
     def answer(self, call):
@@ -54,6 +58,6 @@ class FakeSystemd:
 
 if __name__ == '__main__':
     try:
-        FakeSystemd(sys.argv[1], open(sys.argv[2], 'a')).serve()
+        FakeSystemd(sys.argv[1], open(sys.argv[2], 'a'), sys.argv[3]).serve()
     except (Disconnected, DBusError, KeyboardInterrupt):
         pass

@@ -51,7 +51,8 @@ class Machine:
         self._child(['dbus-daemon', '--system', '--nofork', '--nopidfile'], 'dbus')
         until(lambda: os.path.exists('/run/dbus/system_bus_socket'), what='the bus')
         self.root = Bus()
-        self._child(['/usr/bin/python3', str(HERE / 'fake_systemd.py'), str(self.control), str(WORK / 'units.log')],
+        self._child(['/usr/bin/python3', str(HERE / 'fake_systemd.py'), str(self.control), str(WORK / 'units.log'),
+                     BUILD / 'daemon/apply/gpuctl-apply'],
                     'systemd')
         until(lambda: self.root.owner('org.freedesktop.systemd1'), what='systemd1')
         self.policy('rules')

@@ -9,7 +9,7 @@ from machine import GPU, MANAGER, OPERATION, PROPERTIES, ROOT, SERVICE, SOURCE, 
 from test_contract import documented
 
 NVIDIA = '/org/gpuctl1/gpus/0000_01_00'
-VMS = 'org.gpuctl1.Vms'
+VMS, HOST = 'org.gpuctl1.Vms', 'org.gpuctl1.Host'
 QUIET = {'interactive': Variant('b', False)}
 FORCED = {**QUIET, 'force': Variant('b', True)}
 RESCAN = {**QUIET, 'rescan': Variant('b', True)}
@@ -39,6 +39,15 @@ MEMBERS = {
     f'{VMS}.UndoVm': (['configure'], [(ROOT, 'sa{sv}', ['test', QUIET], [])]),
     f'{VMS}.PrepareDomain': (ROOT_ONLY, [(ROOT, 'ssa{sv}', ['other', '<domain type="kvm"/>', {}], [])]),
     f'{VMS}.ReleaseDomain': (ROOT_ONLY, [(ROOT, 'ss', ['other', '<domain type="kvm"/>'], [])]),
+    f'{HOST}.KernelArguments': (READ, [(ROOT, '', [], [])]),
+    f'{HOST}.PlanKernelArguments': (READ, [(ROOT, 'a{sv}', [{}], [])]),
+    f'{HOST}.EnableKernelArguments': (['configure'], [(ROOT, 'a{sv}', [QUIET], [])]),
+    f'{HOST}.UndoKernelArguments': (['configure'], [(ROOT, 'a{sv}', [QUIET], [])]),
+    f'{HOST}.BootPolicies': (READ, [(ROOT, '', [], [])]),
+    f'{HOST}.SetBootPolicy': (['configure'], [(ROOT, 'ssa{sv}', ['0000:01:00.0', 'host', QUIET], [])]),
+    f'{HOST}.ConfirmBootPolicy': (['configure'], [(ROOT, 'sa{sv}', ['0000:01:00.0', QUIET], [])]),
+    f'{HOST}.ApplyBootPolicy': (['configure'], [(ROOT, 'a{sv}', [QUIET], [])]),
+    f'{HOST}.Report': (READ, [(ROOT, 'a{sv}', [{}], [])]),
 }
 CALLERS = ['root', 'alice', 'bob', 'mallory', 'nobody']
 POLICIES = ['rules', 'defaults', 'yes', 'no', 'auth_admin', 'missing', 'dead', 'frozen']

@@ -161,9 +161,9 @@ class TreeReader {
   void caller(const std::string& rest) {
     const auto w = words_of(rest);
     captured_.uid = static_cast<uid_t>(number(w.at(0), 10));
-    captured_.groups.clear();
+    captured_.groups.emplace();
     for (std::size_t i = 1; i < w.size(); ++i)
-      captured_.groups.push_back(static_cast<gid_t>(number(w[i], 10)));
+      captured_.groups->push_back(static_cast<gid_t>(number(w[i], 10)));
   }
 
   CapturedMachine& captured_;
@@ -210,7 +210,8 @@ void unpack_link(const fs::path& root, const std::string& path, const std::strin
 void unpack_report(const Json& json, CapturedMachine& captured) {
   const auto& root = captured.machine.root();
   captured.uid = json.at("caller").at("uid");
-  captured.groups = json.at("caller").at("groups").get<std::vector<gid_t>>();
+  if (const auto& caller = json.at("caller"); caller.contains("groups"))
+    captured.groups = caller.at("groups").get<std::vector<gid_t>>();
   for (const auto& [path, target] : json.at("links").items()) unpack_link(root, path, target);
   for (const auto& [path, value] : json.at("files").items()) captured.machine.file(path, bytes_of(value));
   for (const auto& [path, names] : json.at("directories").items()) fs::create_directories(root / path);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,7 @@ namespace gpuctl::test {
 struct CapturedMachine {
   FakeMachine machine;
   uid_t uid{1000};
-  std::vector<gid_t> groups;
+  std::optional<std::vector<gid_t>> groups;
 
   /// `*.json`: what `gpuctl doctor --report` wrote. Else a hand-written list, one statement a line; `#`
   /// begins a comment:

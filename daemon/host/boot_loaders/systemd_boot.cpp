@@ -46,19 +46,33 @@ std::string inherited_arguments(const RootDir& root) {
   return joined(arguments);
 }
 
-/// One run for each installed kernel: its entry is made anew from /etc/kernel/cmdline. Images and initial RAM
-/// disks are where Debian, Fedora and Arch have them.
+/// The first is where gpuctld.service shows the modules that its sandbox hides.
+constexpr const char* module_directories[] = {"run/gpuctl/modules/", "usr/lib/modules/"};
+
+std::vector<std::string> kernel_versions(const RootDir& root) {
+  for (const auto* directory : module_directories)
+    if (auto versions = root.list(directory); !versions.empty()) return versions;
+  return {};
+}
+
+/// Where Debian has it, else where Fedora and Arch do; "" for modules without a kernel.
+std::string kernel_image(const RootDir& root, const std::string& version) {
+  if (root.exists("boot/vmlinuz-" + version)) return "/boot/vmlinuz-" + version;
+  for (const auto* directory : module_directories)
+    if (root.exists(directory + version + "/vmlinuz"))
+      return fmt::format("/usr/lib/modules/{}/vmlinuz", version);
+  return {};
+}
+
+/// One run for each installed kernel: its entry is made anew from /etc/kernel/cmdline.
 std::vector<ToolRun> reinstall_kernels(const RootDir& root) {
   std::vector<ToolRun> runs;
-  for (const auto& version : root.list("usr/lib/modules")) {
-    std::vector<std::string> arguments{version};
-    for (const auto& image :
-         {fmt::format("boot/vmlinuz-{}", version), fmt::format("usr/lib/modules/{}/vmlinuz", version)})
-      if (arguments.size() == 1 && root.exists(image)) arguments.push_back("/" + image);
-    if (arguments.size() == 1) continue;
-    if (const auto initrd = fmt::format("boot/initrd.img-{}", version); root.exists(initrd))
-      arguments.push_back("/" + initrd);
-    runs.push_back({"kernel-install", arguments});
+  for (const auto& version : kernel_versions(root)) {
+    const auto image = kernel_image(root, version);
+    if (image.empty()) continue;
+    runs.push_back({"kernel-install", {version, image}});
+    if (const auto initrd = "boot/initrd.img-" + version; root.exists(initrd))
+      runs.back().arguments.push_back("/" + initrd);
   }
   return runs;
 }

@@ -73,7 +73,8 @@ void access(const HostFacts& host, Problems& found) {
   if (!libvirt || !who) return;
   const bool member =
       std::ranges::find(libvirt->members, who->name) != libvirt->members.end() || who->group == libvirt->gid;
-  const bool in_session = std::ranges::find(host.caller.groups, libvirt->gid) != host.caller.groups.end();
+  const auto& groups = host.caller.groups;
+  const bool in_session = groups ? std::ranges::find(*groups, libvirt->gid) != groups->end() : member;
   if (in_session) {
     found.push_back({"libvirt-access", Severity::ok, "/etc/group", "you may manage VMs (group libvirt)", ""});
   } else if (member) {

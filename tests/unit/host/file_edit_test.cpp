@@ -60,17 +60,21 @@ TEST_CASE("an edit can make a program") {
 }
 
 TEST_CASE("a request reads back, and nothing but a request is one") {
-  const ApplyRequest request{{{"etc/a", std::nullopt, "x\n", true}, {"etc/b", "y", std::nullopt}},
-                             {{"update-grub", {}}, {"grubby-add", {"intel_iommu=on", "iommu=pt"}}}};
+  const ApplyRequest request{
+      {{"etc/default/grub", std::nullopt, "x\n", true}, {"etc/modprobe.d/vfio.conf", "y", std::nullopt}},
+      {{"update-grub", {}}, {"grubby-add", {"intel_iommu=on", "iommu=pt"}}}};
   CHECK(apply_request(to_json(request)) == request);
-  for (const auto* bad :
-       {"", "{}", "[]", R"({"edits":[],"tools":[{"tool":"sh","arguments":["-c","x"]}]})",
-        R"({"edits":[{"path":"/etc/a","before":null,"after":"x","executable":false}],"tools":[]})",
-        R"({"edits":[{"path":"etc/../a","before":null,"after":"x","executable":false}],"tools":[]})",
-        R"({"edits":[],"tools":[{"tool":"update-grub","arguments":["--help"]}]})",
-        R"({"edits":[],"tools":[{"tool":"grubby-add","arguments":["--remove-kernel=ALL"]}]})",
-        R"({"edits":[],"tools":[{"tool":"grubby-add","arguments":["a b"]}]})",
-        R"({"edits":[],"tools":[{"tool":"kernel-install","arguments":["6.1","/etc/shadow"]}]})"})
+  for (
+      const auto* bad :
+      {"", "{}", "[]", R"({"edits":[],"tools":[{"tool":"sh","arguments":["-c","x"]}]})",
+       R"({"edits":[{"path":"/etc/a","before":null,"after":"x","executable":false}],"tools":[]})",
+       R"({"edits":[{"path":"etc/shadow","before":null,"after":"x","executable":false}],"tools":[]})",
+       R"({"edits":[{"path":"etc/modprobe.d/a/b.conf","before":null,"after":"x","executable":false}],"tools":[]})",
+       R"({"edits":[{"path":"etc/../a","before":null,"after":"x","executable":false}],"tools":[]})",
+       R"({"edits":[],"tools":[{"tool":"update-grub","arguments":["--help"]}]})",
+       R"({"edits":[],"tools":[{"tool":"grubby-add","arguments":["--remove-kernel=ALL"]}]})",
+       R"({"edits":[],"tools":[{"tool":"grubby-add","arguments":["a b"]}]})",
+       R"({"edits":[],"tools":[{"tool":"kernel-install","arguments":["6.1","/etc/shadow"]}]})"})
     CHECK_THROWS_AS(apply_request(bad), Error);
 }
 

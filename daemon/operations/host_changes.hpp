@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <string>
+
+#include "core/devices.hpp"
+#include "host/boot_policy.hpp"
+#include "host/host_facts.hpp"
+#include "host/kernel_args.hpp"
+#include "operations/platform.hpp"
+
+namespace gpuctl {
+
+// Bodies of what org.gpuctl1.Host offers: each blocks, so each runs in a worker. States and lists come as
+// JSON with the keys of the D-Bus dictionaries, diffs and outcomes as text.
+
+std::string kernel_arguments(const Platform& platform);
+std::string plan_kernel_arguments(const KernelArgumentsWish& wish, const Platform& platform);
+std::string boot_policies(const Platform& platform);
+std::string report(const Caller& caller, const Platform& platform);
+
+// These change what outlives a reboot: for Configuring.
+std::string enable_kernel_arguments(const KernelArgumentsWish& wish, const Platform& platform);
+std::string undo_kernel_arguments(const Platform& platform);
+std::string set_boot_policy(const Gpu& gpu, const std::string& side, bool migrate, const Snapshot& snapshot,
+                            const Platform& platform);
+std::string confirm_boot_policy(const Gpu& gpu, const Platform& platform);
+/// What is left to be moved, read by boot_actions_from().
+std::string apply_boot_policy(const Snapshot& snapshot, const Platform& platform);
+BootActions boot_actions_from(const std::string& answer);
+
+}  // namespace gpuctl
