@@ -34,9 +34,8 @@ VfioAlias vfio_alias(const std::string& line) {
   return {line.substr(vfio_prefix.size(), space - vfio_prefix.size()), line.substr(space + 1)};
 }
 
-/// The module of the most specific vfio_pci: alias, as virPCIDeviceFindBestVFIOVariant() of libvirt chooses
-/// it.
-std::string best_vfio_module(const std::string& device, const std::filesystem::path& directory) {
+/// Which of several it is, only the text tells: the index does not keep the patterns.
+std::string most_specific(const std::string& device, const std::filesystem::path& directory) {
   std::ifstream aliases(directory / "modules.alias");
   std::string best = "vfio_pci";
   auto fewest = std::numeric_limits<std::ptrdiff_t>::max();
@@ -49,6 +48,15 @@ std::string best_vfio_module(const std::string& device, const std::filesystem::p
     best = alias.module;
   }
   return best;
+}
+
+/// The module of the most specific vfio_pci: alias, as virPCIDeviceFindBestVFIOVariant() of libvirt chooses
+/// it. The index answers nearly always; reading a megabyte of text for each function takes longer than
+/// binding it.
+std::string best_vfio_module(const std::string& device, const std::filesystem::path& directory) {
+  const auto found = ModuleAliases{directory}.modules("vfio_pci:" + device);
+  if (found.empty()) return "vfio_pci";
+  return found.size() == 1 ? found.front() : most_specific(device, directory);
 }
 
 /// A loaded module tells; before, all known variants except these two name their driver with dashes.

@@ -31,6 +31,7 @@ void Recoveries::start() {
   StateDir dir(platform_.runtime_dir / "journal");
   const RootDir root(platform_.root);
   const auto loaded = JournalStore(dir).load(boot_id(root));
+  StateDir(platform_.runtime_dir / "bindings").remove_unfinished();
   for (const auto& problem : loaded.problems)
     log(events::warning, fmt::format("{} {}", problem.message, problem.remedy));
   for (const auto& journal : loaded.unfinished) pending_.insert(journal.slot());

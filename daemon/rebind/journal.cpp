@@ -156,6 +156,7 @@ Journal JournalStore::reopen(const JournalContents& contents) {
 
 JournalStore::Loaded JournalStore::load(const std::string& boot_id) {
   Loaded loaded;
+  dir_.remove_unfinished();
   for (const auto& name : dir_.list()) {
     auto contents = parse_journal(dir_.read(name).value_or(""));
     if (!contents || contents->slot().str() != name)

@@ -44,6 +44,7 @@ void SavedBindings::remove(PciSlot slot) { dir_.remove(slot.str()); }
 
 SavedBindings::Loaded SavedBindings::load() {
   Loaded loaded;
+  dir_.remove_unfinished();
   for (const auto& name : dir_.list()) {
     auto binding = parse(dir_.read(name).value_or(""));
     if (!binding || binding->slot().str() != name)

@@ -105,6 +105,12 @@ std::optional<std::string> StateDir::read(const std::string& name) const {
   return contents;
 }
 
+void StateDir::remove_unfinished() {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator{path_, error})
+    if (entry.path().filename().native().starts_with('.')) std::filesystem::remove(entry.path(), error);
+}
+
 std::vector<std::string> StateDir::list() const {
   std::error_code absent;
   if (!std::filesystem::is_directory(path_, absent)) return {};
