@@ -44,8 +44,11 @@ int run(const std::vector<std::string>& command) {
   for (const auto& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  char language[] = "LC_ALL=C.UTF-8";
-  char* const environment[] = {path, language, nullptr};
+  // grub-mkconfig writes the language of the boot menu into grub.cfg: the system's, as systemd gives it to
+  // services.
+  const char* system_language = std::getenv("LANG");
+  auto language = fmt::format("LANG={}", system_language == nullptr ? "C.UTF-8" : system_language);
+  char* const environment[] = {path, language.data(), nullptr};
   pid_t child = 0;
   if (const int error =
           ::posix_spawn(&child, command.front().c_str(), nullptr, nullptr, arguments.data(), environment);
