@@ -45,7 +45,7 @@ Daemon::Daemon(const DaemonOptions& options)
       tree_(*connection_, loop_, inventory_, operations_, requests_, gate_, gpu_calls_, host_calls_,
             departures_, [this](PciSlot gpu) { return vm_of(gpu); }),
       vm_watch_(loop_, workers_, inventory_, operations_, requests_, assignments_, platform_),
-      lifecycle_(inventory_, operations_, requests_, assignments_, vm_watch_),
+      lifecycle_(loop_, inventory_, operations_, requests_, assignments_, vm_watch_),
       vms_(*connection_, gate_, queries_, inventory_, lifecycle_, platform_),
       configuring_(loop_, workers_),
       boot_application_(operations_, requests_),
@@ -55,7 +55,10 @@ Daemon::Daemon(const DaemonOptions& options)
       terminate_(loop_.on_signal(SIGTERM, [this] { stop(0); })),
       interrupt_(loop_.on_signal(SIGINT, [this] { stop(0); })) {
   workers_.keep_from_children(bus_loop_.fd());
-  vm_watch_.on_change([this] { sleep_guard_.update_later(); });
+  vm_watch_.on_change([this] {
+    sleep_guard_.update_later();
+    tree_.update_later();
+  });
 }
 
 /// The tables live for one read: an idle daemon keeps none of them.

@@ -16,10 +16,12 @@ namespace gpuctl {
 class ObjectTree {
  public:
   /// `vm_of`: name of the domain that has a GPU by gpuctl, "" for none.
-  ObjectTree(
-      sdbus::IConnection& connection, EventLoop& loop, Inventory& inventory, OperationList& operations,
-      Requests& requests, Gate& gate, GpuCalls& gpu_calls, HostCalls& host_calls, Departures& departures,
-      std::function<std::string(PciSlot)> vm_of);  /// Tells everybody that a GPU leaves the host, or is back.
+  ObjectTree(sdbus::IConnection& connection, EventLoop& loop, Inventory& inventory, OperationList& operations,
+             Requests& requests, Gate& gate, GpuCalls& gpu_calls, HostCalls& host_calls,
+             Departures& departures, std::function<std::string(PciSlot)> vm_of);
+  /// Soon; for what no other observer tells, such as the domain that has a GPU.
+  void update_later();
+  /// Tells everybody that a GPU leaves the host, or is back.
   void tell_departure(PciSlot gpu, bool leaving) {
     manager_.emitPrepareForRelease(sdbus::ObjectPath{wire::gpu_path(gpu)}, leaving);
   }
@@ -28,7 +30,6 @@ class ObjectTree {
   ManagerView manager_view() const;
   GpuView gpu_view(const Gpu& gpu) const;
   GpuState state_of(const Gpu& gpu) const;
-  void update_later();
   void update();
   void update_gpus();
   void update_groups();

@@ -11,30 +11,38 @@ using Json = nlohmann::json;
 std::string file_of(PciSlot gpu) { return gpu.str() + ".json"; }
 
 Json to_json(const Assignment& a) {
-  auto functions = Json::array();
+  auto functions = Json::array(), displaced = Json::array();
   for (const auto f : a.functions) functions.push_back(f.str());
-  return {{"gpu", a.gpu.str()},   {"functions", functions}, {"vm_uuid", a.vm_uuid},
-          {"vm_name", a.vm_name}, {"uid", a.uid},           {"since", a.since},
-          {"keep", a.keep},       {"running", a.running},   {"lease_only", a.lease_only}};
+  for (const auto& other : a.displaced) displaced.push_back(to_json(other));
+  return {{"gpu", a.gpu.str()},
+          {"functions", functions},
+          {"vm_uuid", a.vm_uuid},
+          {"vm_name", a.vm_name},
+          {"uid", a.uid},
+          {"since", a.since},
+          {"keep", a.keep},
+          {"running", a.running},
+          {"returning", a.returning},
+          {"lease_only", a.lease_only},
+          {"displaced", displaced}};
 }
 
-std::optional<Assignment> from_json(const Json& json) {
-  try {
-    Assignment a{PciSlot::parse(json.at("gpu").get<std::string>()).value(),
-                 {},
-                 json.at("vm_uuid"),
-                 json.at("vm_name"),
-                 json.at("uid"),
-                 json.at("since"),
-                 json.at("keep"),
-                 json.at("running"),
-                 json.at("lease_only")};
-    for (const auto& f : json.at("functions"))
-      a.functions.push_back(PciAddress::parse(f.get<std::string>()).value());
-    return a;
-  } catch (const std::exception&) {  // not what to_json made
-    return std::nullopt;
-  }
+/// Throws what nlohmann and optional throw.
+Assignment from_json(const Json& json) {
+  Assignment a{PciSlot::parse(json.at("gpu").get<std::string>()).value(),
+               {},
+               json.at("vm_uuid"),
+               json.at("vm_name"),
+               json.at("uid"),
+               json.at("since"),
+               json.at("keep"),
+               json.at("running"),
+               json.value("returning", false),
+               json.at("lease_only")};
+  for (const auto& f : json.at("functions"))
+    a.functions.push_back(PciAddress::parse(f.get<std::string>()).value());
+  for (const auto& other : json.value("displaced", Json::array())) a.displaced.push_back(from_json(other));
+  return a;
 }
 
 }  // namespace
@@ -46,12 +54,21 @@ void Assignments::save(const Assignment& assignment) {
 
 void Assignments::remove(PciSlot gpu) { dir_.remove(file_of(gpu)); }
 
-std::optional<Assignment> Assignments::find(PciSlot gpu) const {
+void Assignments::settle(const Assignment& assignment) {
+  if (assignment.lease_only)
+    return assignment.displaced.empty() ? remove(assignment.gpu) : save(assignment.displaced.front());
+  auto rests = assignment;
+  rests.running = rests.returning = false;
+  if (rests != assignment) save(rests);
+}
+
+std::optional<Assignment> Assignments::find(PciSlot gpu) const try {
   const auto text = dir_.read(file_of(gpu));
   if (!text) return std::nullopt;
-  const auto json = Json::parse(*text, nullptr, false);
-  const auto found = json.is_discarded() ? std::nullopt : from_json(json);
-  return found && found->gpu == gpu ? found : std::nullopt;
+  auto found = from_json(Json::parse(*text));
+  return found.gpu == gpu ? std::optional{std::move(found)} : std::nullopt;
+} catch (const std::exception&) {  // not what to_json made
+  return std::nullopt;
 }
 
 std::map<PciSlot, Assignment> Assignments::all() const {

@@ -11,7 +11,8 @@
 
 namespace gpuctl {
 
-/// A GPU that gpuctl has put into a domain's definition. Outlives reboots, as the definition does.
+/// A GPU that gpuctl has put into a domain's definition, or that a running domain has. Outlives reboots, as
+/// the definition does.
 struct Assignment {
   PciSlot gpu;
   std::vector<PciAddress> functions;
@@ -20,7 +21,9 @@ struct Assignment {
   std::int64_t since{};  ///< seconds since the epoch
   bool keep{};           ///< the GPU stays with VFIO when the domain stops
   bool running{};        ///< the domain was seen running: when it ends, the GPU goes home
+  bool returning{};      ///< it has ended, and the GPU is not home yet
   bool lease_only{};  ///< the definition has the GPU by somebody else's hand; forgotten when the domain ends
+  std::vector<Assignment> displaced{};  ///< at most one: of another domain, in force again after this lease
   bool operator==(const Assignment&) const = default;
 };
 
@@ -30,6 +33,9 @@ class Assignments {
   explicit Assignments(StateDir& dir) : dir_(dir) {}
   void save(const Assignment& assignment);
   void remove(PciSlot gpu);
+  /// The domain has ended and the GPU need not go anywhere any more: a mere lease is forgotten, what it had
+  /// displaced is in force again.
+  void settle(const Assignment& assignment);
   /// Nothing for one that is absent or cannot be read.
   std::optional<Assignment> find(PciSlot gpu) const;
   std::map<PciSlot, Assignment> all() const;

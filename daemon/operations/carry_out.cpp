@@ -123,13 +123,15 @@ void note_assignment(const Request& request, const Prepared& prepared, const Gpu
                      Assignments& assignments) {
   if (request.verb != Verb::attach || prepared.survey.vm_uuid.empty()) return;
   assignments.save({gpu.slot(), gpu.functions, prepared.survey.vm_uuid, prepared.survey.vm_name, uid,
-                    now_seconds(), request.keep, request.start || request.live, false});
+                    now_seconds(), request.keep, request.start || request.live});
 }
 
 /// `before`: as it was when the operation began.
 void settle_assignment(const Request& request, const Prepared& prepared, const Outcome& outcome,
                        const std::optional<Assignment>& before, PciSlot slot, Assignments& assignments) {
   const bool succeeded = outcome.ending == Ending::succeeded;
+  if (request.verb == Verb::release && succeeded && request.by_itself && before)
+    return assignments.settle(*before);
   if (request.verb == Verb::release && succeeded && !request.by_itself) {
     const bool kept =
         std::ranges::any_of(prepared.survey.problems, [](const auto& p) { return p.id == "vm-not-updated"; });

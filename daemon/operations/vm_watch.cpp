@@ -2,6 +2,7 @@
 #include "operations/vm_watch.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -14,35 +15,64 @@ namespace {
 
 using messages::Json;
 
-constexpr std::chrono::seconds reconnect_after{2};
+constexpr std::chrono::seconds first_retry{2}, last_retry{60};
 
-std::string event_text(const std::string& event, const std::string& uuid) {
-  return Json{{"event", event}, {"uuid", uuid}}.dump();
+constexpr const char* to_string(DomainPresence presence) {
+  switch (presence) {
+    case DomainPresence::stopped:
+      return "stopped";
+    case DomainPresence::started:
+      return "started";
+    case DomainPresence::transient:
+      return "transient";
+    case DomainPresence::gone:
+      return "gone";
+  }
+  return "stopped";
 }
 
-/// What an event would have told; a domain that is gone has stopped.
-const char* state_event(Hypervisor& hypervisor, const std::string& uuid) {
+DomainPresence presence(Hypervisor& hypervisor, const std::string& uuid) {
   try {
-    return hypervisor.vm(uuid).state == VmState::shut_off ? "stopped" : "started";
+    const auto vm = hypervisor.vm(uuid);
+    if (!is_active(vm)) return DomainPresence::stopped;
+    return vm.persistent ? DomainPresence::started : DomainPresence::transient;
   } catch (const Error& e) {
-    if (e.code() == ErrorCode::vm_not_found) return "stopped";
+    if (e.code() == ErrorCode::vm_not_found) return DomainPresence::gone;
     throw;
   }
 }
 
-/// The worker: tells events, and first what was missed while nobody listened. A domain that was never seen
-/// running has not ended: its GPU waits for it.
+/// Domains that events were about. What holds now is asked for afterwards: an event may be older than the
+/// domain's next start, which libvirt lets nobody see before it is over.
+class Pending {
+ public:
+  explicit Pending(std::vector<Assignment> assignments) : assignments_(std::move(assignments)) {}
+  void note(const std::string& event, const std::string& uuid) {
+    if (event == "watching")
+      for (const auto& a : assignments_) seen_.try_emplace(a.vm_uuid, false);
+    else if (!uuid.empty())
+      seen_[uuid] |= event == "stopped";
+  }
+  void tell(WorkerChannel& daemon, Hypervisor& hypervisor) {
+    for (const auto& [uuid, seen] : std::exchange(seen_, {}))
+      daemon.send(Json{{"is", to_string(presence(hypervisor, uuid))}, {"uuid", uuid}, {"seen", seen}}.dump());
+  }
+
+ private:
+  std::vector<Assignment> assignments_;
+  std::map<std::string, bool> seen_;  ///< by UUID: it was seen to stop
+};
+
+/// The worker: tells of domains with events, and first of those with a GPU, for what was missed while nobody
+/// listened.
 void follow(WorkerChannel& daemon, const Platform& platform, const std::vector<Assignment>& assignments) {
   const auto hypervisor = platform.hypervisor();
-  const auto on_event = [&](const std::string& event, const std::string& uuid) {
-    daemon.send(event_text(event, uuid));
-    if (event != "watching") return;
-    for (const auto& a : assignments) {
-      const std::string missed = state_event(*hypervisor, a.vm_uuid);
-      if (missed == "started" || a.running) daemon.send(event_text(missed, a.vm_uuid));
-    }
-  };
-  hypervisor->watch(on_event, [&daemon] { return daemon.poll() != "stop"; });
+  Pending pending{assignments};
+  hypervisor->watch([&](const std::string& event, const std::string& uuid) { pending.note(event, uuid); },
+                    [&] {
+                      pending.tell(daemon, *hypervisor);
+                      return daemon.poll() != "stop";
+                    });
 }
 
 }  // namespace
@@ -69,12 +99,11 @@ bool VmWatch::needed() const {
 }
 
 void VmWatch::update() {
-  for (const auto slot : std::set<PciSlot>(due_))
-    if (const auto assignment = assignments_.find(slot)) go_home(*assignment);
+  for (const auto& [slot, due] : std::map<PciSlot, Due>(due_)) go_home(slot, due);
   changed_();
   const bool wanted = needed();
   if (wanted && !worker_ && !retry_) watch();
-  if (wanted) return;
+  if (wanted || !due_.empty()) return;
   worker_.reset();
   retry_.reset();
 }
@@ -85,66 +114,100 @@ void VmWatch::watch() {
   worker_ = workers_.start(
       "vm-watch",
       [platform = platform_, assignments](WorkerChannel& channel) { follow(channel, platform, assignments); },
-      {[this](const std::string& text) { on_message(text); },
-       [this](int) {
-         // libvirt is away, or restarts: it is asked again until the GPU is home
-         retry_ = loop_.after(reconnect_after, [this] {
-           retry_.reset();
-           worker_.reset();
-           update();
-         });
-       }});
+      {[this](const std::string& text) { on_message(text); }, [this](int) { retry_later(); }});
+}
+
+/// libvirt is away, or restarts: it is asked again until the GPU is home, less and less often.
+void VmWatch::retry_later() {
+  patience_ = std::clamp(patience_ * 2, first_retry, last_retry);
+  retry_ = loop_.after(patience_, [this] {
+    retry_.reset();
+    worker_.reset();
+    update();
+  });
 }
 
 void VmWatch::on_message(const std::string& text) {
+  patience_ = {};
   const auto json = Json::parse(text);
-  const std::string event = json.at("event");
-  const std::string uuid = json.at("uuid");
-  if (event == "started") started(uuid);
-  if (event == "stopped") ended(uuid);
+  const std::string is = json.at("is"), uuid = json.at("uuid");
+  if (is == "transient" || is == "gone") undefined(uuid);
+  if (is == "started" || is == "transient") return started(uuid);
+  if (is == "gone" || has_ended(uuid, json.at("seen"))) ended(uuid);
+}
+
+/// A domain that was never seen running has not ended: its GPU waits for it.
+bool VmWatch::has_ended(const std::string& uuid, bool seen) const {
+  return std::ranges::any_of(assignments_.all(), [&](const auto& entry) {
+    const auto& a = entry.second;
+    return a.vm_uuid == uuid && (seen || a.running || a.returning);
+  });
+}
+
+/// There is no definition any more that the GPU could be taken out of.
+void VmWatch::undefined(const std::string& uuid) {
+  for (auto [slot, assignment] : assignments_.all()) {
+    if (assignment.vm_uuid != uuid || assignment.lease_only) continue;
+    assignment.lease_only = true;
+    assignments_.save(assignment);
+  }
 }
 
 void VmWatch::started(const std::string& uuid) {
-  for (auto& [slot, assignment] : assignments_.all()) {
-    if (assignment.vm_uuid != uuid || assignment.running) continue;
-    auto running = assignment;
-    running.running = true;
-    assignments_.save(running);
+  for (auto [slot, assignment] : assignments_.all()) {
+    if (assignment.vm_uuid != uuid) continue;
+    due_.erase(slot);
+    if (assignment.running && !assignment.returning) continue;
+    assignment.running = true;
+    assignment.returning = false;
+    assignments_.save(assignment);
   }
   changed_();
 }
 
 void VmWatch::ended(const std::string& uuid) {
-  for (const auto& [slot, assignment] : assignments_.all()) {
+  for (auto [slot, assignment] : assignments_.all()) {
     if (assignment.vm_uuid != uuid) continue;
-    if (!assignment.keep && !platform_.config.vm.keep) due_.insert(slot);
-    if (!assignment.running) continue;
-    auto stopped = assignment;
-    stopped.running = false;
-    assignments_.save(stopped);
+    if (assignment.keep || platform_.config.vm.keep) {
+      assignments_.settle(assignment);
+      continue;
+    }
+    due_[slot] = {uuid, assignment.vm_name};
+    assignment.running = false;
+    assignment.returning = true;
+    assignments_.save(assignment);
   }
   update();
 }
 
-/// Waits for an operation that has the GPU, whose end calls update() again.
-void VmWatch::go_home(const Assignment& assignment) {
-  const auto slot = assignment.gpu;
+/// Waits for an operation that has the GPU, whose end calls update() again. By then another domain may have
+/// been given it.
+void VmWatch::go_home(PciSlot slot, const Due& due) {
   if (operations_.running_on(slot) != nullptr) return;
-  due_.erase(slot);
+  const auto assignment = assignments_.find(slot);
   const auto& gpus = inventory_.snapshot().gpus;
   const auto gpu = gpus.find(slot);
-  if (assignment.lease_only) assignments_.remove(slot);
-  if (gpu == gpus.end() || bound_state(gpu->second, inventory_.snapshot()) == GpuState::host) return;
+  const bool home = gpu == gpus.end() || bound_state(gpu->second, inventory_.snapshot()) == GpuState::host;
+  const bool taken = assignment && (assignment->vm_uuid != due.vm_uuid || assignment->running);
+  if (!home && !taken) return start_release(slot, due);
+  due_.erase(slot);
+  if (assignment && !taken) assignments_.settle(*assignment);
+}
+
+void VmWatch::start_release(PciSlot slot, const Due& due) try {
   Request request;
   request.verb = Verb::release;
-  request.gpu = gpu->second.address.str();
+  request.gpu = inventory_.snapshot().gpus.at(slot).address.str();
   request.by_itself = true;
-  requests_.start(request, 0, [vm = assignment.vm_name, slot](const std::variant<unsigned, Error>& started) {
+  requests_.start(request, 0, [vm = due.vm_name, slot](const std::variant<unsigned, Error>& started) {
     if (const auto* error = std::get_if<Error>(&started))
       log(events::not_given_back,
           fmt::format("the GPU of {} cannot go back to the host: {}", gpuctl::quoted(vm), error->what()),
           {.gpu = slot.str(), .vm = vm, .error = std::string{error_name(error->code())}});
   });
+  due_.erase(slot);
+} catch (const Error&) {  // not now: the machine goes to sleep
+  retry_later();
 }
 
 }  // namespace gpuctl

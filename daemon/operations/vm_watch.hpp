@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
+#include <map>
 #include <memory>
-#include <set>
 #include <string>
 
 #include "operations/assignments.hpp"
 #include "operations/requests.hpp"
 
 namespace gpuctl {
+
+/// What libvirt says of a domain when it is asked.
+enum class DomainPresence { stopped, started, transient, gone };
 
 /// Brings GPUs home when the domain that has them ends, however it ends: by libvirt's events, by libvirt's
 /// hook, and, for what was missed while gpuctld or libvirt was away, by asking when it is back. Watches only
@@ -21,14 +24,23 @@ class VmWatch {
   /// The domain with this UUID has ended.
   void ended(const std::string& uuid);
   void started(const std::string& uuid);
+  /// A domain is about to use this GPU: it does not go home, whatever ended before.
+  void claimed(PciSlot gpu) { due_.erase(gpu); }
   /// Told when a domain with a GPU has started or ended.
   void on_change(std::function<void()> observer) { changed_ = std::move(observer); }
 
  private:
+  struct Due {
+    std::string vm_uuid, vm_name;
+  };
   bool needed() const;
   void watch();
+  void retry_later();
   void on_message(const std::string& text);
-  void go_home(const Assignment& assignment);
+  bool has_ended(const std::string& uuid, bool seen) const;
+  void undefined(const std::string& uuid);
+  void go_home(PciSlot slot, const Due& due);
+  void start_release(PciSlot slot, const Due& due);
 
   EventLoop& loop_;
   WorkerPool& workers_;
@@ -39,8 +51,9 @@ class VmWatch {
   Platform platform_;
   std::unique_ptr<Worker> worker_;
   EventLoop::Source retry_;
+  std::chrono::seconds patience_{};  ///< before the last retry
   std::function<void()> changed_ = [] {};
-  std::set<PciSlot> due_;  ///< go home as soon as no other operation has them
+  std::map<PciSlot, Due> due_;  ///< go home as soon as no other operation has them
 };
 
 }  // namespace gpuctl
