@@ -2,7 +2,7 @@
 cmake_minimum_required(VERSION 3.25)
 # cmake -DSOURCE=... -P layering.cmake: includes follow the arrows of README.md, and each foreign API has one home.
 set(bus operations inventory rebind vm host os core)
-set(operations config inventory rebind vm host os core)
+set(operations config inventory rebind vm host rom os core)
 set(apply host inventory os core)
 set(inventory os core)
 set(host os core)

@@ -43,6 +43,8 @@ constexpr std::array tools{
     Tool{"dracut", "dracut", "--force --regenerate-all", Varies::nothing, ""},
     Tool{"mkinitcpio", "mkinitcpio", "-P", Varies::nothing, ""},
     Tool{"udevadm-reload", "udevadm", "control --reload", Varies::nothing, ""},
+    Tool{"tmpfiles-looking-glass", "systemd-tmpfiles", "--create /etc/tmpfiles.d/10-looking-glass.conf",
+         Varies::nothing, ""},
 };
 
 const Tool& tool_named(const std::string& name) {

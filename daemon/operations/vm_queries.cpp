@@ -1,19 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "operations/vm_queries.hpp"
 
+#include "host/apply.hpp"
+#include "host/kernel_args.hpp"
+#include "operations/auto_rom.hpp"
 #include "operations/messages.hpp"
+#include "vm/looking_glass.hpp"
 
 namespace gpuctl {
 namespace {
 
+/// By gpuctl-apply, for gpuctld may neither write below /etc nor change what belongs to others.
+void install_tmpfiles(const std::string& text, const RootDir& root, const Platform& platform) {
+  const auto path = std::string{looking_glass_tmpfiles_path}.substr(1);
+  ApplyRequest request{{}, {{"tmpfiles-looking-glass", {}}}};
+  if (const auto present = read_exactly(root, path); present != text)
+    request.edits.push_back({path, present, text});
+  apply_by_systemd(*platform.systemd_control(), {platform.state_dir, platform.runtime_dir}, "looking-glass",
+                   request);
+}
+
+VmServicePlaces places(const RootDir& root, const Platform& platform, const Snapshot& snapshot) {
+  return {.state = platform.state_dir,
+          .install_tmpfiles = [&](const std::string& text) { install_tmpfiles(text, root, platform); },
+          .rom_file =
+              [&](PciAddress function, bool dry_run) {
+                return auto_rom(function, dry_run ? DryRun::yes : DryRun::no, snapshot, platform).string();
+              }};
+}
+
 /// A service with what it needs, for one call.
 struct Session {
-  explicit Session(const Platform& platform)
+  explicit Session(const Platform& platform, const Snapshot& snapshot = {})
       : root(platform.root),
         hypervisor(platform.hypervisor()),
-        service(*hypervisor, root, {platform.state_dir}) {}
+        seen(snapshot),
+        service(*hypervisor, root, places(root, platform, seen)) {}
   RootDir root;
   std::unique_ptr<Hypervisor> hypervisor;
+  Snapshot seen;
   VmService service;
 };
 
@@ -57,7 +82,7 @@ std::string looking_glass_check(const std::string& vm, std::uint32_t uid, const 
 
 std::string vm_setup(const std::string& vm, const SetupRequest& request, std::uint32_t uid,
                      const Snapshot& snapshot, const Platform& platform) {
-  return Session(platform).service.setup(vm, request, snapshot, uid);
+  return Session(platform, snapshot).service.setup(vm, request, snapshot, uid);
 }
 
 std::string vm_undo(const std::string& vm, bool dry_run, const Platform& platform) {

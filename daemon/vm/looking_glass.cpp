@@ -12,7 +12,6 @@ namespace gpuctl {
 namespace {
 
 constexpr std::uint64_t mib = 1024 * 1024;
-constexpr auto tmpfiles_path = "/etc/tmpfiles.d/10-looking-glass.conf";
 
 struct Check {
   const std::string& vm;
@@ -41,18 +40,18 @@ void check_shm_file(const Check& check, std::uint64_t bytes) {
   const auto& file = check.host.shm;
   if (!check.host.tmpfiles)
     check.warning(
-        "shm-no-tmpfiles", tmpfiles_path,
+        "shm-no-tmpfiles", looking_glass_tmpfiles_path,
         "Nothing makes the shared memory file with your access before QEMU makes it with its own.",
         fmt::format("put '{}' into {} and run 'systemd-tmpfiles --create {}'",
                     looking_glass_tmpfiles(check.uid).substr(0, looking_glass_tmpfiles(check.uid).size() - 1),
-                    tmpfiles_path, tmpfiles_path));
+                    looking_glass_tmpfiles_path, looking_glass_tmpfiles_path));
   if (file.kind == HostFile::Kind::absent) return;
   if (!may_write(file, check))
     check.blocker("shm-permission", looking_glass_file,
                   fmt::format("It belongs to user {} and group {} with mode {:04o}: you cannot open it.",
                               file.uid, file.gid, file.mode),
                   fmt::format("shut the VM down, remove the file and run 'systemd-tmpfiles --create {}'",
-                              tmpfiles_path));
+                              looking_glass_tmpfiles_path));
   if (file.bytes != 0 && file.bytes != bytes)
     check.warning("shm-size-stale", looking_glass_file,
                   fmt::format("It has {} MiB and the VM is set to {}.", file.bytes / mib, bytes / mib),

@@ -31,7 +31,8 @@ inline constexpr auto looking_glass_name = "looking-glass";
 inline constexpr auto looking_glass_file = "/dev/shm/looking-glass";
 inline constexpr auto kvmfr_device = "/dev/kvmfr0";
 
-/// Contents of /etc/tmpfiles.d/10-looking-glass.conf: the file exists, with the user's access, before QEMU
+inline constexpr auto looking_glass_tmpfiles_path = "/etc/tmpfiles.d/10-looking-glass.conf";
+/// Contents of that file: the file exists, with the user's access, before QEMU
 /// makes it.
 std::string looking_glass_tmpfiles(unsigned uid);
 

@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "core/error.hpp"
-#include "os/replace_file.hpp"
 #include "vm/domain_xml.hpp"
 #include "vm/hostdev.hpp"
 #include "vm/unified_diff.hpp"
@@ -124,9 +123,9 @@ SetupRequest parse_setup_options(const Options& options) {
   return request;
 }
 
-VmService::VmService(Hypervisor& hypervisor, const RootDir& root, VmServicePaths paths)
-    : hypervisor_(hypervisor), root_(root), paths_(std::move(paths)), undo_(paths_.state / "vm-undo") {
-  if (paths_.battery_table.empty()) paths_.battery_table = GPUCTL_BATTERY_TABLE;
+VmService::VmService(Hypervisor& hypervisor, const RootDir& root, VmServicePlaces places)
+    : hypervisor_(hypervisor), root_(root), places_(std::move(places)), undo_(places_.state / "vm-undo") {
+  if (places_.battery_table.empty()) places_.battery_table = GPUCTL_BATTERY_TABLE;
 }
 
 std::vector<VmEntry> VmService::list(const Snapshot& snapshot) {
@@ -168,15 +167,21 @@ SetupChanges VmService::changes_for(const Vm& vm, const SetupRequest& request, c
                        request.rom,
                        {},
                        request.battery,
-                       paths_.battery_table,
+                       places_.battery_table,
                        hypervisor_.version() >= acpi_table_version,
                        stale_functions(vm, snapshot)};
   if (!request.rom) return changes;
-  require_rom_path(*request.rom);
   changes.rom_functions = rom_functions(vm, request, snapshot);
+  changes.rom = rom_path(request, changes.rom_functions.front());
+  return changes;
+}
+
+std::string VmService::rom_path(const SetupRequest& request, PciAddress function) const {
+  if (*request.rom == "auto") return places_.rom_file(function, request.dry_run);
+  require_rom_path(*request.rom);
   if (!request.rom->empty() && host_file(root_, *request.rom).kind != HostFile::Kind::regular)
     throw Error(ErrorCode::invalid_argument, fmt::format("There is no option ROM at {}.", *request.rom));
-  return changes;
+  return *request.rom;
 }
 
 void VmService::apply(const Vm& vm, const std::string& xml, const SetupChanges& changes) {
@@ -193,14 +198,21 @@ void VmService::apply(const Vm& vm, const std::string& xml, const SetupChanges& 
                 fmt::format("libvirt took the definition of {} but left part of the change out.", vm.name));
 }
 
-void VmService::write_tmpfiles(unsigned uid) const {
+/// A host whose /etc cannot be written still gets its definition: what to do there is added to the answer,
+/// and check_looking_glass() tells it too.
+std::string VmService::with_tmpfiles(std::string diff, unsigned uid, bool dry_run) const {
+  const auto wanted = looking_glass_tmpfiles(uid);
+  auto present = root_.read(std::string{looking_glass_tmpfiles_path}.substr(1)).value_or("");
+  if (!present.empty()) present += '\n';  // reading leaves the last one out
+  if (present != wanted) diff += unified_diff(present, wanted, looking_glass_tmpfiles_path);
+  if (dry_run || !places_.install_tmpfiles) return diff;
   try {
-    replace_file(paths_.tmpfiles / "10-looking-glass.conf", looking_glass_tmpfiles(uid));
+    places_.install_tmpfiles(wanted);
   } catch (const Error& error) {
-    // A read-only /etc must not undo a definition that libvirt has taken; check_looking_glass() tells what is
-    // missing.
-    if (error.code() != ErrorCode::state_unwritable) throw;
+    diff += fmt::format("# {} could not be written ({}); put this line there by hand: {}",
+                        looking_glass_tmpfiles_path, error.what(), wanted);
   }
+  return diff;
 }
 
 std::string VmService::setup(const std::string& name, const SetupRequest& request, const Snapshot& snapshot,
@@ -212,10 +224,9 @@ std::string VmService::setup(const std::string& name, const SetupRequest& reques
   const auto changes = changes_for(vm, request, snapshot);
   const auto xml = setup_domain(vm.inactive_xml, changes);
   auto diff = public_diff(vm.inactive_xml, xml, vm.name);
-  if (request.dry_run) return diff;
-  if (xml != vm.inactive_xml) apply(vm, xml, changes);
-  if (request.picture && request.transport == PictureTransport::shmem) write_tmpfiles(uid);
-  return diff;
+  if (!request.dry_run && xml != vm.inactive_xml) apply(vm, xml, changes);
+  const bool shared_file = request.picture && request.transport == PictureTransport::shmem;
+  return shared_file ? with_tmpfiles(std::move(diff), uid, request.dry_run) : diff;
 }
 
 std::string VmService::undo(const std::string& name, bool dry_run) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -25,7 +26,7 @@ struct SetupRequest {
   bool dry_run{};
   std::optional<GuestPicture> picture{};
   PictureTransport transport{PictureTransport::shmem};
-  std::optional<std::string> rom{};  ///< "auto" must have been made a path by the caller
+  std::optional<std::string> rom{};  ///< absolute path, "auto" = read from the card, empty = none
   std::optional<PciSlot> gpu{};      ///< which GPU the ROM is for
   std::optional<bool> battery{};
 };
@@ -42,17 +43,22 @@ struct VmEntry {
   Problems problems{};                  ///< vm_fitness(), for VMs with a GPU
 };
 
-struct VmServicePaths {
-  std::filesystem::path state{"/var/lib/gpuctl"};     ///< vm-undo/ is made below it
-  std::filesystem::path tmpfiles{"/etc/tmpfiles.d"};  ///< gets 10-looking-glass.conf
-  std::string battery_table{};                        ///< empty = where this build installs it
+/// Where things are, and what is done by others.
+struct VmServicePlaces {
+  std::filesystem::path state{"/var/lib/gpuctl"};  ///< vm-undo/ is made below it
+  std::string battery_table{};                     ///< empty = where this build installs it
+  /// Makes looking_glass_tmpfiles_path have this text, and systemd-tmpfiles do what it says.
+  std::function<void(const std::string& text)> install_tmpfiles{};
+  /// The path of a file with this function's option ROM, written now unless this is a dry run. Throws Error
+  /// where none can be had.
+  std::function<std::string(PciAddress function, bool dry_run)> rom_file{};
 };
 
 /// What the bus offers about VMs, in plain values. Every call blocks (libvirt, files): worker processes only.
 /// Throws as Hypervisor does, and what is said here.
 class VmService {
  public:
-  VmService(Hypervisor& hypervisor, const RootDir& root, VmServicePaths paths = {});
+  VmService(Hypervisor& hypervisor, const RootDir& root, VmServicePlaces places = {});
 
   std::vector<VmEntry> list(const Snapshot& snapshot);
   /// `gpus`: those the VM is to get, besides those in its definition.
@@ -68,11 +74,12 @@ class VmService {
  private:
   SetupChanges changes_for(const Vm& vm, const SetupRequest& request, const Snapshot& snapshot);
   void apply(const Vm& vm, const std::string& xml, const SetupChanges& changes);
-  void write_tmpfiles(unsigned uid) const;
+  std::string rom_path(const SetupRequest& request, PciAddress function) const;
+  std::string with_tmpfiles(std::string diff, unsigned uid, bool dry_run) const;
 
   Hypervisor& hypervisor_;
   const RootDir& root_;
-  VmServicePaths paths_;
+  VmServicePlaces places_;
   VmUndo undo_;
 };
 

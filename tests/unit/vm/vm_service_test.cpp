@@ -34,11 +34,25 @@ struct Lab {
   FakeHypervisor libvirt;
   Vm& vm = libvirt.add(to_text(parse_domain(domain_file("windows11"))));
   Snapshot snapshot = one_card();
+  std::string tmpfiles;  ///< as last installed
+  bool etc_is_writable{true};
+  std::vector<bool> rom_reads;  ///< was it a dry run?
   VmService service{libvirt,
                     root,
                     {.state = machine.root() / "state",
-                     .tmpfiles = machine.root() / "etc/tmpfiles.d",
-                     .battery_table = "/b.aml"}};
+                     .battery_table = "/b.aml",
+                     .install_tmpfiles = [this](const std::string& text) { install(text); },
+                     .rom_file =
+                         [this](PciAddress function, bool dry_run) {
+                           rom_reads.push_back(dry_run);
+                           return "/rom/" + function.str();
+                         }}};
+
+  void install(const std::string& text) {
+    if (!etc_is_writable) throw Error(ErrorCode::state_unwritable, "read-only");
+    tmpfiles = text;
+    machine.file("etc/tmpfiles.d/10-looking-glass.conf", text);
+  }
 
   std::string setup(const Options& options) {
     return service.setup("win11", parse_setup_options(options), snapshot, 1000);
@@ -97,11 +111,40 @@ TEST_CASE("undoing a set-up leaves the GPU in the VM it was given to since") {
   CHECK_FALSE(contains(lab.vm.inactive_xml, "acpitable"));
 }
 
-TEST_CASE("Looking Glass by shared memory makes the file belong to the person who asked") {
+TEST_CASE("Looking Glass by shared memory makes the file belong to the person who asked, and shows it") {
   Lab lab;
-  lab.setup({{"looking-glass", "1920x1080"s}});
-  std::ifstream in{lab.machine.root() / "etc/tmpfiles.d/10-looking-glass.conf"};
-  CHECK(std::string{std::istreambuf_iterator<char>{in}, {}} == looking_glass_tmpfiles(1000));
+  const auto line = "+" + looking_glass_tmpfiles(1000);
+  CHECK(contains(lab.setup({{"looking-glass", "1920x1080"s}, {"dry-run", true}}), line));
+  CHECK(lab.tmpfiles.empty());
+  CHECK(contains(lab.setup({{"looking-glass", "1920x1080"s}}), line));
+  CHECK(lab.tmpfiles == looking_glass_tmpfiles(1000));
+  lab.tmpfiles.clear();
+  CHECK(lab.setup({{"looking-glass", "1920x1080"s}}).empty());
+  CHECK(lab.tmpfiles == looking_glass_tmpfiles(1000));  // the file itself may have gone meanwhile
+}
+
+TEST_CASE("where /etc cannot be written the definition stands, and the line is told") {
+  Lab lab;
+  lab.etc_is_writable = false;
+  const auto said = lab.setup({{"looking-glass", "1920x1080"s}});
+  CHECK(contains(said, "put this line there by hand: " + looking_glass_tmpfiles(1000)));
+  CHECK(contains(lab.vm.inactive_xml, "<shmem name='looking-glass'>"));
+}
+
+TEST_CASE("Looking Glass by kvmfr needs no file in shared memory") {
+  Lab lab;
+  lab.setup({{"looking-glass", "1920x1080"s}, {"transport", "kvmfr"s}});
+  CHECK(lab.tmpfiles.empty());
+}
+
+TEST_CASE("a ROM that is asked for by the word auto is that of the VM's GPU; a dry run does not touch it") {
+  Lab lab;
+  lab.setup({{"rom", "auto"s}, {"dry-run", true}});
+  CHECK(lab.rom_reads == std::vector{true});
+  CHECK_FALSE(contains(lab.vm.inactive_xml, "gpuctl:rom"));
+  lab.setup({{"rom", "auto"s}});
+  CHECK(lab.rom_reads == std::vector{true, false});
+  CHECK(contains(lab.vm.inactive_xml, "gpuctl:rom function='0000:01:00.0' file='/rom/0000:01:00.0'"));
 }
 
 TEST_CASE("passwords in the definition are in no diff, and survive the change") {
@@ -211,8 +254,10 @@ TEST_CASE("real definitions are set up and undone through libvirt itself") {
   VmService service{*libvirt,
                     root,
                     {.state = machine.root() / "state",
-                     .tmpfiles = machine.root() / "etc/tmpfiles.d",
-                     .battery_table = "/b.aml"}};
+                     .battery_table = "/b.aml",
+                     .install_tmpfiles = [&](const std::string& text) {
+                       machine.file("etc/tmpfiles.d/10-looking-glass.conf", text);
+                     }}};
   const auto snapshot = one_card();
   for (const auto* name : domain_files) {
     CAPTURE(name);
