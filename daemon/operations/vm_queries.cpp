@@ -10,14 +10,16 @@
 namespace gpuctl {
 namespace {
 
+constexpr std::chrono::seconds tmpfiles_deadline{20};
+
 /// By gpuctl-apply, for gpuctld may neither write below /etc nor change what belongs to others.
 void install_tmpfiles(const std::string& text, const RootDir& root, const Platform& platform) {
   const auto path = std::string{looking_glass_tmpfiles_path}.substr(1);
   ApplyRequest request{{}, {{"tmpfiles-looking-glass", {}}}};
   if (const auto present = read_exactly(root, path); present != text)
     request.edits.push_back({path, present, text});
-  apply_by_systemd(*platform.systemd_control(), {platform.state_dir, platform.runtime_dir}, "looking-glass",
-                   request);
+  apply_by_systemd(*platform.systemd_control(tmpfiles_deadline), {platform.state_dir, platform.runtime_dir},
+                   "looking-glass", request);
 }
 
 VmServicePlaces places(const RootDir& root, const Platform& platform, const Snapshot& snapshot) {
