@@ -18,8 +18,8 @@ void install_tmpfiles(const std::string& text, const RootDir& root, const Platfo
   ApplyRequest request{{}, {{"tmpfiles-looking-glass", {}}}};
   if (const auto present = read_exactly(root, path); present != text)
     request.edits.push_back({path, present, text});
-  apply_by_systemd(*platform.systemd_control(tmpfiles_deadline), {platform.state_dir, platform.runtime_dir},
-                   "looking-glass", request);
+  apply_by_systemd(root, *platform.systemd_control(tmpfiles_deadline),
+                   {platform.state_dir, platform.runtime_dir}, "looking-glass", request);
 }
 
 VmServicePlaces places(const RootDir& root, const Platform& platform, const Snapshot& snapshot) {

@@ -13,7 +13,9 @@ namespace {
 const auto slot = *PciSlot::parse("0000:01:00");
 
 Assignment given_to(const std::string& name) {
-  Assignment a{slot, {*PciAddress::parse("0000:01:00.0"), *PciAddress::parse("0000:01:00.1")}};
+  Assignment a;
+  a.gpu = slot;
+  a.functions = {*PciAddress::parse("0000:01:00.0"), *PciAddress::parse("0000:01:00.1")};
   a.vm_uuid = "11111111-2222-3333-4444-" + name;
   a.vm_name = name;
   a.uid = 1000;
