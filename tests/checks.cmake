@@ -27,7 +27,7 @@ if(SYSTEMD_ANALYZE)
   set_tests_properties(sandbox.exposure sandbox.exposure-rmmod PROPERTIES LABELS lint)
 endif()
 
-set(GPUCTL_BUS_TESTS contract authorization host operations bad_input limits fuzz endurance kill_matrix)
+set(GPUCTL_BUS_TESTS contract authorization host operations journal sleep bad_input limits fuzz endurance kill_matrix)
 # The shipped daemon on a bus of its own, with real polkitd, on fakesys; each file in namespaces of its own.
 if(TARGET fakesys AND TARGET gpuctld)
   foreach(name ${GPUCTL_BUS_TESTS})

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Attach and release by the shipped daemon, over the bus, with real polkit, on a /sys that behaves like the kernel's."""
+import pathlib
 import signal
 import time
 import unittest
@@ -113,6 +114,71 @@ class Blocked(Settling):
         self.assertIn(self.client().state(), ('stuck', 'changing', 'mixed'))
         self.machine.fake('hang-remove nvidia 0')
         self.settle()
+
+
+class Deadlines(Settling):
+    """With a second for an unbind."""
+
+    def setUp(self):
+        super().setUp()
+        config = pathlib.Path('/etc/gpuctl/gpuctl.toml')
+        config.parent.mkdir(exist_ok=True)
+        config.write_text('[timeouts]\nunbind = 1\n')
+        self.addCleanup(config.unlink)
+        self.machine.stop()
+        self.machine.start()
+
+    def test_what_the_kernel_ends_after_it_was_given_up_is_taken_back_and_the_record_says_so(self):
+        self.machine.fake('hang-remove nvidia 1')
+        bob = self.client('bob')
+        operation = bob.attach('0000:01:00.0')
+        state, error, message = bob.finish(operation)
+        self.assertEqual((state, error), ('failed', 'org.gpuctl1.Error.TimedOut'))
+        self.assertIn('stuck', message)
+        self.assertEqual(bob.state(), 'stuck')
+        self.machine.fake('hang-remove nvidia 0')
+        bob.bus.wait(lambda: bob.get(operation, OPERATION, 'State') == 'rolled-back', 20, 'the rollback')
+        self.assertIn('came back after all', bob.get(operation, OPERATION, 'Message'))
+        self.assert_drivers(gpu='nvidia', audio='snd_hda_intel')
+        bob.bus.wait(lambda: bob.state() == 'host', 10, 'state host')
+
+    def test_what_the_kernel_ends_a_little_late_is_good(self):
+        self.machine.fake('delay bus/pci/drivers/nvidia/unbind 1150')
+        bob = self.client('bob')
+        operation = bob.attach('0000:01:00.0')
+        state, _, message = bob.finish(operation)
+        if state == 'failed' and 'stuck' in message:
+            return  # this machine was too busy to come between the two deadlines
+        self.assertEqual((state, message), ('succeeded', ''))
+
+
+class Ladder(BusTest):
+    """A card whose configuration space reads all ones."""
+
+    def dead(self, yes):
+        for function in (0, 1):
+            self.machine.fake(f'dead 0000:01:00.{function} {int(yes)}')
+
+    def test_a_dead_card_stays_where_it_is_until_a_rung_of_the_ladder_is_asked_for(self):
+        root, bob = self.client(), self.client('bob')
+        self.assertEqual(root.finish(root.attach('0000:01:00.0'))[0], 'succeeded')
+        self.dead(True)
+        state, error, message = root.finish(root.release('0000:01:00.0'))
+        self.assertEqual((state, error), ('rolled-back', 'org.gpuctl1.Error.DeviceGone'), message)
+        self.assert_drivers(gpu='vfio-pci', audio='vfio-pci')
+        self.dead(False)
+        for rung in ('reset', 'rescan'):
+            self.assertEqual(bob.error(bob.release, '0000:01:00.0', **{rung: True, 'interactive': False}), 'NotAuthorized')
+            self.machine.fake('forget')
+            self.assertEqual(root.finish(root.release('0000:01:00.0', **{rung: True}))[0], 'succeeded')
+            self.assert_drivers(gpu='nvidia', audio='snd_hda_intel')
+            written = [w['path'].rsplit('/', 1)[1] for w in self.machine.writes() if w['result'] == 0]
+            self.assertIn(rung, written)
+            self.assertEqual(root.finish(root.attach('0000:01:00.0'))[0], 'succeeded')
+
+    def test_both_rungs_at_once_are_refused(self):
+        root = self.client()
+        self.assertEqual(root.error(root.release, '0000:01:00.0', reset=True, rescan=True), 'InvalidArgument')
 
 
 class Crash(Settling):

@@ -117,23 +117,35 @@ std::string World::helper_file() const { return fmt::format("proc/{}/stat", ::ge
 
 void World::helper_is_gone() { machine.erase(helper_file()); }
 
-Outcome World::run(const Transaction& transaction) {
-  machine.file(helper_file(), "1 (helper (x) y) S 1 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 777 1 1\n");
-  Executor executor{*this, root, journals, bindings, hooks};
+/// Each with a start time of its own: what the process before it has left behind is not its.
+template <class Work>
+auto World::in_helper(Work work) {
+  machine.file(helper_file(),
+               fmt::format("1 (helper (x) y) S 1 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 {} 1 1\n",
+                           777 + helpers_++));
   try {
-    const auto outcome = executor.run(transaction);
+    auto result = work();
     helper_is_gone();
-    return outcome;
+    return result;
   } catch (const Crash&) {
     helper_is_gone();
     throw;
   }
 }
 
+Outcome World::run(const Transaction& transaction) {
+  Executor executor{*this, root, journals, bindings, hooks};
+  return in_helper([&] { return executor.run(transaction); });
+}
+
+/// The daemon asks whether the last helper lives before it starts another one.
 std::vector<Outcome> World::recover() {
   std::vector<Outcome> outcomes;
   Executor executor{*this, root, journals, bindings, hooks};
-  for (const auto& journal : journals.load(boot).unfinished) outcomes.push_back(executor.recover(journal));
+  for (const auto& journal : journals.load(boot).unfinished) {
+    const auto recover = [&] { return executor.recover(journal); };
+    outcomes.push_back(is_alive(root, journal.header.helper) ? recover() : in_helper(recover));
+  }
   return outcomes;
 }
 

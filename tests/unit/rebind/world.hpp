@@ -76,11 +76,14 @@ class World : private StepPerformer {
   ExecutorHooks hooks;
 
  private:
+  int helpers_{};
   void perform(const Step& step) override;
   void perform_on_vm(const Step& step);
   Problems users(const std::vector<PciAddress>& functions) const;
   KernelPerformer kernel_performer();
   std::string helper_file() const;
+  template <class Work>
+  auto in_helper(Work work);
 };
 
 std::vector<std::string> operator+(std::vector<std::string> left, const std::vector<std::string>& right);

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The journal of the running daemon: where it cannot be written nothing else is, and what is damaged is moved aside."""
+import pathlib
+import unittest
+
+from case import BusTest
+from machine import run
+
+JOURNAL = pathlib.Path('/run/gpuctl/journal')
+
+
+class Unwritable(BusTest):
+    def over_the_journal(self, *mount):
+        self.machine.stop()
+        JOURNAL.mkdir(parents=True, exist_ok=True)
+        run('mount', *mount, JOURNAL)
+        self.addCleanup(run, 'umount', '-l', JOURNAL)
+        self.machine.start()
+        self.machine.fake('forget')
+
+    def refused(self):
+        root = self.client()
+        state, error, message = root.finish(root.attach('0000:01:00.0'))
+        self.assertEqual((state, error), ('failed', 'org.gpuctl1.Error.StateUnwritable'))
+        self.assertIn('journal', message)
+        self.assert_untouched()
+
+    def test_with_a_full_disk_nothing_is_begun(self):
+        self.over_the_journal('-t', 'tmpfs', '-o', 'size=4k', 'tmpfs')
+        (JOURNAL / '.filler').write_bytes(b'x' * 4096)
+        self.refused()
+
+    def test_on_a_read_only_file_system_nothing_is_begun(self):
+        self.over_the_journal('-t', 'tmpfs', '-o', 'ro', 'tmpfs')
+        self.refused()
+
+
+class Damaged(BusTest):
+    def start_with(self, contents):
+        self.machine.stop()
+        JOURNAL.mkdir(parents=True, exist_ok=True)
+        (JOURNAL / '0000:01:00').write_bytes(contents)
+        self.machine.fake('forget')
+        self.machine.start()
+
+    def test_garbage_and_a_truncated_journal_are_moved_aside_and_reported(self):
+        for contents in (b'\0\xff garbage \n' * 50, b'', b'{"n":0,"header":{"operation":"att'):
+            with self.subTest(contents=contents[:20]):
+                self.start_with(contents)
+                self.assertIn('damaged', self.machine.log_text())
+                self.assertEqual([p.name for p in JOURNAL.iterdir() if 'corrupt' not in p.name], [])
+                self.assert_untouched()
+                root = self.client()
+                self.assertEqual(root.finish(root.attach('0000:01:00.0'))[0], 'succeeded')
+                self.assertEqual(root.finish(root.release('0000:01:00.0'))[0], 'succeeded')
+                self.machine.fresh()
+                self.machine.start()
+
+
+if __name__ == '__main__':
+    unittest.main()
