@@ -41,7 +41,10 @@ ObjectTree::ObjectTree(sdbus::IConnection& connection, EventLoop& loop, Inventor
                              connection_, gate_, o, [this](unsigned id) { requests_.cancel(id); });
                          update_later();
                        },
-                       [this](const Operation& o) { operation_objects_.at(o.id)->update(o); },
+                       [this](const Operation& o) {
+                         operation_objects_.at(o.id)->update(o);
+                         update_later();  // a GPU that is stuck no more shows in no device event
+                       },
                        [this](const Operation& o) {
                          update();  // the GPU's state is told before the operation's end
                          operation_objects_.at(o.id)->finished();

@@ -33,7 +33,9 @@ Operation& OperationList::add(std::string kind, PciSlot gpu, std::string vm, std
 void OperationList::update(unsigned id, const std::function<void(Operation&)>& change) {
   const auto it = operations_.find(id);
   if (it == operations_.end()) return;
+  const bool was_stuck = it->second.stuck;
   change(it->second);
+  if (was_stuck && !it->second.stuck && !it->second.running()) expire_later(id);
   for (const auto& o : observers_) o.changed(it->second);
 }
 
@@ -65,8 +67,16 @@ void OperationList::finish(unsigned id, OperationState state, const std::string&
   });
   if (!first) return;
   for (const auto& o : observers_) o.finished(it->second);
-  expiries_[id] = loop_.after(retention_, [this, id] { remove(id); });
+  expire_later(id);
   forget_oldest();
+}
+
+/// The record of a stuck GPU stays until the kernel has let go, and then its time begins.
+void OperationList::expire_later(unsigned id) {
+  expiries_[id] = loop_.after(retention_, [this, id] {
+    const auto* operation = find(id);
+    if (operation != nullptr && !operation->stuck) remove(id);
+  });
 }
 
 /// Numbers grow, so the first finished one is the oldest.

@@ -43,6 +43,7 @@ class OperationList {
 
  private:
   void remove(unsigned id);
+  void expire_later(unsigned id);
   void forget_oldest();
   EventLoop& loop_;
   std::chrono::milliseconds retention_;

@@ -60,6 +60,19 @@ TEST_CASE("a stuck operation keeps its GPU though it has ended") {
   CHECK(listing.list.running_on({0, 1, 0}) != nullptr);
 }
 
+TEST_CASE("the record of a stuck operation stays until the kernel has let go, and then has its time") {
+  Listing listing;
+  const auto id = listing.list.add("attach", {0, 1, 0}, {}, 0).id;
+  listing.list.update(id, [](Operation& o) { o.stuck = true; });
+  listing.list.finish(id, OperationState::failed, "TimedOut", "stuck");
+  for (int i = 0; i < 20; ++i) listing.loop.run_once(10ms);
+  CHECK(listing.removed == 0);
+  listing.list.update(id, [](Operation& o) { o.stuck = false; });
+  CHECK(listing.list.find(id) != nullptr);
+  for (int i = 0; i < 20 && listing.removed == 0; ++i) listing.loop.run_once(10ms);
+  CHECK(listing.removed == 1);
+}
+
 TEST_CASE("states read back") {
   for (const auto s : {OperationState::running, OperationState::succeeded, OperationState::rolled_back,
                        OperationState::failed, OperationState::cancelled})
