@@ -184,7 +184,9 @@ void KernelPerformer::check_present(const Step& step, PciAddress address) const 
   const auto ids = ids_in_config_space(root_, address);
   if (ids.empty()) throw_gone(step, "the device has left the bus");
   if (ids.starts_with("ffff:"))
-    throw_gone(step, "its config space reads all ones, the device does not answer");
+    throw_gone(step,
+               "its config space reads all ones, the device does not answer; what may bring it back: "
+               "gpuctl release --reset, then gpuctl release --rescan");
   if (ids == step.to) return;
   throw Error(ErrorCode::device_changed, fmt::format("{} is {} now, not {}", step.subject, ids, step.to));
 }
