@@ -95,7 +95,7 @@ void KernelPerformer::perform(const Step& step) {
     case StepKind::check_present:
       return check_present(step, address_of(step));
     case StepKind::reset:
-      return pci_.reset(address_of(step));
+      return reset(address_of(step));
     case StepKind::remove:
       return remove(step, address_of(step));
     case StepKind::rescan:
@@ -124,6 +124,10 @@ void KernelPerformer::unload_module(const Step& step) {
   systemd_.unload_module(step.subject);
   if (!root_.exists(module_path(step.subject))) return;
   throw Error(ErrorCode::kernel_refused, fmt::format("module {} is still in use", step.subject));
+}
+
+void KernelPerformer::reset(PciAddress address) try { pci_.reset(address); } catch (const Error& e) {
+  throw Error(e.code(), fmt::format("{}; what is left to try: gpuctl release --rescan", e.what()));
 }
 
 void KernelPerformer::remove(const Step& step, PciAddress address) {

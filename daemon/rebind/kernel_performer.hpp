@@ -30,6 +30,7 @@ class KernelPerformer : public StepPerformer {
  private:
   void load_module(const Step& step);
   void unload_module(const Step& step);
+  void reset(PciAddress address);
   void remove(const Step& step, PciAddress address);
   void rescan(const Step& step, PciAddress address);
   void announce(const std::string& card, const std::string& action);
