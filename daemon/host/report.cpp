@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "host/report.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <filesystem>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -44,10 +47,34 @@ bool is_wanted(const std::string& path) {
          path.find("/modules.dep") == std::string::npos;
 }
 
-Json files(const Redactor& redactor, const Recording& recording) {
+/// May everybody read the file, and enter every directory on the way? The report goes to anybody who asks.
+bool is_public(const RootDir& root, const std::filesystem::path& path) {
+  struct stat st {};
+  auto place = root.path();
+  for (const auto& part : path.parent_path()) {
+    place /= part;
+    if (::stat(place.c_str(), &st) != 0 || (st.st_mode & S_IXOTH) == 0) return false;
+  }
+  return ::stat((root.path() / path).c_str(), &st) == 0 && (st.st_mode & S_IROTH) != 0;
+}
+
+/// Only for root to read, but without anybody's secret: they name remapping units and the devices below them.
+bool is_iommu_table(std::string_view path) {
+  return path == "sys/firmware/acpi/tables/DMAR" || path == "sys/firmware/acpi/tables/IVRS";
+}
+
+/// What an ordinary user gets of a PCI configuration space: no capabilities, thus no serial number.
+std::string public_part(const std::string& path, const std::string& contents) {
+  constexpr std::size_t header_size = 64;
+  const bool config_space = path.starts_with("sys/") && path.ends_with("/config");
+  return config_space ? contents.substr(0, header_size) : contents;
+}
+
+Json files(const Redactor& redactor, const RootDir& root, const Recording& recording) {
   auto json = Json::object();
   for (const auto& [path, contents] : recording.files)
-    if (is_wanted(path)) json[redactor.path(path)] = value_of(redactor, path, contents);
+    if (is_wanted(path) && (is_iommu_table(path) || is_public(root, path)))
+      json[redactor.path(path)] = value_of(redactor, path, public_part(path, contents));
   return json;
 }
 
@@ -105,7 +132,7 @@ std::string report(const RootDir& root, const Recording& recording, const Caller
   for (const auto& path : recording.present) present.push_back(redactor.path(path));
   const Json json{{"format", 1},
                   {"caller", caller_json(caller)},
-                  {"files", files(redactor, recording)},
+                  {"files", files(redactor, root, recording)},
                   {"links", links},
                   {"directories", directories(redactor, recording)},
                   {"present", present},
