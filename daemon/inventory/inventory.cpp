@@ -65,6 +65,7 @@ void Inventory::begin_transition(const std::vector<PciAddress>& functions) {
 }
 
 void Inventory::end_transition(const std::vector<PciAddress>& functions) {
+  if (functions.empty()) return;
   for (const auto address : functions)
     if (const auto one = in_transition_.find(address); one != in_transition_.end()) in_transition_.erase(one);
   refresh({functions.begin(), functions.end()});

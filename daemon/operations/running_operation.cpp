@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "operations/running_operation.hpp"
 
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "operations/messages.hpp"
@@ -10,6 +12,11 @@ namespace {
 
 /// Beyond the executor's own deadline, so that its verdict comes first if it can still give one.
 constexpr std::chrono::milliseconds grace{500};
+
+std::vector<PciAddress> functions_of(const Operation* operation, const Snapshot& snapshot) {
+  const auto gpu = operation == nullptr ? snapshot.gpus.end() : snapshot.gpus.find(operation->gpu);
+  return gpu == snapshot.gpus.end() ? std::vector<PciAddress>{} : gpu->second.functions;
+}
 
 }  // namespace
 
@@ -21,7 +28,9 @@ RunningOperation::RunningOperation(EventLoop& loop, WorkerPool& workers, Invento
       operations_(operations),
       timeouts_(timeouts),
       id_(id),
-      handlers_(std::move(handlers)) {
+      handlers_(std::move(handlers)),
+      in_transition_(functions_of(operations.find(id), inventory.snapshot())) {
+  inventory_.begin_transition(in_transition_);
   worker_ = workers.start(
       "operation", std::move(body),
       {[this](const std::string& message) { on_message(message); }, [this](int status) { on_exit(status); }});
@@ -32,7 +41,10 @@ void RunningOperation::cancel() { worker_->send(messages::cancel); }
 void RunningOperation::on_message(const std::string& text) {
   const auto json = messages::Json::parse(text);
   const std::string type = json.at("type");
-  if (type == "error") return handlers_.refused(messages::error(json));
+  if (type == "error") {
+    end_transition();
+    return handlers_.refused(messages::error(json));
+  }
   if (type == "plan") {
     operations_.set_plan(id_, messages::plan(json));
     return handlers_.planned();
@@ -84,7 +96,7 @@ void RunningOperation::overdue(const Step& step) {
 void RunningOperation::on_end(OperationState state, const std::string& error, const std::string& message) {
   heard_end_ = true;
   deadline_.reset();
-  refresh_devices();
+  end_transition();
   const auto* operation = operations_.find(id_);
   const bool was_stuck = operation != nullptr && operation->stuck;
   if (was_stuck) operations_.update(id_, [](Operation& o) { o.stuck = false; });
@@ -98,7 +110,7 @@ void RunningOperation::on_exit(int status) {
     operations_.finish(id_, OperationState::failed, std::string{error_name(ErrorCode::internal)},
                        fmt::format("the process that did the work ended unexpectedly (status {})", status));
   }
-  refresh_devices();
+  heard_end_ ? refresh_devices() : end_transition();
   // both may destroy this
   const auto handlers = handlers_;
   if (!heard_end_) handlers.crashed();
@@ -106,13 +118,11 @@ void RunningOperation::on_exit(int status) {
 }
 
 void RunningOperation::refresh_devices() {
-  const auto* operation = operations_.find(id_);
-  if (operation == nullptr) return;
-  const auto& gpus = inventory_.snapshot().gpus;
-  const auto gpu = gpus.find(operation->gpu);
-  if (gpu == gpus.end()) return;
-  const auto functions = gpu->second.functions;
-  for (const auto address : functions) inventory_.refresh(address);
+  const auto functions = functions_of(operations_.find(id_), inventory_.snapshot());
+  inventory_.refresh({functions.begin(), functions.end()});
 }
+
+/// The kernel holds no lock for this work any more, so everything may be read.
+void RunningOperation::end_transition() { inventory_.end_transition(std::exchange(in_transition_, {})); }
 
 }  // namespace gpuctl

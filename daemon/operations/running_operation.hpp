@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "config/config.hpp"
 #include "core/error.hpp"
@@ -39,6 +40,7 @@ class RunningOperation {
   void watch_step(const Step& step);
   void overdue(const Step& step);
   void refresh_devices();
+  void end_transition();
 
   EventLoop& loop_;
   Inventory& inventory_;
@@ -46,6 +48,7 @@ class RunningOperation {
   TimeoutConfig timeouts_;
   unsigned id_;
   Handlers handlers_;
+  std::vector<PciAddress> in_transition_;
   std::unique_ptr<Worker> worker_;
   EventLoop::Source deadline_;
   bool heard_end_{};
