@@ -58,11 +58,6 @@ bool is_public(const RootDir& root, const std::filesystem::path& path) {
   return ::stat((root.path() / path).c_str(), &st) == 0 && (st.st_mode & S_IROTH) != 0;
 }
 
-/// Only for root to read, but without anybody's secret: they name remapping units and the devices below them.
-bool is_iommu_table(std::string_view path) {
-  return path == "sys/firmware/acpi/tables/DMAR" || path == "sys/firmware/acpi/tables/IVRS";
-}
-
 /// What an ordinary user gets of a PCI configuration space: no capabilities, thus no serial number.
 std::string public_part(const std::string& path, const std::string& contents) {
   constexpr std::size_t header_size = 64;
@@ -73,7 +68,7 @@ std::string public_part(const std::string& path, const std::string& contents) {
 Json files(const Redactor& redactor, const RootDir& root, const Recording& recording) {
   auto json = Json::object();
   for (const auto& [path, contents] : recording.files)
-    if (is_wanted(path) && (is_iommu_table(path) || is_public(root, path)))
+    if (is_wanted(path) && is_public(root, path))
       json[redactor.path(path)] = value_of(redactor, path, public_part(path, contents));
   return json;
 }

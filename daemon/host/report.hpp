@@ -28,9 +28,8 @@ class Recording : public ReadRecorder {
 };
 
 /// A machine for a bug report, as JSON with every person's and machine's own marks taken out: what was read,
-/// by whom, and what was found. Files that not everybody may read stay out, but for the ACPI tables of the
-/// IOMMU. `root` is asked for the names to take out. The file is UTF-8; binary contents
-/// are
+/// by whom, and what was found. Files that not everybody may read stay out. `root` is asked for the names to
+/// take out. The file is UTF-8; binary contents are
 /// {"hex": "..."}. tests/support/captured_machine unpacks it into a directory that gpuctl reads like the
 /// machine.
 std::string report(const RootDir& root, const Recording& recording, const Caller& caller,
