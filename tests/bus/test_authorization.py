@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Who may do what: every member x caller x state of polkit, from one table. A member that has no row fails."""
+import itertools
 import re
 import unittest
 
@@ -172,8 +173,8 @@ class Matrix(BusTest):
                  if not expected and MEMBERS[member][0] not in (READ, ROOT_ONLY)]
         leave = [cell for cell in found if cell[0].endswith('.Attach')]
         back = [cell for cell in found if cell[0].endswith('.Release')]
-        self.assertEqual(len(leave), len(back), 'as many ways out as back')
-        for member, call in [cell for pair in zip(leave, back) for cell in pair]:
+        self.assertLessEqual(len(leave), len(back), 'more ways out than back')
+        for member, call in [cell for pair in zip(itertools.cycle(leave), back) for cell in pair]:
             self.grant(policy, caller, member, call)
         for member, call in found:
             if not member.endswith(('.Attach', '.Release')):
