@@ -20,10 +20,14 @@ Recoveries::Recoveries(EventLoop& loop, Inventory& inventory, OperationList& ope
       operations_(operations),
       runner_(runner),
       platform_(std::move(platform)) {
-  runner_.on_crash([this](PciSlot gpu) {
-    pending_.insert(gpu);
-    loop_.defer([this, gpu] { recover(gpu); });
-  });
+  runner_.on_crash([this](PciSlot gpu) { recover_later(gpu); });
+  // A way back that failed half-way has left its journal; a failed recovery waits for a change, or a release.
+  const auto ignore = [](const Operation&) {};
+  const auto finished = [this](const Operation& operation) {
+    if (operation.state == OperationState::failed && operation.kind != "recover")
+      recover_later(operation.gpu);
+  };
+  operations_.observe({ignore, ignore, finished, [](unsigned) {}});
   inventory_.on_change([this](const Snapshot&, const Snapshot&) { retry(); });
 }
 
@@ -36,6 +40,11 @@ void Recoveries::start() {
     log(events::warning, fmt::format("{} {}", problem.message, problem.remedy));
   for (const auto& journal : loaded.unfinished) pending_.insert(journal.slot());
   for (const auto gpu : std::set<PciSlot>(pending_)) recover(gpu);
+}
+
+void Recoveries::recover_later(PciSlot gpu) {
+  pending_.insert(gpu);
+  loop_.defer([this, gpu] { recover(gpu); });
 }
 
 std::optional<JournalContents> Recoveries::journal_of(PciSlot gpu) const {

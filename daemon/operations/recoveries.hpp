@@ -24,6 +24,7 @@ class Recoveries {
   std::optional<unsigned> recover(PciSlot gpu);
 
  private:
+  void recover_later(PciSlot gpu);
   std::optional<JournalContents> journal_of(PciSlot gpu) const;
   bool wait_for_helper(const JournalContents& journal);
   void retry();
