@@ -46,7 +46,7 @@ def held_sound_card(laptop):
 
 @case("a driver that hangs: list answers, the daemon restarts, the GPU is stuck, and heals when the driver lets go")
 def hanging_driver(laptop):
-    quiet = fastest(laptop, "gpuctl list")
+    quiet, quiet_restart = fastest(laptop, "gpuctl list"), fastest(laptop, "systemctl restart gpuctld", 2)
     laptop.stub(remove_hangs=1)
     laptop.gpuctl("attach --no-wait").ended(DONE)
     laptop.settled(lambda: "nv_remove" in laptop.run("cat /proc/[0-9]*/wchan /proc/[0-9]*/stack 2>/dev/null || true")
@@ -56,7 +56,7 @@ def hanging_driver(laptop):
     assert hung < max(0.1, 2 * quiet), f"gpuctl list takes {hung} s, {quiet} s before"
     laptop.settled(lambda: laptop.gpu()["state"] == "stuck", 120, "stuck")
     restart = fastest(laptop, "systemctl restart gpuctld", 1)
-    assert restart < 2, f"the restart took {restart} s"
+    assert restart < max(2, 2 * quiet_restart), f"the restart took {restart} s, {quiet_restart} s before"
     assert laptop.gpu()["state"] == "stuck", "after the restart"
     laptop.stub(remove_hangs=0)
     laptop.settled(lambda: laptop.gpu()["state"] in ("host", "vm"), 60, "healed")
