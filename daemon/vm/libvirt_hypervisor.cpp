@@ -134,7 +134,9 @@ void LibvirtHypervisor::define(const std::string& xml) {
 void LibvirtHypervisor::start(const std::string& uuid) {
   const auto domain = find(uuid);
   if (virDomainIsActive(domain.get()) == 1) return;
-  if (virDomainCreate(domain.get()) < 0 && virDomainIsActive(domain.get()) != 1) fail("starting the VM");
+  if (virDomainCreate(domain.get()) == 0) return;
+  const auto error = libvirt::last_error("starting the VM", uri_);  // the next call forgets it
+  if (virDomainIsActive(domain.get()) != 1) throw error;
 }
 
 void LibvirtHypervisor::destroy(const std::string& uuid) {
