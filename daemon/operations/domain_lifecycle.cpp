@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "operations/domain_lifecycle.hpp"
 
-#include <set>
-
 #include <fmt/format.h>
 
 namespace gpuctl {
@@ -79,17 +77,18 @@ void DomainLifecycle::take(PciSlot slot, const StartPtr& start) {
   go_on(start);
 }
 
-/// Looked at now: events may be on their way.
-const Gpu& DomainLifecycle::fresh(PciSlot slot) {
-  const auto& gpus = inventory_.snapshot().gpus;
-  if (const auto known = gpus.find(slot); known != gpus.end()) {
-    const std::set<PciAddress> functions{known->second.functions.begin(), known->second.functions.end()};
-    inventory_.refresh(functions);
-  }
+const Gpu& DomainLifecycle::known(PciSlot slot) const {
   const auto found = inventory_.snapshot().gpus.find(slot);
   if (found == inventory_.snapshot().gpus.end())
     throw Error(ErrorCode::device_gone, fmt::format("the GPU in slot {} has gone", slot.str()));
   return found->second;
+}
+
+/// Looked at now: events may be on their way.
+const Gpu& DomainLifecycle::fresh(PciSlot slot) {
+  const auto functions = known(slot).functions;
+  inventory_.refresh({functions.begin(), functions.end()});
+  return known(slot);
 }
 
 void DomainLifecycle::attach(const Gpu& gpu, const StartPtr& start) {
@@ -109,7 +108,12 @@ void DomainLifecycle::attach(const Gpu& gpu, const StartPtr& start) {
 void DomainLifecycle::attached(const Operation& operation, PciSlot slot, const StartPtr& start) {
   if (operation.state != OperationState::succeeded)
     return start->answer(Error{error_code(operation.error), operation.message});
-  lease(slot, start->demand, Taken::yes);
+  try {
+    lease(slot, start->demand, Taken::yes);
+  } catch (const Error& error) {  // taken for a domain that will not have it
+    loop_.defer([this, slot, demand = start->demand] { watch_.give_back(slot, demand.uuid, demand.name); });
+    return start->answer(error);
+  }
   ++start->next;
   go_on(start);
 }
@@ -118,7 +122,7 @@ void DomainLifecycle::attached(const Operation& operation, PciSlot slot, const S
 void DomainLifecycle::lease(PciSlot slot, const DomainDemand& demand, Taken taken) {
   auto assignment = assignments_.find(slot);
   if (!assignment || assignment->vm_uuid != demand.uuid) {
-    const auto& functions = inventory_.snapshot().gpus.at(slot).functions;
+    const auto& functions = known(slot).functions;
     Assignment lease{slot, functions, demand.uuid, demand.name, 0, now_seconds()};
     lease.lease_only = true;
     lease.keep = taken == Taken::no;

@@ -41,6 +41,7 @@ class DomainLifecycle {
 
   void go_on(const StartPtr& start);
   void take(PciSlot slot, const StartPtr& start);
+  const Gpu& known(PciSlot slot) const;
   const Gpu& fresh(PciSlot slot);
   void attach(const Gpu& gpu, const StartPtr& start);
   void attached(const Operation& operation, PciSlot slot, const StartPtr& start);

@@ -180,6 +180,11 @@ void VmWatch::ended(const std::string& uuid) {
   update();
 }
 
+void VmWatch::give_back(PciSlot gpu, const std::string& vm_uuid, const std::string& vm_name) {
+  due_[gpu] = {vm_uuid, vm_name};
+  update();
+}
+
 /// Waits for an operation that has the GPU, whose end calls update() again. By then another domain may have
 /// been given it.
 void VmWatch::go_home(PciSlot slot, const Due& due) {

@@ -26,6 +26,8 @@ class VmWatch {
   void started(const std::string& uuid);
   /// A domain is about to use this GPU: it does not go home, whatever ended before.
   void claimed(PciSlot gpu) { due_.erase(gpu); }
+  /// A domain does not get this GPU after all: it goes home.
+  void give_back(PciSlot gpu, const std::string& vm_uuid, const std::string& vm_name);
   /// Told when a domain with a GPU has started or ended.
   void on_change(std::function<void()> observer) { changed_ = std::move(observer); }
 

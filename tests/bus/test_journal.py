@@ -4,18 +4,26 @@ import pathlib
 import unittest
 
 from case import BusTest
-from machine import run
+from machine import ROOT, SERVICE, WORK, run, until
 
 JOURNAL = pathlib.Path('/run/gpuctl/journal')
 
 
+DOMAIN = '<domain type="kvm"><name>win11</name><uuid>5a3f2c1e-9d8b-4c7a-8e6f-0123456789ab</uuid><devices>{}</devices></domain>'.format(
+    ''.join(f'<hostdev mode="subsystem" type="pci" managed="no"><source><address domain="0x0000" bus="0x01" slot="0x00" '
+            f'function="0x{function}"/></source></hostdev>' for function in (0, 1)))
+
+
 class Unwritable(BusTest):
-    def over_the_journal(self, *mount):
+    def over(self, directory, *mount):
         self.machine.stop()
-        JOURNAL.mkdir(parents=True, exist_ok=True)
-        run('mount', *mount, JOURNAL)
-        self.addCleanup(run, 'umount', '-l', JOURNAL)
+        directory.mkdir(parents=True, exist_ok=True)
+        run('mount', *mount, directory)
+        self.addCleanup(run, 'umount', '-l', directory)
         self.machine.start()
+
+    def over_the_journal(self, *mount):
+        self.over(JOURNAL, *mount)
         self.machine.fake('forget')
 
     def refused(self):
@@ -33,6 +41,15 @@ class Unwritable(BusTest):
     def test_on_a_read_only_file_system_nothing_is_begun(self):
         self.over_the_journal('-t', 'tmpfs', '-o', 'ro', 'tmpfs')
         self.refused()
+
+
+    def test_a_domain_whose_lease_cannot_be_written_does_not_start_and_its_gpu_goes_home(self):
+        self.over(WORK / 'state' / 'assignments', '-t', 'tmpfs', '-o', 'ro', 'tmpfs')
+        root = self.client()
+        prepare = lambda: root.bus.call(SERVICE, ROOT, 'org.gpuctl1.Vms', 'PrepareDomain', 'ssa{sv}', ['win11', DOMAIN, {}])
+        self.assertEqual(root.error(prepare), 'StateUnwritable')
+        until(lambda: root.state() == 'host', what='the GPU at home')
+        self.assert_drivers(gpu='nvidia', audio='snd_hda_intel')
 
 
 class Damaged(BusTest):
