@@ -56,6 +56,53 @@ void gpu_display(const HostFacts& host, const Gpu& gpu, Problems& found) {
   }
 }
 
+/// Whom the GPU shares its group with; bridges do not count.
+struct Neighbours {
+  std::vector<std::string> names;
+  bool in_use{};  ///< the kernel would not give the group to a VM
+};
+
+Neighbours neighbours(const HostFacts& host, const Gpu& gpu, const IommuGroup& group) {
+  Neighbours found;
+  for (const auto address : group.functions) {
+    const auto* other = host.snapshot.find(address);
+    const bool own = std::ranges::find(gpu.functions, address) != gpu.functions.end();
+    if (own || other == nullptr || other->bridge) continue;
+    found.names.push_back(name_of(*other));
+    found.in_use |= !leaves_group_viable(*other);
+  }
+  return found;
+}
+
+void reserved_regions(const std::string& subject, unsigned number, const IommuGroup& group, Problems& found) {
+  for (const auto& region : group.reserved_regions)
+    if (region.type == "direct")
+      found.push_back(
+          {"gpu-reserved-region", Severity::blocker, subject,
+           fmt::format(
+               "firmware asks for a 1:1 mapping ({:#x}-{:#x}, type direct) in group {}: the kernel refuses "
+               "to give such devices to VMs",
+               region.start, region.end, number),
+           "look for a firmware setting of shared memory or remote management for this slot, or use another "
+           "slot"});
+}
+
+Problem group_finding(const std::string& subject, unsigned number, const Neighbours& others) {
+  if (others.names.empty())
+    return {"gpu-iommu-group", Severity::ok, subject, fmt::format("alone in IOMMU group {}", number), ""};
+  const auto names = fmt::format("{}", fmt::join(others.names, ", "));
+  if (others.in_use)
+    return {"gpu-iommu-group", Severity::blocker, subject,
+            fmt::format("IOMMU group {} also holds {}: a group goes to a VM as a whole", number, names),
+            "move the card to another slot (one on the CPU rather than the chipset), or switch on ACS in the "
+            "firmware setup"};
+  return {"gpu-iommu-group", Severity::warning, subject,
+          fmt::format(
+              "IOMMU group {} also holds {}, unused now; no host driver may take it while a VM has the GPU",
+              number, names),
+          ""};
+}
+
 void gpu_group(const HostFacts& host, const Gpu& gpu, Problems& found) {
   const auto subject = gpu.address.str();
   const auto* display = host.snapshot.find(gpu.address);
@@ -68,43 +115,8 @@ void gpu_group(const HostFacts& host, const Gpu& gpu, Problems& found) {
   }
   const auto group = host.snapshot.groups.find(*display->iommu_group);
   if (group == host.snapshot.groups.end()) return;
-  std::vector<std::string> foreign;
-  bool in_use = false;
-  for (const auto address : group->second.functions) {
-    const auto* other = host.snapshot.find(address);
-    const bool own = std::ranges::find(gpu.functions, address) != gpu.functions.end();
-    if (own || other == nullptr || other->bridge) continue;
-    foreign.push_back(name_of(*other));
-    in_use |= !leaves_group_viable(*other);
-  }
-  for (const auto& region : group->second.reserved_regions)
-    if (region.type == "direct")
-      found.push_back(
-          {"gpu-reserved-region", Severity::blocker, subject,
-           fmt::format(
-               "firmware asks for a 1:1 mapping ({:#x}-{:#x}, type direct) in group {}: the kernel refuses "
-               "to give such devices to VMs",
-               region.start, region.end, group->first),
-           "look for a firmware setting of shared memory or remote management for this slot, or use another "
-           "slot"});
-  if (foreign.empty()) {
-    found.push_back(
-        {"gpu-iommu-group", Severity::ok, subject, fmt::format("alone in IOMMU group {}", group->first), ""});
-  } else if (in_use) {
-    found.push_back({"gpu-iommu-group", Severity::blocker, subject,
-                     fmt::format("IOMMU group {} also holds {}: a group goes to a VM as a whole",
-                                 group->first, fmt::join(foreign, ", ")),
-                     "move the card to another slot (one on the CPU rather than the chipset), or switch on "
-                     "ACS in the firmware "
-                     "setup"});
-  } else {
-    found.push_back(
-        {"gpu-iommu-group", Severity::warning, subject,
-         fmt::format(
-             "IOMMU group {} also holds {}, unused now; no host driver may take it while a VM has the GPU",
-             group->first, fmt::join(foreign, ", ")),
-         ""});
-  }
+  reserved_regions(subject, group->first, group->second, found);
+  found.push_back(group_finding(subject, group->first, neighbours(host, gpu, group->second)));
 }
 
 void gpu(const HostFacts& host, const Gpu& gpu, Problems& found) {
