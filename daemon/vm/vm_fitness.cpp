@@ -129,7 +129,8 @@ Problems machine_problems(const std::string& vm, const DomainFacts& facts) {
              "use a VM of machine type q35"}};
   if (facts.pci_express) return {};
   return {{"vm-machine-i440fx", Severity::warning, vm,
-           fmt::format("The machine type {} has no PCI Express; many GPU drivers want it.", facts.machine),
+           fmt::format("The VM's machine type{} has no PCI Express; many GPU drivers want it.",
+                       facts.machine.empty() ? "" : " " + facts.machine),
            "make the VM with machine type q35 (an installed guest rarely survives the change)"}};
 }
 
