@@ -128,6 +128,7 @@ void EventLoop::run_once(std::chrono::milliseconds timeout) {
 
 int EventLoop::run() { return sd_event_loop(event_); }
 void EventLoop::stop(int status) { sd_event_exit(event_, status); }
+bool EventLoop::has_ended() const { return sd_event_get_state(event_) == SD_EVENT_FINISHED; }
 void EventLoop::enable_watchdog() { sd_event_set_watchdog(event_, 1); }
 
 }  // namespace gpuctl

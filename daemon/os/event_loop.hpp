@@ -38,6 +38,8 @@ class EventLoop {
   /// Until stop(); its status.
   int run();
   void stop(int status);
+  /// Whether run() has ended: from then on nothing can be watched any more (sd_event_add_io: ESTALE).
+  bool has_ended() const;
   /// Tells systemd's watchdog that the loop turns, if it asked for that.
   void enable_watchdog();
   sd_event* get() const { return event_; }

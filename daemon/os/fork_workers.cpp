@@ -212,6 +212,7 @@ std::unique_ptr<Worker> ForkWorkers::start(const std::string& name, Body body, W
 
 void ForkWorkers::abandon(pid_t pid, UniqueFd pidfd) {
   ::kill(pid, SIGKILL);
+  if (loop_.has_ended()) return;  // the daemon is about to end as well, and then the system reaps it
   const int fd = pidfd.get();
   auto source = loop_.watch_fd(fd, EPOLLIN, [this, pid](std::uint32_t) {
     ::waitpid(pid, nullptr, WNOHANG);

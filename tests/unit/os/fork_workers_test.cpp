@@ -2,6 +2,7 @@
 #include "os/fork_workers.hpp"
 
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <doctest/doctest.h>
@@ -70,6 +71,20 @@ TEST_CASE("a worker that is forgotten is killed, reaped, and calls nobody") {
   for (int i = 0; i < 100 && ::kill(pid, 0) == 0; ++i) pool.loop.run_once(100ms);
   CHECK(::kill(pid, 0) == -1);
   CHECK(pool.status == -1);
+}
+
+TEST_CASE("a worker may be dropped when the loop has ended, and is killed all the same") {
+  Pool pool;
+  auto worker = pool.workers.start(
+      "test", [](WorkerChannel&) { ::pause(); }, pool.handlers());
+  const pid_t pid = worker->pid();
+  pool.loop.stop(0);
+  pool.loop.run();
+  REQUIRE(pool.loop.has_ended());
+  worker.reset();
+  int status = 0;
+  CHECK(::waitpid(pid, &status, 0) == pid);
+  CHECK(WTERMSIG(status) == SIGKILL);
 }
 
 TEST_CASE("a handler may drop its worker") {
