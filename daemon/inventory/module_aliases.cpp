@@ -53,10 +53,10 @@ std::string most_specific(const std::string& device, const std::filesystem::path
 /// The module of the most specific vfio_pci: alias, as virPCIDeviceFindBestVFIOVariant() of libvirt chooses
 /// it. The index answers nearly always; reading a megabyte of text for each function takes longer than
 /// binding it.
-std::string best_vfio_module(const std::string& device, const std::filesystem::path& directory) {
-  const auto found = ModuleAliases{directory}.modules("vfio_pci:" + device);
+std::string best_vfio_module(const std::string& device, ModuleAliases& aliases) {
+  const auto found = aliases.modules("vfio_pci:" + device);
   if (found.empty()) return "vfio_pci";
-  return found.size() == 1 ? found.front() : most_specific(device, directory);
+  return found.size() == 1 ? found.front() : most_specific(device, aliases.directory());
 }
 
 /// A loaded module tells; before, all known variants except these two name their driver with dashes.
@@ -114,10 +114,9 @@ std::vector<std::string> ModuleAliases::modules(const std::string& alias) {
   return names;
 }
 
-VfioDriver vfio_driver_for(const PciIdentity& id, const RootDir& root,
-                           const std::filesystem::path& directory) {
+VfioDriver vfio_driver_for(const PciIdentity& id, const RootDir& root, ModuleAliases& aliases) {
   const auto device = modalias(id).substr(4);
-  const auto module = best_vfio_module(device, directory);
+  const auto module = best_vfio_module(device, aliases);
   return {pci_driver_of(module, root), module};
 }
 

@@ -28,6 +28,7 @@ class ModuleAliases {
   /// As lspci -k lists them, e.g. nouveau, nvidia_drm, nvidia; blacklisted ones too. Empty if nothing is
   /// known.
   std::vector<std::string> modules(const std::string& alias);
+  const std::filesystem::path& directory() const { return directory_; }
 
  private:
   struct Unref {
@@ -47,7 +48,6 @@ struct VfioDriver {
 
 /// The driver libvirt would choose too: the variant whose vfio_pci: alias fits with the fewest wildcards,
 /// else vfio-pci.
-VfioDriver vfio_driver_for(const PciIdentity&, const RootDir& root,
-                           const std::filesystem::path& directory = module_directory());
+VfioDriver vfio_driver_for(const PciIdentity&, const RootDir& root, ModuleAliases& aliases);
 
 }  // namespace gpuctl

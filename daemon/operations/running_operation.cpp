@@ -63,7 +63,6 @@ void RunningOperation::on_progress(unsigned index, StepState state) {
   const auto* operation = operations_.find(id_);
   if (operation == nullptr || index >= operation->steps.size()) return;
   if (state == StepState::running) watch_step(operation->steps[index].step);
-  refresh_devices();
 }
 
 /// A rollback's step is shown at the step that it takes back.
@@ -74,7 +73,6 @@ void RunningOperation::on_undo(const Step& step, StepState state) {
     for (auto& shown : operation.steps)
       if (inverse(shown.step) == step && state == StepState::done) shown.state = StepState::undone;
   });
-  refresh_devices();
 }
 
 void RunningOperation::watch_step(const Step& step) {

@@ -96,11 +96,11 @@ void plan_vm_for_attach(Work& work, Plan& plan) {
 }
 
 std::map<PciAddress, std::string> vfio_drivers(const Work& work) {
-  const auto& modules = work.platform.modules_dir;
+  ModuleAliases aliases(work.platform.modules_dir);
   std::map<PciAddress, std::string> result;
   for (const auto address : work.gpu.functions)
     if (const auto* function = work.snapshot.find(address))
-      result[address] = vfio_driver_for(function->id, work.root, modules).driver;
+      result[address] = vfio_driver_for(function->id, work.root, aliases).driver;
   return result;
 }
 

@@ -39,15 +39,15 @@ TEST_CASE("without modules of the running kernel no module is known, and vfio-pc
   FakeMachine m;
   ModuleAliases aliases{"/nonexistent"};
   CHECK(aliases.modules(modalias(laptop_gpu_id)).empty());
-  CHECK(vfio_driver_for(laptop_gpu_id, RootDir{m.root()}, "/nonexistent") ==
-        VfioDriver{"vfio-pci", "vfio_pci"});
+  CHECK(vfio_driver_for(laptop_gpu_id, RootDir{m.root()}, aliases) == VfioDriver{"vfio-pci", "vfio_pci"});
 }
 
 TEST_CASE("the most specific vfio_pci alias names the variant driver") {
   FakeMachine m;
   install_modules(m);
   const RootDir root{m.root()};
-  const auto driver = [&](PciIdentity id) { return vfio_driver_for(id, root, modules_of(m)); };
+  ModuleAliases aliases{modules_of(m)};
+  const auto driver = [&](PciIdentity id) { return vfio_driver_for(id, root, aliases); };
   CHECK(driver(laptop_gpu_id) == VfioDriver{"vfio-pci", "vfio_pci"});
   CHECK(driver({0x10de, 0x2342, 0, 0, 0x030200}) ==
         VfioDriver{"nvgrace-gpu-vfio-pci", "nvgrace_gpu_vfio_pci"});
@@ -58,6 +58,6 @@ TEST_CASE("a loaded variant driver tells its name itself") {
   FakeMachine m;
   install_modules(m);
   m.driver("odd-name", "nvgrace_gpu_vfio_pci");
-  CHECK(vfio_driver_for({0x10de, 0x2342, 0, 0, 0x030200}, RootDir{m.root()}, modules_of(m)).driver ==
-        "odd-name");
+  ModuleAliases aliases{modules_of(m)};
+  CHECK(vfio_driver_for({0x10de, 0x2342, 0, 0, 0x030200}, RootDir{m.root()}, aliases).driver == "odd-name");
 }
