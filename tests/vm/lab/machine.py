@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -192,7 +193,12 @@ def stop_by_name(name):
     directory = cache.ROOT / "run" / name
     for pid in json.loads((directory / "machine.json").read_text())["pids"]:
         try:
-            os.kill(pid, signal.SIGTERM)
+            ended = os.pidfd_open(pid)
+            signal.pidfd_send_signal(ended, signal.SIGTERM)
+            if not select.select([ended], [], [], 10)[0]:
+                signal.pidfd_send_signal(ended, signal.SIGKILL)
+                select.select([ended], [], [], 10)
+            os.close(ended)
         except ProcessLookupError:
             pass
     cache.remove(directory)
