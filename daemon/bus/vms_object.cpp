@@ -96,7 +96,10 @@ void VmsObject::UndoVm(sdbus::Result<std::string>&& result, std::string vm, wire
     const bool dry_run = flag(options, "dry-run", false);
     configure(
         vm, dry_run, flag(options, "interactive", true),
-        [vm, dry_run, platform = platform_] { return vm_undo(vm, dry_run, platform); }, reply);
+        [vm, dry_run, snapshot = inventory_.snapshot(), platform = platform_] {
+          return vm_undo(vm, dry_run, snapshot, platform);
+        },
+        reply);
   });
 }
 

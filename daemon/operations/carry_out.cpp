@@ -4,12 +4,15 @@
 #include <algorithm>
 #include <chrono>
 
+#include <fmt/format.h>
+
 #include "host/device_users.hpp"
 #include "host/end_users.hpp"
 #include "operations/assignments.hpp"
 #include "operations/messages.hpp"
 #include "operations/requests.hpp"
 #include "operations/survey.hpp"
+#include "os/log.hpp"
 #include "rebind/journal.hpp"
 #include "rebind/kernel_performer.hpp"
 #include "rebind/live_state.hpp"
@@ -128,7 +131,7 @@ void note_assignment(const Request& request, const Prepared& prepared, const Gpu
 
 /// `before`: as it was when the operation began.
 void settle_assignment(const Request& request, const Prepared& prepared, const Outcome& outcome,
-                       const std::optional<Assignment>& before, PciSlot slot, Assignments& assignments) {
+                       const std::optional<Assignment>& before, PciSlot slot, Assignments& assignments) try {
   const bool succeeded = outcome.ending == Ending::succeeded;
   if (request.verb == Verb::release && succeeded && request.by_itself && before)
     return assignments.settle(*before);
@@ -141,6 +144,9 @@ void settle_assignment(const Request& request, const Prepared& prepared, const O
     if (before) return assignments.save(*before);
     assignments.remove(slot);
   }
+} catch (const Error& error) {  // the GPU is where the operation says: what libvirt says is asked next time
+  log(events::warning, fmt::format("what became of the GPU {} is not recorded: {}", slot.str(), error.what()),
+      {.gpu = slot.str()});
 }
 
 /// A card that does not answer is one that recovery could not bring home. While its helper sits in the kernel

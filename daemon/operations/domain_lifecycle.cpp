@@ -64,11 +64,12 @@ void DomainLifecycle::take(PciSlot slot, const StartPtr& start) {
   const auto* operation = operations_.running_on(slot);
   if (operation != nullptr && !operation->stuck && !starts(*operation, start->demand))
     return wait_for(*operation, start);
+  const auto& gpu = fresh(slot);
   const auto assignment = assignments_.find(slot);
-  if (assignment && assignment->vm_uuid != start->demand.uuid && assignment->running)
+  const bool away = bound_state(gpu, inventory_.snapshot()) != GpuState::host;
+  if (away && assignment && assignment->vm_uuid != start->demand.uuid && assignment->running)
     throw Error(ErrorCode::busy, fmt::format("the GPU {} is in use by the virtual machine {}", slot.str(),
                                              assignment->vm_name));
-  const auto& gpu = fresh(slot);
   // There already - also while gpuctl itself starts this domain: nothing to wait for, and nothing to give
   // back.
   if (bound_state(gpu, inventory_.snapshot()) != GpuState::vm) return attach(gpu, start);

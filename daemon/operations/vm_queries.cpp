@@ -3,6 +3,7 @@
 
 #include "host/apply.hpp"
 #include "host/kernel_args.hpp"
+#include "inventory/find_gpu.hpp"
 #include "operations/auto_rom.hpp"
 #include "operations/messages.hpp"
 #include "vm/looking_glass.hpp"
@@ -64,6 +65,12 @@ Json entry(const VmEntry& vm) {
           {"problems", problem_list(vm.problems)}};
 }
 
+std::optional<PciSlot> only_attachable(const Snapshot& snapshot) try {
+  return find_gpu(snapshot, "").slot();
+} catch (const Error&) {  // none, or several
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string virtual_machines(const Snapshot& snapshot, const Platform& platform) {
@@ -82,13 +89,14 @@ std::string looking_glass_check(const std::string& vm, std::uint32_t uid, const 
   return text(problem_list(Session(platform).service.check_looking_glass(vm, uid)));
 }
 
-std::string vm_setup(const std::string& vm, const SetupRequest& request, std::uint32_t uid,
-                     const Snapshot& snapshot, const Platform& platform) {
+std::string vm_setup(const std::string& vm, SetupRequest request, std::uint32_t uid, const Snapshot& snapshot,
+                     const Platform& platform) {
+  request.only_gpu = only_attachable(snapshot);
   return Session(platform, snapshot).service.setup(vm, request, snapshot, uid);
 }
 
-std::string vm_undo(const std::string& vm, bool dry_run, const Platform& platform) {
-  return Session(platform).service.undo(vm, dry_run);
+std::string vm_undo(const std::string& vm, bool dry_run, const Snapshot& snapshot, const Platform& platform) {
+  return Session(platform).service.undo(vm, dry_run, snapshot);
 }
 
 }  // namespace gpuctl

@@ -17,8 +17,8 @@ std::string virtual_machines(const Snapshot& snapshot, const Platform& platform)
 std::string vm_check(const std::string& vm, const std::optional<Gpu>& gpu, const Snapshot& snapshot,
                      const Platform& platform);
 std::string looking_glass_check(const std::string& vm, std::uint32_t uid, const Platform& platform);
-std::string vm_setup(const std::string& vm, const SetupRequest& request, std::uint32_t uid,
-                     const Snapshot& snapshot, const Platform& platform);
-std::string vm_undo(const std::string& vm, bool dry_run, const Platform& platform);
+std::string vm_setup(const std::string& vm, SetupRequest request, std::uint32_t uid, const Snapshot& snapshot,
+                     const Platform& platform);
+std::string vm_undo(const std::string& vm, bool dry_run, const Snapshot& snapshot, const Platform& platform);
 
 }  // namespace gpuctl

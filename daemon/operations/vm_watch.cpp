@@ -149,7 +149,7 @@ void VmWatch::undefined(const std::string& uuid) {
   for (auto [slot, assignment] : assignments_.all()) {
     if (assignment.vm_uuid != uuid || assignment.lease_only) continue;
     assignment.lease_only = true;
-    assignments_.save(assignment);
+    remember(assignment);
   }
 }
 
@@ -160,7 +160,7 @@ void VmWatch::started(const std::string& uuid) {
     if (assignment.running && !assignment.returning) continue;
     assignment.running = true;
     assignment.returning = false;
-    assignments_.save(assignment);
+    remember(assignment);
   }
   changed_();
 }
@@ -169,15 +169,31 @@ void VmWatch::ended(const std::string& uuid) {
   for (auto [slot, assignment] : assignments_.all()) {
     if (assignment.vm_uuid != uuid) continue;
     if (assignment.keep || platform_.config.vm.keep) {
-      assignments_.settle(assignment);
+      settle(assignment);
       continue;
     }
-    due_[slot] = {uuid, assignment.vm_name};
     assignment.running = false;
     assignment.returning = true;
-    assignments_.save(assignment);
+    due_[slot] = {uuid, assignment.vm_name, remember(assignment)};
   }
   update();
+}
+
+/// What cannot be written - the disk is full - keeps no GPU from going home. True if it is written.
+bool VmWatch::remember(const Assignment& assignment) try {
+  assignments_.save(assignment);
+  return true;
+} catch (const Error& error) {
+  log(events::warning,
+      fmt::format("what became of {} is not recorded: {}", gpuctl::quoted(assignment.vm_name), error.what()),
+      {.gpu = assignment.gpu.str(), .vm = assignment.vm_name});
+  return false;
+}
+
+void VmWatch::settle(const Assignment& assignment) try {
+  assignments_.settle(assignment);
+} catch (const Error&) {
+  remember(assignment);  // tells why not
 }
 
 void VmWatch::give_back(PciSlot gpu, const std::string& vm_uuid, const std::string& vm_name) {
@@ -193,10 +209,11 @@ void VmWatch::go_home(PciSlot slot, const Due& due) {
   const auto& gpus = inventory_.snapshot().gpus;
   const auto gpu = gpus.find(slot);
   const bool home = gpu == gpus.end() || bound_state(gpu->second, inventory_.snapshot()) == GpuState::host;
-  const bool taken = assignment && (assignment->vm_uuid != due.vm_uuid || assignment->running);
+  const bool taken =
+      assignment && (assignment->vm_uuid != due.vm_uuid || (assignment->running && due.recorded));
   if (!home && !taken) return start_release(slot, due);
   due_.erase(slot);
-  if (assignment && !taken) assignments_.settle(*assignment);
+  if (assignment && !taken) settle(*assignment);
 }
 
 void VmWatch::start_release(PciSlot slot, const Due& due) try {

@@ -34,6 +34,7 @@ class VmWatch {
  private:
   struct Due {
     std::string vm_uuid, vm_name;
+    bool recorded{true};  ///< the assignment tells that the domain has ended
   };
   bool needed() const;
   void watch();
@@ -41,6 +42,8 @@ class VmWatch {
   void on_message(const std::string& text);
   bool has_ended(const std::string& uuid, bool seen) const;
   void undefined(const std::string& uuid);
+  bool remember(const Assignment& assignment);
+  void settle(const Assignment& assignment);
   void go_home(PciSlot slot, const Due& due);
   void start_release(PciSlot slot, const Due& due);
 

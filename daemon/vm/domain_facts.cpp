@@ -49,6 +49,7 @@ void read_features(pugi::xml_node domain, DomainFacts& facts) {
   facts.smm = features.child("smm") && !says(features.child("smm"), "state", "off");
   facts.ioapic = attribute(features.child("ioapic"), "driver");
   facts.kvm_hidden = says(features.child("kvm").child("hidden"), "state", "on");
+  facts.hyperv = !features.child("hyperv").empty();
   facts.hyperv_vendor_id = attribute(features.child("hyperv").child("vendor_id"), "value");
   facts.cpu_mode = attribute(domain.child("cpu"), "mode");
 }
@@ -74,6 +75,10 @@ void read_device(pugi::xml_node node, DomainFacts& facts) {
   if (name == "input") facts.inputs.push_back(attribute(node, "type") + "/" + attribute(node, "bus"));
   if (name == "memballoon") facts.balloon = attribute(node, "model");
   if (name == "tpm") facts.tpm_backend = attribute(node.child("backend"), "type");
+  if (name == "iommu") {
+    facts.viommu = attribute(node, "model");
+    facts.viommu_caching = says(node.child("driver"), "caching_mode", "on");
+  }
   if (name == "shmem") read_shared_memory(node, facts);
   if (name == "hostdev" && node.child("rom").attribute("file"))
     if (const auto address = parse_pci_address(node.child("source").child("address")))

@@ -35,7 +35,9 @@ struct DomainFacts {
 
   std::string os_id;  ///< libosinfo's, as virt-manager records it
   std::string cpu_mode, tpm_backend, ioapic, balloon, hyperv_vendor_id;
-  bool kvm_hidden{};
+  bool kvm_hidden{}, hyperv{};  ///< hyperv: at least one of its features
+  std::string viommu;           ///< model of <iommu>
+  bool viommu_caching{};
   std::vector<std::string> videos, graphics, inputs;  ///< video models, graphics types, "tablet/usb"
   std::vector<std::string> acpi_tables;               ///< files, by <acpi><table> or -acpitable
   std::map<PciAddress, std::string> roms;             ///< <rom file=''> by host function

@@ -93,8 +93,8 @@ void check_kvmfr_access(const Check& check) {
                   "add \"/dev/kvmfr0\" to cgroup_device_acl, with all the names its comment lists, and "
                   "restart libvirtd");
   if (!check.host.kvmfr_in_apparmor)
-    check.blocker("kvmfr-apparmor", "/etc/apparmor.d/local/abstractions/libvirt-qemu",
-                  "AppArmor does not let QEMU open /dev/kvmfr0.", "add the line '/dev/kvmfr0 rw,' there");
+    check.blocker("kvmfr-apparmor", check.host.apparmor_place, "AppArmor does not let QEMU open /dev/kvmfr0.",
+                  "add the line '/dev/kvmfr0 rw,' there");
   if (!may_write(check.host.kvmfr, check))
     check.blocker("kvmfr-permission", kvmfr_device,
                   fmt::format("It has group {} and mode {:04o}: you cannot open it.", check.host.kvmfr.gid,

@@ -45,6 +45,7 @@ struct LookingGlassHost {
   bool tmpfiles{};                         ///< an entry makes the shm file at boot
   bool kvmfr_in_cgroup{};        ///< cgroup_device_acl of qemu.conf has it, or libvirt uses no device cgroup
   bool kvmfr_in_apparmor{true};  ///< AppArmor is off, or lets QEMU open it
+  std::string apparmor_place;    ///< file for the rule that would let it
   bool selinux{};
   std::string user;              ///< name of the person asking; empty = unknown here
   std::vector<unsigned> groups;  ///< of that user, by /etc/passwd and /etc/group

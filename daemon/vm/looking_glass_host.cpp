@@ -1,29 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <charconv>
-#include <sstream>
 
+#include "vm/config_text.hpp"
 #include "vm/looking_glass.hpp"
+#include "vm/qemu_apparmor.hpp"
 
 namespace gpuctl {
 namespace {
-
-std::vector<std::string> fields(const std::string& line, char separator) {
-  std::vector<std::string> found;
-  std::istringstream in{line};
-  for (std::string field; std::getline(in, field, separator);) found.push_back(field);
-  return found;
-}
-
-/// Lines that are no comments.
-std::vector<std::string> settings(const std::string& text) {
-  std::vector<std::string> found;
-  for (auto& line : fields(text, '\n')) {
-    const auto start = line.find_first_not_of(" \t");
-    if (start != std::string::npos && line.at(start) != '#' && line.at(start) != ';')
-      found.push_back(line.substr(start));
-  }
-  return found;
-}
 
 std::optional<unsigned> number(const std::string& text) {
   unsigned value{};
@@ -82,15 +65,6 @@ bool makes_shm_file(const RootDir& root) {
   return false;
 }
 
-bool apparmor_lets_kvmfr(const RootDir& root) {
-  if (!root.text("sys/module/apparmor/parameters/enabled").starts_with("Y")) return true;
-  for (const auto* file :
-       {"etc/apparmor.d/local/abstractions/libvirt-qemu", "etc/apparmor.d/abstractions/libvirt-qemu"})
-    for (const auto& line : settings(root.text(file)))
-      if (line.find("/dev/kvmfr") != std::string::npos) return true;
-  return false;
-}
-
 bool cgroup_lets_kvmfr(const RootDir& root) {
   const auto conf = root.text("etc/libvirt/qemu.conf");
   if (list_setting(conf, "cgroup_device_acl").find(kvmfr_device) != std::string::npos) return true;
@@ -108,7 +82,9 @@ LookingGlassHost read_looking_glass_host(const RootDir& root, unsigned uid) {
   host.kvmfr_mib = static_size(root);
   host.tmpfiles = makes_shm_file(root);
   host.kvmfr_in_cgroup = cgroup_lets_kvmfr(root);
-  host.kvmfr_in_apparmor = apparmor_lets_kvmfr(root);
+  const auto apparmor = read_qemu_apparmor(root);
+  host.kvmfr_in_apparmor = apparmor.allows(kvmfr_device, 'w');
+  host.apparmor_place = apparmor.place;
   host.selinux = root.text("sys/fs/selinux/enforce") == "1";
   read_user(root, uid, host);
   return host;

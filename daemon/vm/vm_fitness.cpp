@@ -13,6 +13,8 @@ namespace {
 
 using namespace fitness;
 
+bool wants_windows_11(const DomainFacts& facts) { return facts.os_id.ends_with("/win/11"); }
+
 void check_firmware_choice(const Subject& vm) {
   const auto& facts = vm.facts;
   const auto suits = [&](const FirmwareImage& image) {
@@ -31,28 +33,69 @@ void check_firmware_choice(const Subject& vm) {
                "install the Secure Boot variant of OVMF, or disable the secure-boot feature in <firmware>");
 }
 
+void check_bios(const Subject& vm) {
+  const bool installed = std::ranges::any_of(
+      vm.host.firmware, [&](const auto& image) { return image.uefi && image.fits(vm.facts.arch, "q35"); });
+  vm.warning(
+      "vm-firmware-bios",
+      "The VM boots with BIOS; GPUs of today bring a UEFI driver only, and large BARs need UEFI.",
+      fmt::format("{}make the VM with UEFI firmware (<os firmware='efi'>); an installed guest must be "
+                  "reinstalled",
+                  installed ? "" : "install ovmf (Debian, Ubuntu) or edk2-ovmf (Fedora, Arch), then "));
+}
+
+void check_secure_boot(const Subject& vm) {
+  const auto& facts = vm.facts;
+  if (facts.loader_secure || facts.secure_boot.value_or(false))
+    vm.info("vm-secure-boot", "Secure Boot is on: unsigned drivers do not load in the guest.",
+            "take signed drivers, or say <feature enabled='no' name='secure-boot'/> in <firmware>");
+  else if (wants_windows_11(facts))
+    vm.info("vm-secure-boot-off", "Windows 11 wants Secure Boot and the VM has none.",
+            "say <feature enabled='yes' name='secure-boot'/> in <firmware>");
+}
+
 void check_firmware(const Subject& vm) {
   const auto& facts = vm.facts;
-  if (!facts.uefi())
-    return vm.warning(
-        "vm-firmware-bios",
-        "The VM boots with BIOS; GPUs of today bring a UEFI driver only, and large BARs need UEFI.",
-        "make the VM with UEFI firmware (<os firmware='efi'>); an installed guest must be reinstalled");
+  if (!facts.uefi()) return check_bios(vm);
   if (facts.firmware == "efi") check_firmware_choice(vm);
   if (facts.loader_secure && !facts.loader.empty() && !facts.smm)
     vm.blocker("vm-smm", "Secure Boot firmware needs System Management Mode, which the VM lacks.",
                "add <smm state='on'/> to <features>");
-  if (facts.loader_secure || facts.secure_boot.value_or(false))
-    vm.info("vm-secure-boot", "Secure Boot is on: unsigned drivers do not load in the guest.");
+  check_secure_boot(vm);
 }
 
 void check_tpm(const Subject& vm) {
   if (vm.facts.tpm_backend == "emulator" && !vm.host.swtpm)
-    vm.blocker("vm-swtpm-missing", "The VM has an emulated TPM, and the emulator is not installed.",
-               "install swtpm and swtpm-tools");
-  if (vm.facts.tpm_backend.empty() && vm.facts.os_id.ends_with("/win/11"))
+    vm.blocker(
+        "vm-swtpm-missing", "The VM has an emulated TPM, and the emulator is not installed.",
+        "install swtpm and swtpm-tools (Debian, Ubuntu: swtpm-tools; Fedora: swtpm-tools; Arch: swtpm)");
+  if (vm.facts.tpm_backend.empty() && wants_windows_11(vm.facts))
     vm.warning("vm-tpm-missing", "Windows 11 wants a TPM and the VM has none.",
                "add <tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>");
+}
+
+/// A virtual IOMMU that remaps interrupts needs QEMU's interrupt controller.
+void check_interrupts(const Subject& vm) {
+  if (vm.facts.ioapic == "qemu" && vm.facts.viommu.empty())
+    vm.warning("vm-ioapic",
+               "The interrupt controller is QEMU's; interrupts of passed-through devices are slow with it.",
+               "remove <ioapic driver='qemu'/> or say 'kvm'");
+  if (vm.facts.viommu == "intel" && !vm.facts.viommu_caching)
+    vm.blocker("vm-viommu-caching",
+               "The VM has a virtual IOMMU without caching mode; QEMU refuses devices of the host with it.",
+               "say <driver caching_mode='on'/> in <iommu model='intel'>, or take it out");
+}
+
+void check_visibility(const Subject& vm) {
+  if (!vm.facts.kvm_hidden)
+    return vm.info("vm-kvm-visible",
+                   "NVIDIA's Windows drivers before version 465 stop with Code 43 when they see KVM; newer "
+                   "ones do not mind.",
+                   "take a driver of today, or add <kvm><hidden state='on'/></kvm> to <features>");
+  if (vm.facts.hyperv && vm.facts.hyperv_vendor_id.empty())
+    vm.info("vm-hyperv-visible",
+            "KVM is hidden, but NVIDIA's Windows drivers before version 465 also stop at Hyper-V's own name.",
+            "take a driver of today, or add <vendor_id state='on' value='anything'/> to <hyperv>");
 }
 
 void check_cpu(const Subject& vm) {
@@ -60,23 +103,25 @@ void check_cpu(const Subject& vm) {
   if (facts.type != "kvm")
     vm.warning("vm-no-kvm", "The VM's processor is emulated (no KVM): everything in it is many times slower.",
                "use <domain type='kvm'>; see 'gpuctl doctor' if KVM is not available");
-  else if (facts.cpu_mode != "host-passthrough")
+  else if (facts.cpu_mode != "host-passthrough" && facts.cpu_mode != "maximum")
     vm.warning("vm-cpu-model",
                "The guest sees a generic processor: drivers may miss features, and large BARs address bits.",
                "use <cpu mode='host-passthrough'/>");
-  if (facts.ioapic == "qemu")
-    vm.warning("vm-ioapic",
-               "The interrupt controller is QEMU's; interrupts of passed-through devices are slow with it.",
-               "remove <ioapic driver='qemu'/> or say 'kvm'");
-  if (vm.has_nvidia() && facts.windows() && !facts.kvm_hidden)
-    vm.info("vm-kvm-visible",
-            "NVIDIA's Windows drivers before version 465 stop with Code 43 when they see KVM; newer ones do "
-            "not mind.");
+  check_interrupts(vm);
+  if (vm.has_nvidia() && facts.windows()) check_visibility(vm);
 }
 
 void check_hugepages(const Subject& vm) {
   const auto size = vm.facts.hugepage_kib ? vm.facts.hugepage_kib : vm.host.default_hugepage_kib;
   if (size == 0 || is_active(vm.vm)) return;
+  if (!vm.host.hugetlbfs.contains(size))
+    vm.blocker(
+        "vm-hugepages-mount", fmt::format("No file system for huge pages of {} KiB is mounted.", size),
+        size == vm.host.default_hugepage_kib
+            ? "systemctl unmask --now dev-hugepages.mount"
+            : fmt::format("mount -t hugetlbfs -o pagesize={}K hugetlbfs /dev/hugepages-{}k (in /etc/fstab, "
+                          "and libvirtd restarted)",
+                          size, size));
   const auto found = vm.host.hugepages.find(size);
   const auto free = found == vm.host.hugepages.end() ? 0 : found->second.free;
   const auto needed = (vm.facts.memory_kib + size - 1) / size;
@@ -115,9 +160,11 @@ void check_display(const Subject& vm) {
   if (emulated)
     vm.info("vm-video",
             fmt::format("The VM has an emulated screen ({}) beside the GPU; guests may show things there.",
-                        fmt::join(videos, ", ")));
+                        fmt::join(videos, ", ")),
+            "keep it until the guest's driver works; then <model type='none'/>, or Looking Glass");
   if (!vm.facts.balloon.empty() && vm.facts.balloon != "none")
-    vm.info("vm-memballoon", "The memory balloon does nothing while a GPU is passed through.");
+    vm.info("vm-memballoon", "The memory balloon does nothing while a GPU is passed through.",
+            "say <memballoon model='none'/>");
 }
 
 }  // namespace

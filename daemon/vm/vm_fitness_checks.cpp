@@ -2,7 +2,6 @@
 #include "vm/vm_fitness_checks.hpp"
 
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include <fmt/format.h>
@@ -48,6 +47,21 @@ void check_hostdev(const Subject& vm, const Hostdev& hostdev) {
                stale_remedy(vm, hostdev));
 }
 
+/// The address may be right and the device another one, which libvirt would hand over without a word.
+void check_other_devices(const Subject& vm, const std::vector<PciAddress>& claimed) {
+  if (std::ranges::any_of(claimed, [&](PciAddress a) { return vm.snapshot.gpu_of(a) != nullptr; })) return;
+  for (const auto& hostdev : hostdevs(vm.vm.inactive_xml)) {
+    const auto* function = vm.snapshot.find(hostdev.function);
+    if (!function || hostdev.own) continue;
+    vm.info("hostdev-not-gpu",
+            fmt::format("The definition has no GPU; {} in it is {} [{}].", hostdev.function.str(),
+                        function->names.device.empty() ? "another device" : function->names.device,
+                        function->id.ids()),
+            fmt::format("if it is meant to be the GPU, which has moved, change it with 'virsh edit {}': {}",
+                        vm.vm.name, where_gpus_are(vm.snapshot)));
+  }
+}
+
 void check_completeness(const Subject& vm, const std::vector<PciAddress>& claimed) {
   const auto is_claimed = [&](PciAddress a) { return std::ranges::count(claimed, a) > 0; };
   for (const auto& [slot, gpu] : vm.snapshot.gpus)
@@ -55,16 +69,6 @@ void check_completeness(const Subject& vm, const std::vector<PciAddress>& claime
       vm.warning("vm-partial-gpu",
                  fmt::format("The definition of {} has only some functions of the GPU.", vm.vm.name),
                  "gpuctl adds the missing ones; some guest drivers want them all in one slot");
-}
-
-/// Where abstractions/libvirt-qemu lets every QEMU read.
-bool apparmor_allows(const VmHost& host, const std::string& path) {
-  constexpr std::array<std::string_view, 10> places{
-      "/usr/share/qemu/",  "/usr/share/kvm/",     "/usr/share/vgabios/", "/usr/share/seabios/",
-      "/usr/share/OVMF/",  "/usr/share/ovmf/",    "/usr/share/AAVMF/",   "/usr/share/edk2-ovmf/",
-      "/usr/share/bochs/", "/usr/share/qemu-efi/"};
-  return std::ranges::any_of(places, [&](auto place) { return path.starts_with(place); }) ||
-         host.apparmor_additions.find(path) != std::string::npos;
 }
 
 void check_file(const Subject& vm, const std::string& path, bool firmware) {
@@ -80,9 +84,9 @@ void check_file(const Subject& vm, const std::string& path, bool firmware) {
     vm.warning("vm-file-unreadable",
                fmt::format("{} cannot be read by everybody, so not by QEMU's user.", path),
                fmt::format("chmod a+r {0}, and a+x the directories above it", path));
-  if (vm.host.apparmor && !apparmor_allows(vm.host, path))
+  if (!vm.host.apparmor.allows(path, 'r'))
     vm.warning("vm-file-apparmor", fmt::format("AppArmor does not let QEMU read {}.", path),
-               fmt::format("add the line '{} r,' to /etc/apparmor.d/local/abstractions/libvirt-qemu", path));
+               fmt::format("add the line '{} r,' to {}", path, vm.host.apparmor.place));
 }
 
 void check_bars(const Subject& vm, const Gpu& gpu) {
@@ -110,7 +114,9 @@ void check_mobile(const Subject& vm, const Gpu& gpu) {
         fmt::format(
             "{} has no option ROM of its own, which is normal for a laptop GPU without a display of its own; "
             "it cannot show the guest's boot screen.",
-            gpu.address.str()));
+            gpu.address.str()),
+        fmt::format("nothing, as a rule; if the guest's driver asks for one: gpuctl vm setup {} --rom FILE",
+                    vm.vm.name));
 }
 
 }  // namespace
@@ -132,7 +138,9 @@ std::vector<Gpu> all_gpus(const Vm& vm, const Snapshot& snapshot, const std::vec
 
 void check_hostdevs(const Subject& vm) {
   for (const auto& hostdev : hostdevs(vm.vm.inactive_xml)) check_hostdev(vm, hostdev);
-  check_completeness(vm, claimed_functions(vm.vm.inactive_xml));
+  const auto claimed = claimed_functions(vm.vm.inactive_xml);
+  check_completeness(vm, claimed);
+  check_other_devices(vm, claimed);
 }
 
 void check_files(const Subject& vm) {

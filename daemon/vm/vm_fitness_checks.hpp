@@ -20,8 +20,8 @@ struct Subject {
   void warning(const char* id, const std::string& message, const std::string& remedy) const {
     found.push_back({id, Severity::warning, vm.name, message, remedy});
   }
-  void info(const char* id, const std::string& message) const {
-    found.push_back({id, Severity::info, vm.name, message, ""});
+  void info(const char* id, const std::string& message, const std::string& remedy) const {
+    found.push_back({id, Severity::info, vm.name, message, remedy});
   }
   bool has_nvidia() const;
 };

@@ -11,6 +11,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "vm/config_text.hpp"
+#include "vm/domain_facts.hpp"
+
 namespace gpuctl {
 namespace {
 
@@ -89,6 +92,22 @@ std::map<std::uint64_t, Hugepages> read_hugepages(const RootDir& root) {
   return found;
 }
 
+/// Lines "device directory type options ..."; process 1's, for the daemon's own /dev is a private one.
+std::set<std::uint64_t> read_hugetlbfs(const RootDir& root, std::uint64_t default_kib) {
+  std::set<std::uint64_t> found;
+  for (const auto& line : fields(root.read("proc/1/mounts", 1 << 20).value_or(""), '\n')) {
+    const auto mount = fields(line, ' ');
+    if (mount.size() < 4 || mount.at(2) != "hugetlbfs") continue;
+    constexpr std::string_view key = "pagesize=";
+    const auto at = mount.at(3).find(key);
+    const auto size = at == std::string::npos ? std::string{} : mount.at(3).substr(at + key.size());
+    const auto digits = std::min(size.find_first_not_of("0123456789"), size.size());
+    const auto unit = size.substr(digits, 1);
+    found.insert(size.empty() ? default_kib : scaled_size(size.substr(0, digits), unit, "k") / 1024);
+  }
+  return found;
+}
+
 /// Lines "start end flags" of the resource attribute; the first six are BARs.
 std::uint64_t largest_bar(const RootDir& root, PciAddress function) {
   const auto text = root.text("sys/bus/pci/devices/" + function.str() + "/resource");
@@ -159,16 +178,16 @@ VmHost read_vm_host(const RootDir& root, const std::vector<std::string>& files,
                     const std::vector<PciAddress>& functions) {
   VmHost host;
   host.firmware = read_firmware(root);
-  host.swtpm = root.exists("usr/bin/swtpm");
+  host.swtpm = root.exists("usr/bin/swtpm") && root.exists("usr/bin/swtpm_setup");
   host.laptop = is_laptop(root);
   const auto memory = root.text("proc/meminfo");
   host.memory_kib = meminfo(memory, "MemTotal");
   host.available_kib = meminfo(memory, "MemAvailable");
   host.default_hugepage_kib = meminfo(memory, "Hugepagesize");
   host.hugepages = read_hugepages(root);
-  host.apparmor = root.text("sys/module/apparmor/parameters/enabled").starts_with("Y");
+  host.hugetlbfs = read_hugetlbfs(root, host.default_hugepage_kib);
+  host.apparmor = read_qemu_apparmor(root);
   host.selinux = root.text("sys/fs/selinux/enforce") == "1";
-  host.apparmor_additions = root.text("etc/apparmor.d/local/abstractions/libvirt-qemu");
   for (const auto& file : files) host.files[file] = host_file(root, file);
   for (const auto function : functions) host.largest_bar[function] = largest_bar(root, function);
   return host;

@@ -3,11 +3,13 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "core/pci_address.hpp"
 #include "os/root_dir.hpp"
+#include "vm/qemu_apparmor.hpp"
 
 namespace gpuctl {
 
@@ -39,13 +41,14 @@ struct Hugepages {
 /// What decides, on this host, whether a definition can work. A value; see read_vm_host().
 struct VmHost {
   std::vector<FirmwareImage> firmware;
-  bool swtpm{};
+  bool swtpm{};  ///< and swtpm_setup: libvirt runs both
   bool laptop{};
   std::uint64_t memory_kib{}, available_kib{};
   std::map<std::uint64_t, Hugepages> hugepages;  ///< by page size in KiB
   std::uint64_t default_hugepage_kib{};
-  bool apparmor{}, selinux{};
-  std::string apparmor_additions;  ///< what the admin lets every QEMU open
+  std::set<std::uint64_t> hugetlbfs;  ///< page sizes in KiB that a file system is mounted for
+  QemuAppArmor apparmor;
+  bool selinux{};
   std::map<std::string, HostFile> files;
   std::map<PciAddress, std::uint64_t> largest_bar;  ///< bytes
 };

@@ -65,8 +65,8 @@ std::vector<PciAddress> rom_functions(const Vm& vm, const SetupRequest& request,
   if (request.gpu) {
     const auto named = snapshot.gpus.find(*request.gpu);
     if (named != snapshot.gpus.end()) displays = {named->second.address};
-  } else if (displays.empty() && snapshot.gpus.size() == 1) {
-    displays.insert(snapshot.gpus.begin()->second.address);
+  } else if (displays.empty() && request.only_gpu && snapshot.gpus.contains(*request.only_gpu)) {
+    displays.insert(snapshot.gpus.at(*request.only_gpu).address);
   }
   if (displays.size() == 1) return {displays.begin(), displays.end()};
   throw Error(ErrorCode::invalid_argument,
@@ -95,8 +95,8 @@ Error explained(const Error& error) {
           sentence + " Install qemu-system-modules-spice (Debian, Ubuntu) or qemu-ui-spice-core (Fedora)."};
 }
 
-std::vector<PciAddress> stale_functions(const Vm& vm, const Snapshot& snapshot) {
-  auto functions = own_functions(vm.inactive_xml);
+std::vector<PciAddress> stale_functions(const std::string& xml, const Snapshot& snapshot) {
+  auto functions = own_functions(xml);
   std::erase_if(functions, [&](PciAddress a) { return snapshot.gpu_of(a) != nullptr; });
   return functions;
 }
@@ -169,7 +169,7 @@ SetupChanges VmService::changes_for(const Vm& vm, const SetupRequest& request, c
                        request.battery,
                        places_.battery_table,
                        hypervisor_.version() >= acpi_table_version,
-                       stale_functions(vm, snapshot)};
+                       stale_functions(vm.inactive_xml, snapshot)};
   if (!request.rom) return changes;
   changes.rom_functions = rom_functions(vm, request, snapshot);
   changes.rom = rom_path(request, changes.rom_functions.front());
@@ -229,12 +229,12 @@ std::string VmService::setup(const std::string& name, const SetupRequest& reques
   return shared_file ? with_tmpfiles(std::move(diff), uid, request.dry_run) : diff;
 }
 
-std::string VmService::undo(const std::string& name, bool dry_run) {
+std::string VmService::undo(const std::string& name, bool dry_run, const Snapshot& snapshot) {
   const auto vm = hypervisor_.vm(name);
   const auto before = undo_.top(vm.uuid);
   if (!before)
     throw Error(ErrorCode::not_found, fmt::format("{} has no set-up that could be undone.", vm.name));
-  const auto xml = with_hostdevs_of(*before, vm.inactive_xml);
+  const auto xml = with_hostdevs_of(*before, vm.inactive_xml, stale_functions(*before, snapshot));
   auto diff = public_diff(vm.inactive_xml, xml, vm.name);
   if (dry_run) return diff;
   hypervisor_.define(xml);

@@ -26,8 +26,9 @@ struct SetupRequest {
   bool dry_run{};
   std::optional<GuestPicture> picture{};
   PictureTransport transport{PictureTransport::shmem};
-  std::optional<std::string> rom{};  ///< absolute path, "auto" = read from the card, empty = none
-  std::optional<PciSlot> gpu{};      ///< which GPU the ROM is for
+  std::optional<std::string> rom{};   ///< absolute path, "auto" = read from the card, empty = none
+  std::optional<PciSlot> gpu{};       ///< which GPU the ROM is for
+  std::optional<PciSlot> only_gpu{};  ///< for a VM without GPU: the one that it could get
   std::optional<bool> battery{};
 };
 
@@ -69,7 +70,7 @@ class VmService {
   std::string setup(const std::string& vm, const SetupRequest& request, const Snapshot& snapshot,
                     unsigned uid);
   /// Error(not_found): nothing to undo.
-  std::string undo(const std::string& vm, bool dry_run);
+  std::string undo(const std::string& vm, bool dry_run, const Snapshot& snapshot);
 
  private:
   SetupChanges changes_for(const Vm& vm, const SetupRequest& request, const Snapshot& snapshot);

@@ -198,8 +198,12 @@ std::string setup_domain(const std::string& xml, const SetupChanges& changes) {
   return changed == as_read ? clean : changed;
 }
 
-std::string with_hostdevs_of(const std::string& before, const std::string& now) {
-  const auto then = own_functions(before), wanted = own_functions(now);
+std::string with_hostdevs_of(const std::string& before, const std::string& now,
+                             const std::vector<PciAddress>& stale) {
+  const auto is_stale = [&](PciAddress a) { return std::ranges::count(stale, a) > 0; };
+  auto then = own_functions(before), wanted = own_functions(now);
+  std::erase_if(then, is_stale);
+  std::erase_if(wanted, is_stale);
   if (then == wanted) return before;
   auto xml = remove_hostdevs(before, then);
   std::map<PciSlot, std::vector<PciAddress>> cards;

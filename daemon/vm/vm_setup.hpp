@@ -27,7 +27,9 @@ struct SetupChanges {
 /// as parse_domain().
 std::string setup_domain(const std::string& xml, const SetupChanges& changes);
 
-/// `before` with gpuctl's hostdevs as `now` has them, so that undoing a set-up moves no GPU.
-std::string with_hostdevs_of(const std::string& before, const std::string& now);
+/// `before` with gpuctl's hostdevs as `now` has them, so that undoing a set-up moves no GPU; the `stale` ones
+/// are as they were.
+std::string with_hostdevs_of(const std::string& before, const std::string& now,
+                             const std::vector<PciAddress>& stale = {});
 
 }  // namespace gpuctl

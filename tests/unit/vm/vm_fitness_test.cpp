@@ -31,6 +31,9 @@ struct Host {
         .file("usr/share/qemu/firmware/60-edk2-x86_64.json", plain_descriptor)
         .file("usr/share/OVMF/OVMF_CODE_4M.fd", "")
         .file("usr/bin/swtpm", "")
+        .file("usr/bin/swtpm_setup", "")
+        .file("proc/1/mounts",
+              "proc /proc proc rw 0 0\nhugetlbfs /dev/hugepages hugetlbfs rw,pagesize=2M 0 0\n")
         .file("sys/class/dmi/id/chassis_type", "10\n")
         .file("proc/meminfo",
               "MemTotal:       16777216 kB\nMemAvailable:   12582912 kB\nHugepagesize:       2048 kB\n")
@@ -128,6 +131,8 @@ TEST_CASE("a TPM needs its emulator, and Windows 11 needs a TPM") {
   Host host;
   host.machine.erase("usr/bin/swtpm");
   CHECK(ids(host.check(domain_file("windows11"))) == Ids{"vm-swtpm-missing"});
+  host.machine.file("usr/bin/swtpm", "").erase("usr/bin/swtpm_setup");
+  CHECK(has(host.check(domain_file("windows11")), "vm-swtpm-missing"));
   auto xml = domain_file("windows11");
   const auto from = xml.find("    <tpm"), to = xml.find("</tpm>") + 7;
   xml.erase(from, to - from);
@@ -148,6 +153,21 @@ TEST_CASE("hiding KVM is only mentioned for NVIDIA under Windows") {
   CHECK_FALSE(has(host.check(domain_file("linux"), false, true), "vm-kvm-visible"));
   const auto hidden = changed(domain_file("windows11"), "<acpi/>", "<acpi/><kvm><hidden state='on'/></kvm>");
   CHECK_FALSE(has(host.check(hidden, false, true), "vm-kvm-visible"));
+  CHECK(has(host.check(hidden, false, true), "vm-hyperv-visible"));
+  const auto named =
+      changed(hidden, "<relaxed state='on'/>", "<relaxed state='on'/><vendor_id state='on' value='nobody'/>");
+  CHECK_FALSE(has(host.check(named, false, true), "vm-hyperv-visible"));
+}
+
+TEST_CASE("a virtual IOMMU needs caching mode, and QEMU's interrupt controller then") {
+  Host host;
+  const auto with = [](const char* iommu) {
+    auto xml = changed(domain_file("linux"), "<acpi/>", "<acpi/><ioapic driver='qemu'/>");
+    return changed(xml, "</devices>", std::string{"<iommu model='intel'>"} + iommu + "</iommu></devices>");
+  };
+  CHECK(has(host.check(with("<driver intremap='on'/>")), "vm-viommu-caching"));
+  CHECK_FALSE(has(host.check(with("<driver intremap='on'/>")), "vm-ioapic"));
+  CHECK_FALSE(has(host.check(with("<driver intremap='on' caching_mode='on'/>")), "vm-viommu-caching"));
 }
 
 TEST_CASE("memory that cannot be locked is found before QEMU finds it") {
@@ -169,6 +189,9 @@ TEST_CASE("huge pages must be free for a VM that wants them") {
   REQUIRE(found != problems.end());
   CHECK(contains(found->message, "6144 huge pages of 2048 KiB, and 50 are free"));
   CHECK_FALSE(has(host.check(domain_file("hand-made"), true), "vm-hugepages"));
+  CHECK_FALSE(has(problems, "vm-hugepages-mount"));
+  host.machine.file("proc/1/mounts", "hugetlbfs /mnt hugetlbfs rw,pagesize=1024M 0 0\n");
+  CHECK(has(host.check(domain_file("hand-made")), "vm-hugepages-mount"));
 }
 
 TEST_CASE("a hostdev whose card has moved is told from one whose address now belongs to another device") {
@@ -183,6 +206,10 @@ TEST_CASE("a hostdev whose card has moved is told from one whose address now bel
   CHECK(contains(std::ranges::find(stale, "hostdev-stale", &Problem::id)->message, "8086:25a0"));
   const auto theirs = host.check(domain_file("two-gpus"));
   CHECK(contains(std::ranges::find(theirs, "hostdev-gone", &Problem::id)->remedy, "0000:01:00.0"));
+  CHECK_FALSE(has(theirs, "hostdev-not-gpu"));
+  host.gpu("0000:05:00.3", 0x0c0330, 0x1022);
+  const auto foreign = host.check(domain_file("hand-made"));
+  CHECK(contains(std::ranges::find(foreign, "hostdev-not-gpu", &Problem::id)->message, "1022:25a0"));
 }
 
 TEST_CASE("half a GPU in a definition is named") {
@@ -223,7 +250,30 @@ TEST_CASE("files QEMU is to read must be there, readable, and allowed by AppArmo
   CHECK_FALSE(has(host.check(domain_file("two-gpus")), "vm-file-apparmor"));
 }
 
-TEST_CASE("every blocker and warning names a remedy and its VM or device") {
+TEST_CASE("AppArmor's rules are read from where the release keeps them, and named there") {
+  FakeMachine machine;
+  machine.file("sys/module/apparmor/parameters/enabled", "Y\n")
+      .file("etc/apparmor.d/abstractions/libvirt-qemu", "  # /a r,\n  /usr/share/qemu/** r,\n  /b rw,\n");
+  const RootDir root{machine.root()};
+  auto rules = read_qemu_apparmor(root);
+  CHECK(rules.place == "/etc/apparmor.d/local/abstractions/libvirt-qemu");
+  CHECK(rules.allows("/usr/share/qemu/firmware/x", 'r'));
+  CHECK_FALSE(rules.allows("/usr/share/qemu/x", 'w'));
+  CHECK_FALSE(rules.allows("/a", 'r'));
+  CHECK(rules.allows("/b", 'w'));
+  machine.file("etc/apparmor.d/abstractions/libvirt-qemu.d/gpuctl", "/var/lib/gpuctl/rom/*.rom r,\n");
+  CHECK_FALSE(read_qemu_apparmor(root).allows("/var/lib/gpuctl/rom/x.rom", 'r'));  // nothing includes it
+  machine.file("etc/apparmor.d/abstractions/libvirt-qemu",
+               "  include if exists <abstractions/libvirt-qemu.d>\n");
+  rules = read_qemu_apparmor(root);
+  CHECK(rules.place == "/etc/apparmor.d/abstractions/libvirt-qemu.d/local");
+  CHECK(rules.allows("/var/lib/gpuctl/rom/0000:01:00.0.rom", 'r'));
+  CHECK_FALSE(rules.allows("/var/lib/gpuctl/rom/sub/x.rom", 'r'));
+  machine.file("etc/libvirt/qemu.conf", "# security_driver = \"selinux\"\nsecurity_driver = \"none\"\n");
+  CHECK(read_qemu_apparmor(root).allows("/anything", 'r'));
+}
+
+TEST_CASE("every finding names a remedy and its VM or device") {
   Host host;
   host.machine.erase("usr/bin/swtpm").erase("usr/share/qemu/firmware");
   for (const auto* name : domain_files)
@@ -231,7 +281,7 @@ TEST_CASE("every blocker and warning names a remedy and its VM or device") {
       CAPTURE(problem.id);
       CHECK_FALSE(problem.subject.empty());
       CHECK_FALSE(problem.message.empty());
-      if (problem.severity != Severity::info) CHECK_FALSE(problem.remedy.empty());
+      CHECK_FALSE(problem.remedy.empty());
     }
 }
 

@@ -23,14 +23,16 @@ class Case:
     kind: str
     card: str
     iommu: str
+    kernel: str
 
 
 CASES = []
 
 
-def case(title, kind="laptop", card="nvidia", iommu="intel"):
+def case(title, kind="laptop", card="nvidia", iommu="intel", kernel=""):
+    """KERNEL: further arguments of the laptop's kernel. With those, or another machine, it boots anew: a minute."""
     def register(function):
-        CASES.append(Case(function.__name__, title, function, kind, card, iommu))
+        CASES.append(Case(function.__name__, title, function, kind, card, iommu, kernel))
         return function
     return register
 
