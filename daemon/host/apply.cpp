@@ -137,6 +137,7 @@ constexpr const char* configuration_files[] = {
     "etc/initramfs-tools/hooks/gpuctl",
     "etc/dracut.conf.d/90-gpuctl.conf",
     "etc/mkinitcpio.conf.d/90-gpuctl.conf",
+    "etc/tmpfiles.d/10-looking-glass.conf",
 };
 
 std::string checked_path(const std::string& path) {

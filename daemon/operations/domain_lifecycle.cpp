@@ -130,6 +130,7 @@ void DomainLifecycle::lease(PciSlot slot, const DomainDemand& demand, Taken take
     if (assignment && !assignment->lease_only) lease.displaced = {*assignment};
     assignment = std::move(lease);
   }
+  assignment->vm_name = demand.name;  // it may have been renamed
   assignment->running = true;
   assignment->returning = false;
   assignments_.save(*assignment);

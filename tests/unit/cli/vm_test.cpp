@@ -35,6 +35,12 @@ TEST_CASE("vm setup shows the change first and then applies it") {
                                       "setup_vm 'win11' 2560x1440@hdr kvmfr auto 01:00 battery"});
 }
 
+TEST_CASE("what vm setup could not do on the host is complained about, whoever reads the output") {
+  auto program = with_diff(change + "# /etc/x could not be written: put it there by hand\n");
+  const auto outcome = program.run({"vm", "setup", "win11"});
+  CHECK(outcome.err == "gpuctl: /etc/x could not be written: put it there by hand\n");
+}
+
 TEST_CASE("vm setup --dry-run, and a VM that needs no change, change nothing") {
   auto program = with_diff(change);
   CHECK(program.run({"vm", "setup", "win11", "--dry-run"}).out == change);

@@ -64,6 +64,9 @@ TEST_CASE("a request reads back, and nothing but a request is one") {
       {{"etc/default/grub", std::nullopt, "x\n", true}, {"etc/modprobe.d/vfio.conf", "y", std::nullopt}},
       {{"update-grub", {}}, {"grubby-add", {"intel_iommu=on", "iommu=pt"}}}};
   CHECK(apply_request(to_json(request)) == request);
+  const ApplyRequest tmpfiles{{{"etc/tmpfiles.d/10-looking-glass.conf", {}, "f /dev/shm/looking-glass"}},
+                              {{"tmpfiles-looking-glass", {}}}};
+  CHECK(apply_request(to_json(tmpfiles)) == tmpfiles);
   for (
       const auto* bad :
       {"", "{}", "[]", R"({"edits":[],"tools":[{"tool":"sh","arguments":["-c","x"]}]})",

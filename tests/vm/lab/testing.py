@@ -23,16 +23,14 @@ class Case:
     kind: str
     card: str
     iommu: str
-    kernel: str
 
 
 CASES = []
 
 
-def case(title, kind="laptop", card="nvidia", iommu="intel", kernel=""):
-    """KERNEL: further arguments of the laptop's kernel. With those, or another machine, it boots anew: a minute."""
+def case(title, kind="laptop", card="nvidia", iommu="intel"):
     def register(function):
-        CASES.append(Case(function.__name__, title, function, kind, card, iommu, kernel))
+        CASES.append(Case(function.__name__, title, function, kind, card, iommu))
         return function
     return register
 
