@@ -1,20 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/step.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
+
+#include "core/node_mode.hpp"
 
 namespace gpuctl {
 namespace {
 
 constexpr std::array<std::string_view, step_kind_count> kind_names{
-    "stop-unit",    "start-unit", "load-module", "unload-module", "set-power-control", "set-d3cold",
-    "set-override", "drm-remove", "drm-add",     "check-users",   "check-present",     "unbind",
-    "bind",         "reset",      "remove",      "rescan",        "vm-add-devices",    "vm-remove-devices",
-    "vm-plug",      "vm-unplug",  "vm-start",    "vm-stop"};
+    "stop-unit",  "start-unit",   "load-module",   "unload-module",  "set-power-control",
+    "set-d3cold", "set-override", "drm-remove",    "drm-add",        "close-nodes",
+    "open-nodes", "check-users",  "check-present", "unbind",         "bind",
+    "reset",      "remove",       "rescan",        "vm-add-devices", "vm-remove-devices",
+    "vm-plug",    "vm-unplug",    "vm-start",      "vm-stop"};
 
 std::string or_none(const std::string& text) { return text.empty() ? "none" : text; }
+
+/// A sound card alone has a dozen.
+std::string some_paths(const NodeModes& nodes) {
+  constexpr std::size_t enough = 3;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(enough, nodes.size()); ++i)
+    text += (text.empty() ? "" : ", ") + nodes[i].path;
+  return nodes.size() <= enough ? text : fmt::format("{} and {} more", text, nodes.size() - enough);
+}
 
 }  // namespace
 
@@ -36,6 +49,9 @@ std::string Step::detail() const {
       return fmt::format("from {}", from);
     case StepKind::bind:
       return fmt::format("to {}", to);
+    case StepKind::close_nodes:
+    case StepKind::open_nodes:
+      return some_paths(node_modes(to));
     default:
       return to;
   }
@@ -58,6 +74,8 @@ std::optional<Step> inverse(const Step& s) {
       return turned(StepKind::drm_add);
     case StepKind::drm_add:
       return turned(StepKind::drm_remove);
+    case StepKind::close_nodes:
+      return Step{StepKind::open_nodes, s.subject, "", s.to};
     case StepKind::unbind:
       return turned(StepKind::bind);
     case StepKind::bind:
@@ -77,6 +95,7 @@ std::optional<Step> inverse(const Step& s) {
     case StepKind::vm_stop:
       return turned(StepKind::vm_start);
     case StepKind::load_module:
+    case StepKind::open_nodes:
     case StepKind::check_users:
     case StepKind::check_present:
     case StepKind::reset:

@@ -18,6 +18,9 @@ enum class StepKind {
   set_override,       ///< subject = PCI address, from/to = driver name, "" = cleared
   drm_remove,         ///< subject = DRM card ("card1"): synthetic remove event, so that compositors let go
   drm_add,            ///< subject = DRM card
+  close_nodes,        ///< subject = PCI address of the GPU, to = its device files with their modes, see
+                      ///< core/node_mode.hpp: nobody but root opens them until open_nodes
+  open_nodes,         ///< the same again: back to those modes
   check_users,        ///< subject = PCI address of the GPU: refuse if anybody holds it
   check_present,      ///< subject = PCI address: vendor id in config space is the recorded one, not ffff
   unbind,             ///< subject = PCI address, from = driver

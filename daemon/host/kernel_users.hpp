@@ -34,6 +34,13 @@ bool nvidia_drm_pins_gpu(const NvidiaDrm& drm);
 
 /// The kernel's own holders: nvidia-drm, a text console on the GPU's framebuffer, mounted disks behind its
 /// USB port.
+///
+/// Not among them: persistence mode that `nvidia-smi -pm 1` has set without nvidia-persistenced. No file
+/// tells of it - only NVML does, which would open the GPU and wake it - and nothing needs to know: it holds
+/// no usage count, and the driver's own remove() ends it (kernel-open/nvidia/nv-pci.c: nv_pci_remove_helper
+/// calls rm_disable_gpu_state_persistence for NV_FLAG_PERSISTENT_SW_STATE). An unbind does not wait for it;
+/// it is off when the GPU comes home. nvidia-persistenced holds /dev/nvidiaN open and is found as any other
+/// process is.
 DeviceUsers kernel_users(const RootDir& root, const GpuNodes& nodes);
 
 }  // namespace gpuctl

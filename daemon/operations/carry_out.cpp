@@ -48,7 +48,8 @@ class Performer : public StepPerformer {
         pci_(platform.pci_control(root)),
         systemd_(platform.systemd_control(unit_deadline)),
         hypervisor_(platform),
-        kernel_(*pci_, *systemd_, root, std::move(functions), std::move(users)) {}
+        nodes_(root),
+        kernel_(*pci_, *systemd_, nodes_, root, std::move(functions), std::move(users)) {}
   void perform(const Step& step) override {
     if (KernelPerformer::performs(step.kind)) return kernel_.perform(step);
     VmPerformer(hypervisor_.get(), {.live = live_}).perform(step);
@@ -59,6 +60,7 @@ class Performer : public StepPerformer {
   std::unique_ptr<PciControl> pci_;
   std::unique_ptr<SystemdControl> systemd_;
   LazyHypervisor hypervisor_;
+  DevNodeControl nodes_;
   KernelPerformer kernel_;
 };
 
@@ -151,10 +153,13 @@ void settle_assignment(const Request& request, const Prepared& prepared, const O
 
 /// A card that does not answer is one that recovery could not bring home. While its helper sits in the kernel
 /// the journal stays, and with it the refusal.
-void supersede(JournalStore& journals, PciSlot gpu, const RootDir& root) {
+void supersede(JournalStore& journals, PciSlot gpu, const RootDir& root, StepPerformer& performer) {
   const auto journal = journals.find(gpu, boot_id(root));
   const bool helper_lives = journal && is_alive(root, journal->header.helper);
-  if (!helper_lives && journals.has(gpu)) journals.forget(gpu);
+  if (helper_lives || !journals.has(gpu)) return;
+  if (journal)
+    for (const auto& step : reopening(*journal)) performer.perform(step);
+  journals.forget(gpu);
 }
 
 Outcome execute(WorkerChannel& daemon, const Request& request, const Gpu& gpu, const Platform& platform,
@@ -164,10 +169,10 @@ Outcome execute(WorkerChannel& daemon, const Request& request, const Gpu& gpu, c
   StateDir bindings_dir(platform.runtime_dir / "bindings");
   JournalStore journals(journal_dir);
   SavedBindings bindings(bindings_dir, boot_id(root));
-  if (request.revival != Revival::none) supersede(journals, gpu.slot(), root);
   const auto force = request.force ? Force::yes : Force::no;
   Performer performer(platform, root, gpu.functions,
                       settled_users(root, platform.config, force, prepared.quiesce.leaving), request.live);
+  if (request.revival != Revival::none) supersede(journals, gpu.slot(), root, performer);
   return Executor(performer, root, journals, bindings, hooks_to(daemon, platform.config))
       .run(prepared.transaction);
 }

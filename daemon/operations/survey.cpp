@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "host/device_users.hpp"
+#include "host/node_fence.hpp"
 #include "inventory/card_problems.hpp"
 #include "inventory/isolation.hpp"
 #include "inventory/module_aliases.hpp"
@@ -69,6 +70,7 @@ void plan_quiescing(Work& work, AttachTarget& target) {
   target.stop_units = plan.units;
   target.drm_cards = plan.drm_cards;
   target.unload_modules = plan.modules;
+  target.nodes = closable_nodes(DevNodeControl(work.root), nodes);
   append(work.result.survey.problems, user_problems(after(plan, users), force(work)));
 }
 
@@ -218,11 +220,13 @@ void prepare_release(Work& work) {
   const auto home = home_binding(work);
   auto& problems = work.result.survey.problems;
   append(problems, identity_problems(home, work.snapshot));
+  const auto nodes = device_nodes(work.root, work.gpu.functions);
+  target.nodes = closable_nodes(DevNodeControl(work.root), nodes);
   work.result.survey.plan = release_plan(work.gpu, work.snapshot, work.drivers, home, target);
   const bool moves = moves_functions(work.result.survey.plan);
   if (moves) append(problems, revival_problems(work));
   if (moves && !unplugs_first(target.first) && !is_blocked(problems))
-    append(problems, user_problems(device_users(work.root, work.gpu.functions), force(work)));
+    append(problems, user_problems(device_users(work.root, nodes), force(work)));
   work.result.transaction = {"release", work.result.survey.plan, current_binding(work), home, home.vm, 0};
 }
 

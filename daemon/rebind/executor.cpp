@@ -232,9 +232,9 @@ Outcome Executor::recover(const JournalContents& contents) try {
   const auto& plan = recovery.plan;
   const auto first_effect =
       std::ranges::find_if(plan, [](const Step& s) { return s.kind != StepKind::check_users; });
-  if (auto outcome = refused({plan.begin(), first_effect}, contents, recovery.may_adopt, journal))
-    return *outcome;
-  const auto left = best_effort({first_effect, plan.end()});
+  if (auto outcome = refused({plan.begin(), first_effect}, contents, recovery, journal)) return *outcome;
+  auto left = best_effort({first_effect, plan.end()});
+  std::ranges::move(best_effort(recovery.reopen), std::back_inserter(left));
   if (left.empty()) return drop(contents, journal, false);
   return {Ending::failed, ErrorCode::rollback_failed,
           fmt::format("Not all is as it was: {}.", fmt::join(left, "; ")), false, left};
@@ -246,13 +246,14 @@ Outcome Executor::recover(const JournalContents& contents) try {
           .left = {}};
 }
 
-std::optional<Outcome> Executor::refused(const Plan& checks, const JournalContents& contents, bool may_adopt,
-                                         Journal& journal) {
+std::optional<Outcome> Executor::refused(const Plan& checks, const JournalContents& contents,
+                                         const Recovery& recovery, Journal& journal) {
   for (const auto& check : checks) try {
       performer_.perform(check);
     } catch (const Error& e) {
       if (e.code() == ErrorCode::device_gone) continue;
-      if (e.code() == ErrorCode::blocked && may_adopt) return drop(contents, journal, true);
+      const bool open = best_effort(recovery.reopen).empty();
+      if (e.code() == ErrorCode::blocked && recovery.may_adopt && open) return drop(contents, journal, true);
       return Outcome{Ending::failed, e.code(), sentence(e.what()), false, {e.what()}};
     }
   return std::nullopt;

@@ -11,6 +11,7 @@
 #include "os/root_dir.hpp"
 #include "rebind/journal.hpp"
 #include "rebind/performer.hpp"
+#include "rebind/recovery.hpp"
 #include "rebind/saved_bindings.hpp"
 
 namespace gpuctl {
@@ -96,7 +97,7 @@ class Executor {
   Outcome finish(const Transaction&, Journal&);
   void tidy_up(const Transaction&, Journal&, bool forget_record, Outcome&);
   std::vector<std::string> best_effort(const Plan&);
-  std::optional<Outcome> refused(const Plan& checks, const JournalContents&, bool may_adopt, Journal&);
+  std::optional<Outcome> refused(const Plan& checks, const JournalContents&, const Recovery&, Journal&);
   Outcome drop(const JournalContents&, Journal&, bool keep_record);
   JournalHeader header(const Transaction&) const;
   void tell(std::size_t step, StepState state) const;

@@ -2,15 +2,19 @@
 #include "rebind/kernel_performer.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "core/error.hpp"
+#include "os/log.hpp"
 #include "rebind/live_state.hpp"
 #include "rebind/plan.hpp"
 
 namespace gpuctl {
 namespace {
+
+constexpr unsigned closed = 0;  // to all but root
 
 PciAddress address_of(const Step& step) {
   if (const auto address = PciAddress::parse(step.subject)) return *address;
@@ -70,9 +74,14 @@ std::optional<Error> unproven(const Step& step, const PciFunction& f) {
 
 }  // namespace
 
-KernelPerformer::KernelPerformer(PciControl& pci, SystemdControl& systemd, const RootDir& root,
-                                 std::vector<PciAddress> functions, Users users)
-    : pci_(pci), systemd_(systemd), root_(root), functions_(std::move(functions)), users_(std::move(users)) {}
+KernelPerformer::KernelPerformer(PciControl& pci, SystemdControl& systemd, NodeControl& nodes,
+                                 const RootDir& root, std::vector<PciAddress> functions, Users users)
+    : pci_(pci),
+      systemd_(systemd),
+      nodes_(nodes),
+      root_(root),
+      functions_(std::move(functions)),
+      users_(std::move(users)) {}
 
 bool KernelPerformer::performs(StepKind kind) { return kind < StepKind::vm_add_devices; }
 
@@ -90,6 +99,10 @@ void KernelPerformer::perform(const Step& step) {
       return announce(step.subject, "remove");
     case StepKind::drm_add:
       return announce(step.subject, "add");
+    case StepKind::close_nodes:
+      return close_nodes(step);
+    case StepKind::open_nodes:
+      return open_nodes(step);
     case StepKind::check_users:
       return check_users(step, address_of(step));
     case StepKind::check_present:
@@ -145,6 +158,27 @@ void KernelPerformer::rescan(const Step& step, PciAddress address) {
 /// A card that went with its driver hears nothing, and comes back by itself.
 void KernelPerformer::announce(const std::string& card, const std::string& action) {
   if (root_.exists(card_path(card))) pci_.drm_event(card, action);
+}
+
+/// A fence that cannot be set is no reason not to go on: whoever slips through is found by the looks at the
+/// users.
+void KernelPerformer::close_nodes(const Step& step) {
+  for (const auto& node : node_modes(step.to)) try {
+      nodes_.change(node, node.mode, closed);
+    } catch (const Error& e) {
+      log(events::warning, fmt::format("it stays open to newcomers: {}", e.what()), {.gpu = step.subject});
+    }
+}
+
+/// A node that has gone with its driver, or whose mode somebody has set meanwhile, is right as it is.
+void KernelPerformer::open_nodes(const Step& step) {
+  std::optional<Error> failed;
+  for (const auto& node : node_modes(step.to)) try {
+      nodes_.change(node, closed, node.mode);
+    } catch (const Error& e) {
+      failed = Error(e.code(), fmt::format("{}: {}", step.subject, e.what()));
+    }
+  if (failed) throw Error(*failed);
 }
 
 void KernelPerformer::change_function(const Step& step, PciAddress address) {

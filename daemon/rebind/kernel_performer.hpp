@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/problem.hpp"
+#include "os/node_control.hpp"
 #include "os/pci_control.hpp"
 #include "os/root_dir.hpp"
 #include "os/systemd_control.hpp"
@@ -20,7 +21,7 @@ class KernelPerformer : public StepPerformer {
   using Users = std::function<Problems(const std::vector<PciAddress>&)>;
 
   /// `functions`: all of the GPU.
-  KernelPerformer(PciControl& pci, SystemdControl& systemd, const RootDir& root,
+  KernelPerformer(PciControl& pci, SystemdControl& systemd, NodeControl& nodes, const RootDir& root,
                   std::vector<PciAddress> functions, Users users);
   static bool performs(StepKind kind);
   /// Throws Error(blocked) naming every user, device_gone, device_changed, kernel_refused, not_bound or
@@ -34,6 +35,8 @@ class KernelPerformer : public StepPerformer {
   void remove(const Step& step, PciAddress address);
   void rescan(const Step& step, PciAddress address);
   void announce(const std::string& card, const std::string& action);
+  void close_nodes(const Step& step);
+  void open_nodes(const Step& step);
   void change_function(const Step& step, PciAddress address);
   void write(const Step& step, PciAddress address);
   void check_users(const Step& step, PciAddress address) const;
@@ -41,6 +44,7 @@ class KernelPerformer : public StepPerformer {
 
   PciControl& pci_;
   SystemdControl& systemd_;
+  NodeControl& nodes_;
   const RootDir& root_;
   std::vector<PciAddress> functions_;
   Users users_;

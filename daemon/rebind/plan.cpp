@@ -78,6 +78,17 @@ Plan move_to_vfio(const Gpu& gpu, const Drivers& drivers, const AttachTarget& ta
   return plan;
 }
 
+/// Nobody new gets in between the first look at the users and the last unbind.
+Plan fenced(Plan plan, PciAddress gpu, const NodeModes& nodes) {
+  const auto unbinds = [](const Step& s) { return s.kind == StepKind::unbind; };
+  const auto looks = [](const Step& s) { return s.kind == StepKind::check_users; };
+  const auto last = std::ranges::find_if(plan.rbegin(), plan.rend(), unbinds);
+  if (nodes.empty() || last == plan.rend()) return plan;
+  plan.insert(last.base(), {StepKind::open_nodes, gpu.str(), "", to_string(nodes)});
+  plan.insert(std::ranges::find_if(plan, looks), {StepKind::close_nodes, gpu.str(), "", to_string(nodes)});
+  return plan;
+}
+
 std::vector<std::string> backwards(std::vector<std::string> names) {
   std::ranges::reverse(names);
   return names;
@@ -88,7 +99,8 @@ std::vector<std::string> backwards(std::vector<std::string> names) {
 Plan attach_plan(const Gpu& gpu, const Snapshot& now, const Drivers& drivers, const AttachTarget& target) {
   auto plan = target.first;
   const auto moves = moves_to_vfio(gpu, now, target);
-  if (!moves.empty()) append(plan, move_to_vfio(gpu, drivers, target, moves));
+  if (!moves.empty())
+    append(plan, fenced(move_to_vfio(gpu, drivers, target, moves), gpu.address, target.nodes));
   append(plan, target.last);
   return plan;
 }
@@ -97,8 +109,9 @@ Plan release_plan(const Gpu& gpu, const Snapshot& now, const Drivers& drivers, c
                   const ReleaseTarget& target) {
   auto plan = target.first;
   const bool revives = target.revival != Revival::none;
-  append(plan, revives ? revive(now, drivers, recorded, target.revival)
-                       : bring_back(now, drivers, recorded, {Presence::checked, gpu.address}));
+  append(plan, fenced(revives ? revive(now, drivers, recorded, target.revival)
+                              : bring_back(now, drivers, recorded, {Presence::checked, gpu.address}),
+                      gpu.address, target.nodes));
   append(plan, steps(StepKind::load_module, backwards(recorded.unloaded_modules)));
   append(plan, power_steps(now, recorded, revives ? Moved::all : Moved::changed));
   append(plan, steps(StepKind::start_unit, backwards(recorded.stopped_units)));

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/devices.hpp"
+#include "core/node_mode.hpp"
 #include "core/step.hpp"
 #include "rebind/binding.hpp"
 #include "rebind/revive.hpp"
@@ -21,19 +22,22 @@ struct AttachTarget {
   std::vector<std::string> drm_cards;              ///< cards whose clients let go on a remove event: "card1"
   std::vector<std::string> unload_modules;         ///< in this order, after the check for users
   bool let_sleep{
-      true};   ///< false: keep the GPU in D0 on vfio-pci too, for cards that do not wake from D3cold
-  Plan first;  ///< in front of everything
-  Plan last;   ///< when all functions are on vfio: domain steps
+      true};        ///< false: keep the GPU in D0 on vfio-pci too, for cards that do not wake from D3cold
+  NodeModes nodes;  ///< device files that are closed while the drivers go
+  Plan first;       ///< in front of everything
+  Plan last;        ///< when all functions are on vfio: domain steps
 };
 
-/// Load vfio, pin power, override everywhere, quiesce, check users, then function by function with the GPU
-/// last. Functions on a VFIO driver already are left alone; nothing to move: just `first` and `last`.
+/// Load vfio, pin power, override everywhere, quiesce, close the nodes, check users, then function by
+/// function with the GPU last; the nodes are opened again when the last driver has gone. Functions on a VFIO
+/// driver already are left alone; nothing to move: just `first` and `last`.
 Plan attach_plan(const Gpu& gpu, const Snapshot& now, const Drivers& drivers, const AttachTarget& target);
 
 struct ReleaseTarget {
   Plan first;  ///< domain steps
   Plan last;
   Revival revival{};  ///< for a card that does not answer
+  NodeModes nodes{};  ///< device files that are closed while the drivers go
 };
 
 /// Back to the recorded state: GPU first, so that exactly the recorded driver binds; then the recorded

@@ -70,6 +70,10 @@ Plan finish_release(const JournalContents& journal, const Snapshot& now, const D
   return plan;
 }
 
+bool is_fence(const Step& step) {
+  return step.kind == StepKind::close_nodes || step.kind == StepKind::open_nodes;
+}
+
 /// A guest that runs is a user of the GPU, and so never gets as far as being stopped here.
 Plan undo_attach(const JournalContents& journal, const Snapshot& now, const Drivers& drivers) {
   auto plan = rollback_plan(journal.begun_steps(), now, drivers, journal.header.home);
@@ -84,6 +88,13 @@ bool all_on_vfio(const JournalContents& journal, const Snapshot& now) {
 
 }  // namespace
 
+Plan reopening(const JournalContents& journal) {
+  Plan plan;
+  for (const auto& step : journal.begun_steps())
+    if (step.kind == StepKind::close_nodes) plan.push_back(*inverse(step));
+  return plan;
+}
+
 Recovery recovery_plan(const JournalContents& journal, const Snapshot& now, const Drivers& drivers,
                        bool helper_alive) {
   Recovery recovery;
@@ -93,9 +104,11 @@ Recovery recovery_plan(const JournalContents& journal, const Snapshot& now, cons
   recovery.complete = !journal.rolling_back && journal.done.size() == journal.header.plan.size();
   recovery.may_adopt = attaches(journal) && all_on_vfio(journal, now);
   if (recovery.complete) return recovery;
+  recovery.reopen = reopening(journal);
   recovery.plan = checks(now, journal.header.home);
   append(recovery.plan,
          attaches(journal) ? undo_attach(journal, now, drivers) : finish_release(journal, now, drivers));
+  std::erase_if(recovery.plan, is_fence);
   return recovery;
 }
 

@@ -10,6 +10,7 @@ namespace gpuctl {
 /// What to do about an operation that ended without ending: its helper was killed, or its rollback failed.
 struct Recovery {
   Plan plan;          ///< towards the host; empty = all is there, only the journal has to go
+  Plan reopen;        ///< device files that it has closed: after the plan, and also when that is not to be
   Problems problems;  ///< blocker gpu-stuck: a driver's remove() still runs, or the helper lives; not now.
                       ///< Warnings device-changed, device-moved, device-gone: that function cannot be
                       ///< restored, the others can
@@ -21,6 +22,8 @@ struct Recovery {
 /// run again from wherever it was interrupted.
 Recovery recovery_plan(const JournalContents& journal, const Snapshot& now, const Drivers& drivers,
                        bool helper_alive);
+/// Device files that the operation has closed and may not have opened again.
+Plan reopening(const JournalContents& journal);
 /// With the live state of the machine.
 Recovery recovery_plan(const JournalContents& journal, const RootDir& root);
 

@@ -106,6 +106,7 @@ class Scenario {
       for (const auto& each : at_home)
         expect(false, "neither home nor on vfio: " + each + " " + last_recovery_);
     expect(world_.journal_empty(), "the journal is still there");
+    for (const auto& node : world_.closed_nodes()) expect(false, node);
     const bool must_be_home = outcome_ && outcome_->ending != Ending::succeeded && case_.verb == Verb::attach;
     if (must_be_home && good) expect(at_home.empty() || nothing_left(), "refused, but not as before");
     if (outcome_ && outcome_->ending == Ending::succeeded && !nothing_left())

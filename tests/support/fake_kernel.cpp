@@ -177,6 +177,9 @@ bool FakeKernel::may_bind(PciAddress address, const std::string& driver) const {
 
 void FakeKernel::attach_driver(PciAddress address, const std::string& driver) {
   machine_.bind(address.str(), driver);
+  for (auto& node : nodes_)
+    if (node.function == address && node.by == MadeBy::kernel && node.driver == driver)
+      node.is.mode = node.at_first;
   if (is_vfio(driver)) machine_.set(address.str(), "power/control", "auto\n");
 }
 
@@ -257,6 +260,37 @@ void FakeKernel::start_unit(const std::string& unit) {
 
 void FakeKernel::stop_unit(const std::string& unit) {
   call_unit("stopping " + unit, [&] { units_.erase(unit); });
+}
+
+FakeKernel& FakeKernel::node(PciAddress function, const NodeMode& node, MadeBy by) {
+  nodes_.push_back({node, function, by, driver_of(function), node.mode});
+  return *this;
+}
+
+bool FakeKernel::is_there(const Node& node) const {
+  return node.by == MadeBy::userspace || (exists(node.function) && driver_of(node.function) == node.driver);
+}
+
+NodeModes FakeKernel::nodes() const {
+  NodeModes found;
+  for (const auto& node : nodes_)
+    if (is_there(node)) found.push_back(node.is);
+  return found;
+}
+
+std::optional<unsigned> FakeKernel::mode(const NodeMode& wanted) const {
+  for (const auto& node : nodes())
+    if (node.major == wanted.major && node.minor == wanted.minor) return node.mode;
+  return std::nullopt;
+}
+
+bool FakeKernel::change(const NodeMode& wanted, unsigned from, unsigned to) {
+  if (mode(wanted) != from) return false;
+  call_unit(fmt::format("changing the mode of {} to {:04o}", wanted.path, to), [&] {
+    for (auto& node : nodes_)
+      if (node.is.path == wanted.path) node.is.mode = to;
+  });
+  return true;
 }
 
 bool FakeKernel::probe_unbound(const std::string& driver) {

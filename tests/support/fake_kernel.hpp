@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "os/node_control.hpp"
 #include "os/pci_control.hpp"
 #include "os/root_dir.hpp"
 #include "os/systemd_control.hpp"
@@ -26,8 +27,10 @@ namespace gpuctl::test {
 /// - vfio-pci sets power/control to auto when it binds and to on when it leaves;
 /// - while a VM owns the group, an ordinary driver cannot bind: EBUSY;
 /// - remove() of a driver waits for its users; a driver whose module is loaded takes what it may take at
-/// once. Whatever else should go wrong is told to faults(), which counts each call.
-class FakeKernel : public PciControl, public SystemdControl {
+/// once;
+/// - the device files of a driver go with it, and come back with it as they were first.
+/// Whatever else should go wrong is told to faults(), which counts each call.
+class FakeKernel : public PciControl, public SystemdControl, public NodeControl {
  public:
   /// Functions match the drivers they are bound to now.
   explicit FakeKernel(FakeMachine& machine);
@@ -44,6 +47,10 @@ class FakeKernel : public PciControl, public SystemdControl {
   /// does).
   FakeKernel& loadable(const std::string& module, const std::string& driver, bool needs_device = false);
   FakeKernel& running(const std::string& unit);
+  /// A device file of a function: one that the kernel makes goes and comes with the function's driver; one
+  /// that `userspace` has made (/dev/nvidia0) stays.
+  enum class MadeBy { kernel, userspace };
+  FakeKernel& node(PciAddress, const NodeMode& node, MadeBy by = MadeBy::kernel);
 
   // What happens to it later.
   /// A call that hung for this function comes to its end; its users are gone.
@@ -56,6 +63,8 @@ class FakeKernel : public PciControl, public SystemdControl {
   std::string override_of(PciAddress) const;
   const std::set<std::string>& units() const { return units_; }
   const std::vector<std::string>& drm_events() const { return drm_events_; }
+  /// Those that are there, as they are.
+  NodeModes nodes() const;
 
   // PciControl
   void set_driver_override(PciAddress, const std::string& driver) override;
@@ -72,11 +81,21 @@ class FakeKernel : public PciControl, public SystemdControl {
   void stop_unit(const std::string& unit) override;
   void load_module(const std::string& module) override;
   void unload_module(const std::string& module) override;
+  // NodeControl
+  std::optional<unsigned> mode(const NodeMode& node) const override;
+  bool change(const NodeMode& node, unsigned from, unsigned to) override;
 
  private:
   struct Module {
     std::string driver;
     bool needs_device{};
+  };
+  struct Node {
+    NodeMode is;
+    PciAddress function;
+    MadeBy by{};
+    std::string driver;  ///< with which it goes and comes
+    unsigned at_first{};
   };
   /// One effect on one function: counts it, lets the fault happen, and does it if the fault leaves that to
   /// do. `begun` is what shows while it hangs, `effect` the rest.
@@ -90,6 +109,7 @@ class FakeKernel : public PciControl, public SystemdControl {
   bool probe_unbound(const std::string& driver);
   [[noreturn]] void refuse(PciAddress, const std::string& what, int error) const;
   bool exists(PciAddress) const;
+  bool is_there(const Node&) const;
   std::vector<PciAddress> functions() const;
 
   FakeMachine& machine_;
@@ -101,6 +121,7 @@ class FakeKernel : public PciControl, public SystemdControl {
   std::map<PciAddress, std::function<void()>> pending_;
   std::set<PciAddress> used_, owned_by_vm_;
   std::map<PciAddress, PciIdentity> removed_;
+  std::vector<Node> nodes_;
   std::set<std::string> units_;
   std::vector<std::string> drm_events_;
 };

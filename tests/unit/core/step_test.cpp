@@ -18,8 +18,9 @@ TEST_CASE("every kind of step has a name that reads back") {
 TEST_CASE("an inverse taken twice is the step itself") {
   for (int i = 0; i < step_kind_count; ++i) {
     const Step step{static_cast<StepKind>(i), "0000:01:00.0", "nvidia", "vfio-pci"};
-    // loading a module and finding a device need no undoing
+    // loading a module, finding a device and opening device files need no undoing
     if (step.kind == StepKind::unload_module || step.kind == StepKind::remove) continue;
+    if (step.kind == StepKind::close_nodes) continue;
     if (const auto back = inverse(step)) CHECK(inverse(*back) == step);
   }
 }

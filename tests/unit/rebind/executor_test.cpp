@@ -199,3 +199,24 @@ TEST_CASE("an outcome reads back in the daemon as the helper wrote it") {
   for (const auto* bad : {"", "{", "[]", "{}", R"({"ending":"well","message":"","healed":false,"left":[]})"})
     CHECK_THROWS_AS(decode_outcome(bad), Error);
 }
+
+TEST_CASE("device files that cannot be closed are no reason not to go on") {
+  World world{reference_laptop};
+  const auto closing = effect_of_attach(reference_laptop, "changing the mode of /dev/nvidia0 to 0000");
+  world.kernel.faults().at(closing, {FaultKind::error, EROFS});
+  CHECK(world.run(world.attach()).ending == Ending::succeeded);
+  CHECK(world.not_on_vfio().empty());
+}
+
+TEST_CASE("whoever comes while the GPU goes finds its device files closed, and open afterwards") {
+  World world{reference_laptop};
+  bool closed = false;
+  const auto transaction = world.attach();
+  world.hooks.progress = [&](std::size_t step, StepState state) {
+    const bool unbinds = transaction.plan.at(step).kind == StepKind::unbind && state == StepState::running;
+    closed = closed || (unbinds && world.kernel.mode({"/dev/nvidia0", 195, 0, 0}) == 0U);
+  };
+  CHECK(world.run(transaction).ending == Ending::succeeded);
+  CHECK(closed);
+  CHECK(world.kernel.mode({"/dev/nvidia0", 195, 0, 0}) == 0666U);
+}

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "rebind/plan.hpp"
 
+#include <algorithm>
+
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -198,6 +200,8 @@ TEST_CASE("a rollback takes non-binding steps back last first, with the bindings
   const auto back = rollback_plan(t.plan, world.snapshot(), world.drivers(), t.before);
   CHECK(text(back) ==
         "vm-remove-devices 2b0b4d7e-0000-4000-8000-0000000000aa\n"
+        "open-nodes 0000:01:00.0 to /dev/nvidia0 195:0 0666, /dev/dri/card1 226:1 0660, /dev/snd/controlC1 "
+        "116:7 0660\n"
         "drm-add card1\n"
         "start-unit nvidia-persistenced.service\n");
   REQUIRE(world.run(t).ending == Ending::succeeded);
@@ -304,4 +308,37 @@ TEST_CASE("killed when the functions are off the bus, recovery scans it again") 
   CHECK(world.journal_empty());
   CHECK(world.kernel.driver_of(gpu_address) == "nvidia");
   CHECK(world.kernel.driver_of(audio_address) == "snd_hda_intel");
+}
+
+TEST_CASE(
+    "device files are closed before anybody looks at users, and open again when the last driver has gone") {
+  World world{reference_laptop};
+  AttachTarget target;
+  target.nodes = world.nodes;
+  const auto plan = attach_plan(world.gpu(), world.snapshot(), world.drivers(), target);
+  const auto closed = position(plan, StepKind::close_nodes, "0000:01:00.0");
+  CHECK(plan[closed + 1] == Step{StepKind::check_users, "0000:01:00.0", "", all_functions});
+  CHECK(plan[closed].to ==
+        "/dev/nvidia0 195:0 0666, /dev/dri/card1 226:1 0660, /dev/snd/controlC1 116:7 0660");
+  const auto unbound = position(plan, StepKind::unbind, "0000:01:00.0");
+  CHECK(plan[unbound + 1] == Step{StepKind::open_nodes, "0000:01:00.0", "", plan[closed].to});
+  CHECK(position(plan, StepKind::unbind, "0000:01:00.1") > closed);
+}
+
+TEST_CASE("on every way back the device files are opened once and closed never") {
+  for (const auto how : {Revival::none, Revival::reset, Revival::rescan}) {
+    World world{reference_laptop};
+    REQUIRE(world.run(world.attach()).ending == Ending::succeeded);
+    ReleaseTarget target;
+    target.revival = how;
+    target.nodes = {{"/dev/vfio/15", 243, 0, 0600}};
+    const auto plan = release_plan(world.gpu(), world.snapshot(), world.drivers(), world.home, target);
+    const auto closed = position(plan, StepKind::close_nodes, "0000:01:00.0");
+    CHECK(plan[closed + 1].kind == StepKind::check_users);
+    CHECK(position(plan, StepKind::open_nodes, "0000:01:00.0") >
+          position(plan, StepKind::unbind, "0000:01:00.1"));
+    const auto back = rollback_plan(plan, world.snapshot(), world.drivers(), world.home);
+    CHECK_FALSE(has(back, StepKind::close_nodes));
+    CHECK(std::ranges::count(back, StepKind::open_nodes, &Step::kind) == 1);
+  }
 }

@@ -77,8 +77,10 @@ TEST_CASE("recovery never acts on a function that has users, and goes on when th
   CHECK(outcome.error == ErrorCode::blocked);
   CHECK(outcome.message.find("Xorg") != std::string::npos);
   const auto& seen = world.kernel.faults().seen();
-  CHECK(std::all_of(seen.begin() + static_cast<std::ptrdiff_t>(before), seen.end(),
-                    [](const auto& effect) { return effect.find("state") != std::string::npos; }));
+  CHECK(std::all_of(seen.begin() + static_cast<std::ptrdiff_t>(before), seen.end(), [](const auto& effect) {
+    return effect.find("state") != std::string::npos || effect.starts_with("changing the mode");
+  }));
+  CHECK(world.closed_nodes().empty());
   world.kernel.used(audio, false);
   CHECK(world.recover().front().ending == Ending::succeeded);
   CHECK(world.not_home().empty());
@@ -173,4 +175,20 @@ TEST_CASE("a card taken out in the middle leaves nothing to recover but what is 
   CHECK(world.recover().front().ending == Ending::succeeded);
   CHECK(world.kernel.units().contains("nvidia-persistenced.service"));
   CHECK(world.journal_empty());
+}
+
+TEST_CASE("device files of a GPU that is stuck stay closed until the kernel has let go of it") {
+  World world{reference_laptop};
+  const auto transaction = world.attach();
+  world.hooks.progress = [&](std::size_t step, StepState) {
+    const auto& is = transaction.plan.at(step);
+    if (is.kind == StepKind::unbind && is.subject == gpu.str()) world.kernel.used(gpu);
+  };
+  CHECK_THROWS_AS(world.run(transaction), Hang);
+  CHECK(world.recover().front().error == ErrorCode::timed_out);
+  CHECK_FALSE(world.closed_nodes().empty());
+  world.kernel.let_go_all();
+  world.helper_is_gone();
+  CHECK(world.recover().front().ending == Ending::succeeded);
+  CHECK(world.closed_nodes().empty());
 }

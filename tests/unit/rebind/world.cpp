@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -67,8 +68,13 @@ World::World(void (*build)(FakeMachine&))
       .loadable("nvidia_modeset", "")
       .loadable("nvidia_drm", "")
       .loadable("nvidia", "nvidia", true);
+  kernel.node(gpu_address, {"/dev/nvidia0", 195, 0, 0666}, FakeKernel::MadeBy::userspace)
+      .node(gpu_address, {"/dev/dri/card1", 226, 1, 0660})
+      .node({0, 1, 0, 1}, {"/dev/snd/controlC1", 116, 7, 0660});
+  nodes = kernel.nodes();
   home = record_binding(gpu(), snapshot(), drivers());
   target.stop_units = {unit};
+  target.nodes = nodes;
   if (root.exists("sys/class/drm/card1")) target.drm_cards = {"card1"};
   if (home.functions.size() > 2) target.unload_modules = {"nvidia_drm", "nvidia_modeset"};
   target.last = {{StepKind::vm_add_devices, vm_uuid, "", ""}};
@@ -150,7 +156,8 @@ std::vector<Outcome> World::recover() {
 }
 
 KernelPerformer World::kernel_performer() {
-  return {kernel, kernel, root, gpu().functions, [this](const auto& functions) { return users(functions); }};
+  return {kernel, kernel,          kernel,
+          root,   gpu().functions, [this](const auto& functions) { return users(functions); }};
 }
 
 void World::perform(const Step& step) {
@@ -175,9 +182,17 @@ Problems World::users(const std::vector<PciAddress>& functions) const {
   return found;
 }
 
+std::vector<std::string> World::closed_nodes() const {
+  std::vector<std::string> found;
+  for (const auto& node : kernel.nodes())
+    if (std::ranges::find(nodes, node) == nodes.end())
+      found.push_back(fmt::format("{} has mode {:04o}", node.path, node.mode));
+  return found;
+}
+
 std::vector<std::string> World::not_home() const {
   const auto now = snapshot();
-  auto found = differences(home, now);
+  auto found = differences(home, now) + closed_nodes();
   for (const auto& recorded : home.functions)
     if (const auto* f = now.find(recorded.address); f != nullptr) {
       if (f->power_control != recorded.power_control)
@@ -194,7 +209,7 @@ std::vector<std::string> World::not_home() const {
 }
 
 std::vector<std::string> World::not_on_vfio() const {
-  std::vector<std::string> found;
+  auto found = closed_nodes();
   for (const auto& [address, f] : snapshot().functions) {
     if (f.driver != "vfio-pci" || f.uevent_driver != "vfio-pci")
       found.push_back(address.str() + " has " + f.driver);

@@ -61,6 +61,8 @@ class World : private StepPerformer {
   std::vector<std::string> not_home() const;
   /// What differs from all functions on vfio-pci, with units stopped and the domain changed.
   std::vector<std::string> not_on_vfio() const;
+  /// Device files whose modes are not those of the beginning.
+  std::vector<std::string> closed_nodes() const;
   void helper_is_gone();
 
   FakeMachine machine;
@@ -72,6 +74,7 @@ class World : private StepPerformer {
   SavedBindings bindings;
   Binding home;
   AttachTarget target;
+  NodeModes nodes;  ///< of the beginning
   FakeVm vm;
   ExecutorHooks hooks;
 
