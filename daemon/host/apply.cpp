@@ -126,6 +126,8 @@ std::optional<std::string> text_or_null(const Json& json) {
 constexpr const char* configuration_files[] = {
     "etc/default/grub",
     "etc/default/grub.d/90-gpuctl.cfg",
+    "boot/grub/grub.cfg",
+    "boot/grub2/grub.cfg",
     "boot/grub2/grubenv",
     "etc/kernel/cmdline",
     "boot/loader/entries/*.conf",

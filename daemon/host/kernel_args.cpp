@@ -66,6 +66,20 @@ std::string advice(const IommuSupport& support, bool configured) {
                     : "the IOMMU is off; `gpuctl kernel-args enable` sets it on";
 }
 
+/// A tool's file that is not there yet, that is a link, or that is no UTF-8 text (titles of other systems in
+/// a boot menu) is not put back but made again by the tool.
+bool can_be_put_back(const RootDir& root, const std::string& path) {
+  std::error_code none;
+  if (std::filesystem::is_symlink(root.path() / path, none)) return false;
+  const auto text = read_exactly(root, path);
+  const auto json = Json(text.value_or("")).dump(-1, ' ', false, Json::error_handler_t::ignore);
+  return text && Json::parse(json) == Json(*text);
+}
+
+bool untouched(const RootDir& root, const FileEdits& edits) {
+  return std::ranges::all_of(edits, [&](const auto& f) { return read_exactly(root, f.path) == f.after; });
+}
+
 /// A job that was merged with an earlier one of the same unit ends well without having seen this request.
 void require_written(const RootDir& root, const ApplyRequest& request, const std::string& name) {
   for (const auto& edit : request.edits)
@@ -208,7 +222,7 @@ std::string KernelArguments::enable(const KernelArgumentsWish& wish) {
   auto all = before;
   Record record{std::string(planned.loader->id()), planned.change, planned.config.request.edits, {}};
   for (const auto& path : planned.config.watched)
-    record.watched.push_back({path, read_exactly(root_, path), {}});
+    if (can_be_put_back(root_, path)) record.watched.push_back({path, read_exactly(root_, path), {}});
   all.push_back(record);
   keep(all);
   try {
@@ -224,18 +238,19 @@ std::string KernelArguments::enable(const KernelArgumentsWish& wish) {
 }
 
 ApplyRequest KernelArguments::undo_request(const Record& record) const {
-  const auto untouched = [&](const FileEdit& f) { return read_exactly(root_, f.path) == f.after; };
-  const bool exact =
-      std::ranges::all_of(record.edits, untouched) && std::ranges::all_of(record.watched, untouched);
   const auto* loader = boot_loader(record.mechanism);
   if (loader == nullptr)
     throw Error(ErrorCode::not_supported,
                 fmt::format("the record names an unknown mechanism \"{}\"", record.mechanism));
   const auto back = loader->plan(root_, inverse(record.change)).request;
-  if (!exact) return back;
+  if (!untouched(root_, record.edits)) return back;
   ApplyRequest request{reversed(record.edits), {}};
-  // What a tool generated is put back as it was; where that is not known, the tool generates it again.
-  if (record.watched.empty()) request.tools = back.tools;
+  // What a tool generated is put back as it was; where others have changed it since, the tool does its work
+  // again.
+  if (record.watched.empty() || !untouched(root_, record.watched)) {
+    request.tools = back.tools;
+    return request;
+  }
   for (const auto& file : reversed(record.watched))
     if (file.before != file.after) request.edits.push_back(file);
   return request;

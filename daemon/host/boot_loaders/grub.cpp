@@ -13,6 +13,7 @@ namespace {
 constexpr auto defaults = "etc/default/grub";
 constexpr auto drop_in = "etc/default/grub.d/90-gpuctl.cfg";
 constexpr auto variable = "GRUB_CMDLINE_LINUX_DEFAULT";
+constexpr auto generated = "boot/grub/grub.cfg";
 
 bool installed(const RootDir& root, const char* program) {
   return root.exists(std::string("usr/sbin/") + program) || root.exists(std::string("usr/bin/") + program);
@@ -39,7 +40,7 @@ class GrubDropIn : public BootLoader {
   }
 
   ConfigChange plan(const RootDir& root, const ArgumentChange& change) const override {
-    ConfigChange planned{{{}, {{"update-grub", {}}}}, "", {}};
+    ConfigChange planned{{{}, {{"update-grub", {}}}}, "", {generated}};
     const auto add = [&](const char* path, const std::optional<std::string>& before,
                          const std::optional<std::string>& after) {
       if (before != after) planned.request.edits.push_back({path, before, after});
@@ -51,7 +52,7 @@ class GrubDropIn : public BootLoader {
   }
 
   std::vector<std::string> effective(const RootDir& root) const override {
-    return grub_cfg_lines(root.read("boot/grub/grub.cfg", 1U << 20U).value_or(""));
+    return grub_cfg_lines(root.read(generated, 1U << 20U).value_or(""));
   }
 
  private:
@@ -84,20 +85,23 @@ class GrubDefaults : public BootLoader {
   ConfigChange plan(const RootDir& root, const ArgumentChange& change) const override {
     const auto text = read_exactly(root, defaults).value_or("");
     const auto after = with_shell_words(without(text, change.remove), variable, {change.add, {}});
-    ConfigChange planned{{{}, {{tool(root), {}}}}, "", {}};
+    ConfigChange planned{{{}, {{tool(root), {}}}}, "", {target(root)}};
     if (after != text) planned.request.edits.push_back({defaults, text, after});
     return planned;
   }
 
   std::vector<std::string> effective(const RootDir& root) const override {
-    const auto path = tool(root) == "grub2-mkconfig" ? "boot/grub2/grub.cfg" : "boot/grub/grub.cfg";
-    return grub_cfg_lines(root.read(path, 1U << 20U).value_or(""));
+    return grub_cfg_lines(root.read(target(root), 1U << 20U).value_or(""));
   }
 
  private:
   static std::string tool(const RootDir& root) {
     if (installed(root, "grub2-mkconfig")) return "grub2-mkconfig";
     return installed(root, "grub-mkconfig") ? "grub-mkconfig" : "";
+  }
+  /// What the tool writes: the -o of host/apply.cpp.
+  static std::string target(const RootDir& root) {
+    return tool(root) == "grub2-mkconfig" ? "boot/grub2/grub.cfg" : generated;
   }
 };
 

@@ -133,6 +133,40 @@ TEST_CASE("undo takes only its own argument out of a file that was edited since"
         std::string::npos);
 }
 
+TEST_CASE("undo puts the generated grub.cfg back byte for byte, without the tool") {
+  Host host{"debian-13"};
+  host.machine().file("boot/grub/grub.cfg",
+                      "# by an older update-grub\n\tlinux\t/boot/vmlinuz root=UUID=x ro\n\n");
+  const auto before = configuration_of(host.root);
+  host.arguments.enable({});
+  CHECK(configuration_of(host.root).at("boot/grub/grub.cfg").find("older") == std::string::npos);
+  host.arguments.undo();
+  CHECK(configuration_of(host.root) == before);
+  CHECK(host.systemd.commands == std::vector<std::string>{"/usr/sbin/update-grub"});
+}
+
+TEST_CASE("a grub.cfg that is another one by now, or was none, is made again by the tool") {
+  Host updated{"debian-13"};
+  updated.machine().file("boot/grub/grub.cfg", "# old kernel\n");
+  updated.arguments.enable({});
+  updated.machine().file("boot/grub/grub.cfg", "# new kernel\n\tlinux\t/boot/new intel_iommu=on\n");
+  updated.arguments.undo();
+  CHECK(updated.systemd.commands.size() == 2);
+  CHECK(updated.root.text("boot/grub/grub.cfg").find("intel_iommu=on") == std::string::npos);
+  CHECK(updated.root.text("boot/grub/grub.cfg").find("old kernel") == std::string::npos);
+  CHECK_FALSE(updated.root.exists("etc/default/grub.d/90-gpuctl.cfg"));
+  Host none{"debian-13"};
+  none.machine().erase("boot/grub/grub.cfg");
+  none.arguments.enable({});
+  none.arguments.undo();
+  CHECK(none.root.exists("boot/grub/grub.cfg"));
+  Host latin{"debian-13"};
+  latin.machine().file("boot/grub/grub.cfg", "menuentry 'Syst\xe8me'\n");
+  latin.arguments.enable({});
+  latin.arguments.undo();
+  CHECK(latin.systemd.commands.size() == 2);
+}
+
 TEST_CASE("an argument that switches the IOMMU off is taken out and the right one put in") {
   Host host{"debian-12"};
   host.machine()

@@ -17,7 +17,7 @@ KEEP_KERNEL_LINKS_AWAY = '--essential-hook=mkdir -p "$1/etc/kernel"; echo do_sym
 
 
 def path():
-    """Directory with disk.raw, vmlinuz, initrd, ssh-key. Builds the toolbox beside it where that is missing."""
+    """Directory with disk.raw, vmlinuz, initrd, grub, ssh-key. Builds the toolbox beside it where that is missing."""
     with concurrent.futures.ThreadPoolExecutor() as pool:
         tools = pool.submit(toolbox.path)
         image = cache.built("guest", key(), lambda directory: build(directory, tools), "the laptop's disk", keep=1)
@@ -39,8 +39,7 @@ def build(directory, tools):
     install_stub_modules(root, kernel)
     install_nested_machine(root, kernel)
     shutil.copy(root / "boot" / f"vmlinuz-{kernel}", directory / "vmlinuz")
-    for name in ("vmlinuz", "initrd.img", "System.map"):
-        (root / "boot" / f"{name}-{kernel}").unlink(missing_ok=True)
+    (root / "boot" / f"System.map-{kernel}").unlink(missing_ok=True)
     make_disk(directory, kernel)
     cache.remove(root)
 
@@ -82,6 +81,8 @@ def install_nested_machine(root, kernel):
 def make_disk(directory, kernel):
     binds = [(directory, "/image"), (IMAGE, "/recipe")]
     toolbox.run(["/recipe/make-initrd", "/image/root", kernel, "/image/initrd"], binds=binds)
+    shutil.copy(directory / "initrd", directory / "root" / "boot" / f"initrd.img-{kernel}")
+    toolbox.run(["/recipe/make-boot-loader", "/image/root", "/image/grub"], binds=binds)
     with open(directory / "disk.raw", "w") as disk:
         disk.truncate(DISK_SIZE)
     toolbox.run(["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-E",

@@ -92,11 +92,21 @@ def in_order(devices):
     return [d for d in devices if d not in audio] + audio
 
 
-def command(image, directory, kind, iommu, kernel_arguments):
+def kernel(image, iommu):
+    """The quick way to boot: no firmware's search, no boot loader."""
+    append = f"{KERNEL_ARGUMENTS} {IOMMU[iommu][1]}"
+    return ["-kernel", image / "vmlinuz", "-initrd", image / "initrd", "-append", append]
+
+
+def boot_loader(image):
+    """What a reboot starts: GRUB, which reads the /boot/grub/grub.cfg of the machine's disk."""
+    return ["-kernel", image / "grub"]
+
+
+def command(directory, kind, iommu, started_by):
     """QEMU's command line for a machine with its files in DIRECTORY."""
-    device, kernel_argument = IOMMU[iommu]
-    append = " ".join((KERNEL_ARGUMENTS, kernel_argument, kernel_arguments))
-    arguments = [*QEMU, "-kernel", image / "vmlinuz", "-initrd", image / "initrd", "-append", append,
+    device, _ = IOMMU[iommu]
+    arguments = [*QEMU, *started_by,
                  "-serial", f"file:{directory}/serial.log", "-qmp", f"unix:{directory}/qmp.sock,server=on,wait=off",
                  "-drive", f"file={directory}/disk.qcow2,if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap",
                  "-netdev", "user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:0-:22", "-audiodev", "none,id=silence"]

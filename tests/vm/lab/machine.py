@@ -32,21 +32,33 @@ class Machine:
     def boot(self, timeout=300):
         """From power-on until udev has settled and the shell answers."""
         image = guest_image.path()
-        self.launch(image, backing=(image / "disk.raw", "raw"))
+        *started_by, append = hardware.kernel(image, self.iommu)
+        self.launch(image, (image / "disk.raw", "raw"), [*started_by, f"{append} {self.kernel_arguments}"])
         self.wait_until(self.ready, timeout, "boot")
         self.connect()
         return self
 
-    def ready(self):
-        if "Kernel panic" in self.console():
-            raise MachineFailed(f"the kernel of the machine has panicked:\n{self.console()[-3000:]}")
-        return "LAPTOP-READY" in self.console()
+    def ready(self, since=0):
+        console = self.console()[since:]
+        if "Kernel panic" in console:
+            raise MachineFailed(f"the kernel of the machine has panicked:\n{console[-3000:]}")
+        return "LAPTOP-READY" in console
+
+    def reboot(self, timeout=300):
+        """Down and up again: firmware, GRUB as the machine's own grub.cfg has it, kernel; a plugged card is there
+        from the start. Only after `restore`."""
+        before = len(self.console())
+        self.shell.run("systemctl reboot")
+        self.shell.close()
+        self.wait_until(lambda: self.ready(before), timeout, "reboot")
+        self.connect()
 
     def restore(self, snapshot, timeout=180):
         """Goes on where `save` stopped: two or three seconds."""
         self.snapshot_lock = cache.use(snapshot)
         self.kind = json.loads((snapshot / "machine.json").read_text())["kind"]
-        self.launch(guest_image.path(), backing=(snapshot / "disk.qcow2", "qcow2"), extra=["-incoming", "defer"])
+        image = guest_image.path()
+        self.launch(image, (snapshot / "disk.qcow2", "qcow2"), [*hardware.boot_loader(image), "-incoming", "defer"])
         self.qmp.execute("migrate-incoming", uri=f"file:{snapshot}/memory")
         self.wait_until(lambda: self.qmp.execute("query-status")["status"] in ("paused", "running"), timeout, "restore")
         self.qmp.execute("cont")
@@ -68,15 +80,15 @@ class Machine:
         (self.directory / "disk.qcow2").rename(directory / "disk.qcow2")
         (directory / "machine.json").write_text(json.dumps({"kind": self.kind}))
 
-    def launch(self, image, backing, extra=()):
+    def launch(self, image, backing, started_by):
         cache.remove(self.directory)
         self.directory.mkdir(parents=True)
         self.key = image / "ssh-key"
         binds = [(cache.ROOT, str(cache.ROOT))]
         toolbox.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", backing[0], "-F", backing[1],
                      self.directory / "disk.qcow2"], binds=binds)
-        command = hardware.command(image, self.directory, self.kind, self.iommu, self.kernel_arguments)
-        self.spawn("qemu", toolbox.command([*command, *extra], binds=binds))
+        command = hardware.command(self.directory, self.kind, self.iommu, started_by)
+        self.spawn("qemu", toolbox.command(command, binds=binds))
         try:
             self.qmp = Qmp(self.directory / "qmp.sock")
         except OSError as error:

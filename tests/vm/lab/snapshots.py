@@ -14,6 +14,7 @@ find /lib/modules -type f \( -name 'vfio*' -o -name 'nvidia*' -o -name 'snd*hda*
 modprobe -a snd_hda_intel snd_hda_codec_hdmi
 pkcheck --version > /dev/null
 systemctl restart polkit
+update-grub
 """
 
 
