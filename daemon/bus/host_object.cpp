@@ -52,6 +52,17 @@ std::map<std::string, std::string> HostObject::details_of(const Gpu& gpu) const 
 
 void HostObject::configure(Change change, std::function<void(const Error&)> refused, Queries::Answer answer) {
   const auto caller = current_caller(getObject());
+  if (!change.settled) return pass_gate(caller, change, refused, answer);
+  queries_.ask("configuration", caller.uid, change.settled,
+               [this, caller, change, refused, answer](std::variant<std::string, Error> found) {
+                 const auto* text = std::get_if<std::string>(&found);
+                 if (text == nullptr || !text->empty()) return answer(std::move(found));
+                 pass_gate(caller, change, refused, answer);
+               });
+}
+
+void HostObject::pass_gate(const BusCaller& caller, const Change& change,
+                           const std::function<void(const Error&)>& refused, const Queries::Answer& answer) {
   gate_.pass(
       {caller, {names::action_configure}, change.details, change.interactive},
       [this, caller, change, refused, answer] {
@@ -94,6 +105,7 @@ void HostObject::EnableKernelArguments(sdbus::Result<std::string>&& result, wire
         {"sets kernel arguments",
          {},
          flag(options, "interactive", true),
+         [wanted = wish(options), platform = platform_] { return enable_is_settled(wanted, platform); },
          [body] { return Queries::Body{body}; }},
         [reply](const Error& e) { reply.error(e); }, text_to(reply));
   });
@@ -108,6 +120,7 @@ void HostObject::UndoKernelArguments(sdbus::Result<std::string>&& result, wire::
         {"takes kernel arguments back",
          {},
          flag(options, "interactive", true),
+         [platform = platform_] { return undo_is_settled(platform); },
          [body] { return Queries::Body{body}; }},
         [reply](const Error& e) { reply.error(e); }, text_to(reply));
   });
@@ -134,8 +147,12 @@ void HostObject::SetBootPolicy(sdbus::Result<std::string>&& result, std::string 
       return [gpu = find_gpu(inventory_.snapshot(), address), side, migrate, snapshot = inventory_.snapshot(),
               platform = platform_] { return set_boot_policy(gpu, side, migrate, snapshot, platform); };
     };
+    const auto settled = [found, side, migrate = flag(options, "migrate", false),
+                          snapshot = inventory_.snapshot(), platform = platform_] {
+      return set_is_settled(found, side, migrate, snapshot, platform);
+    };
     configure(
-        {"sets a boot policy", details_of(found), flag(options, "interactive", true), body},
+        {"sets a boot policy", details_of(found), flag(options, "interactive", true), settled, body},
         [reply](const Error& e) { reply.error(e); }, text_to(reply));
   });
 }
@@ -149,6 +166,7 @@ void HostObject::ConfirmBootPolicy(sdbus::Result<std::string>&& result, std::str
     const auto body = [found, platform = platform_] { return confirm_boot_policy(found, platform); };
     configure(
         {"confirms a boot policy", details_of(found), flag(options, "interactive", true),
+         [found, platform = platform_] { return confirm_is_settled(found, platform); },
          [body] { return Queries::Body{body}; }},
         [reply](const Error& e) { reply.error(e); }, text_to(reply));
   });
@@ -172,7 +190,7 @@ void HostObject::ApplyBootPolicy(sdbus::Result<Dicts>&& result, wire::Dict optio
       });
     };
     configure(
-        {"applies the boot policy", {}, flag(options, "interactive", true), body},
+        {"applies the boot policy", {}, flag(options, "interactive", true), {}, body},
         [reply](const Error& e) { reply.error(e); }, move);
   });
 }

@@ -38,10 +38,14 @@ class HostObject : public sdbus::AdaptorInterfaces<org::gpuctl1::Host_adaptor> {
     std::string what;  ///< "gpuctld WHAT at the moment"
     std::map<std::string, std::string> details;
     bool interactive{true};
+    /// What can be answered without a change and so without asking anybody, or "".
+    Queries::Body settled;
     /// Makes the body when polkit has said yes, from the state of that moment.
     std::function<Queries::Body()> body;
   };
   void configure(Change change, std::function<void(const Error&)> refused, Queries::Answer answer);
+  void pass_gate(const BusCaller& caller, const Change& change,
+                 const std::function<void(const Error&)>& refused, const Queries::Answer& answer);
   std::map<std::string, std::string> details_of(const Gpu& gpu) const;
 
   Gate& gate_;

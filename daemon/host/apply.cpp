@@ -125,7 +125,7 @@ std::optional<std::string> text_or_null(const Json& json) {
 /// gpuctld gets no further than this.
 constexpr const char* configuration_files[] = {
     "etc/default/grub",
-    "etc/default/grub.d/90-gpuctl.cfg",
+    "etc/default/grub.d/*.cfg",
     "boot/grub/grub.cfg",
     "boot/grub2/grub.cfg",
     "boot/grub2/grubenv",

@@ -81,6 +81,8 @@ std::string outcome(const BootPolicy& policy) {
   return fmt::format("the policy of {} was not confirmed and has no effect", gpu);
 }
 
+std::string no_policy(const Gpu& gpu) { return fmt::format("{} has no boot policy", gpu.address.str()); }
+
 /// Asking again for what is in force changes nothing; after a revert it is a new try.
 bool holds_already(const BootPolicy& old, const BootPolicy& wanted) {
   return old.side == wanted.side && old.functions == wanted.functions && old.state != PolicyState::reverted;
@@ -115,25 +117,34 @@ void HostService::commit(const BootPolicies& before, const BootPolicies& after, 
 std::string HostService::clear(const Gpu& gpu, BootPolicies policies) {
   const auto before = policies;
   const auto* policy = find(policies, gpu.address);
-  if (policy == nullptr) return fmt::format("{} has no boot policy", gpu.address.str());
+  if (policy == nullptr) return no_policy(gpu);
   auto back = give_back(root_, *policy);
   std::erase_if(policies, [&](const auto& p) { return p.gpu == gpu.address; });
   commit(before, policies, std::move(back));
   return fmt::format("{} has no boot policy any more: it starts with the host's driver", gpu.address.str());
 }
 
-std::string HostService::set_boot_policy(const Gpu& gpu, const std::string& side, bool migrate,
-                                         const Snapshot& snapshot) {
+std::string HostService::set_is_settled(const Gpu& gpu, const std::string& side, bool migrate,
+                                        const Snapshot& snapshot) const {
   auto policies = boot_policies();
-  if (side == "clear") return clear(gpu, std::move(policies));
+  const auto* old = find(policies, gpu.address);
+  if (side == "clear") return old == nullptr ? no_policy(gpu) : "";
   const auto wanted = boot_side(side);
   if (!wanted)
     throw Error(ErrorCode::invalid_argument, fmt::format("\"{}\" is not one of vm, host, last, clear", side));
   require_unblocked(boot_policy_problems(gpu, *wanted, snapshot));
+  const auto policy = new_policy(gpu, *wanted, snapshot, read_boot_id(root_));
+  return old != nullptr && holds_already(*old, policy) && !migrate ? outcome(*old) : "";
+}
+
+std::string HostService::set_boot_policy(const Gpu& gpu, const std::string& side, bool migrate,
+                                         const Snapshot& snapshot) {
+  auto policies = boot_policies();
+  if (side == "clear") return clear(gpu, std::move(policies));
+  if (auto settled = set_is_settled(gpu, side, migrate, snapshot); !settled.empty()) return settled;
   const auto before = policies;
-  auto policy = new_policy(gpu, *wanted, snapshot, read_boot_id(root_));
+  auto policy = new_policy(gpu, boot_side(side).value(), snapshot, read_boot_id(root_));
   auto* old = find(policies, gpu.address);
-  if (old != nullptr && holds_already(*old, policy) && !migrate) return outcome(*old);
   if (old != nullptr) policy.migrated = old->migrated;
   auto edits = migrate ? migration(root_, gpu, snapshot) : FileEdits{};
   std::ranges::copy(edits, std::back_inserter(policy.migrated));
@@ -145,12 +156,10 @@ std::string HostService::set_boot_policy(const Gpu& gpu, const std::string& side
   return outcome(policy);
 }
 
-std::string HostService::confirm_boot_policy(const Gpu& gpu) {
+std::string HostService::confirm_is_settled(const Gpu& gpu) const {
   auto policies = boot_policies();
-  const auto before = policies;
-  auto* policy = find(policies, gpu.address);
-  if (policy == nullptr)
-    throw Error(ErrorCode::not_found, fmt::format("{} has no boot policy", gpu.address.str()));
+  const auto* policy = find(policies, gpu.address);
+  if (policy == nullptr) throw Error(ErrorCode::not_found, no_policy(gpu));
   if (policy->state == PolicyState::pending)
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("the policy of {} has not had its boot yet: reboot, look, then confirm",
@@ -160,6 +169,16 @@ std::string HostService::confirm_boot_policy(const Gpu& gpu) {
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("the policy of {} was not confirmed in its boot and has reverted; set it again",
                             gpu.address.str()));
+  const bool kept =
+      policy->state == PolicyState::confirmed && boot_files_request(root_, policies) == ApplyRequest{};
+  return kept ? outcome(*policy) : "";
+}
+
+std::string HostService::confirm_boot_policy(const Gpu& gpu) {
+  if (auto settled = confirm_is_settled(gpu); !settled.empty()) return settled;
+  auto policies = boot_policies();
+  const auto before = policies;
+  auto* policy = find(policies, gpu.address);
   policy->state = PolicyState::confirmed;
   commit(before, policies);
   return outcome(*policy);

@@ -27,6 +27,17 @@ class HostService {
   std::string enable_kernel_arguments(const KernelArgumentsWish& wish) { return arguments_.enable(wish); }
   std::string undo_kernel_arguments() { return arguments_.undo(); }
 
+  /// What the member of the same name would answer without changing anything; "" when it would change
+  /// something. Throws what that would throw before its first change. Readable for everybody, so nobody needs
+  /// to be asked for a password to hear it.
+  std::string enable_is_settled(const KernelArgumentsWish& wish) const {
+    return arguments_.nothing_to_enable(wish);
+  }
+  std::string undo_is_settled() const { return arguments_.nothing_to_undo(); }
+  std::string set_is_settled(const Gpu& gpu, const std::string& side, bool migrate,
+                             const Snapshot& snapshot) const;
+  std::string confirm_is_settled(const Gpu& gpu) const;
+
   BootPolicies boot_policies() const;
   /// Side "vm", "host", "last" or "clear"; a sentence on what holds now. `migrate` also puts lines of
   /// /etc/modprobe.d out of action that give this GPU to vfio-pci by id. Throws Error(invalid_argument |

@@ -215,9 +215,17 @@ void KernelArguments::verify(const BootLoader& loader, const ArgumentChange& cha
                   loader.description(), in_words(change)));
 }
 
+std::string KernelArguments::nothing_to_enable(const KernelArgumentsWish& wish) const {
+  return plan(wish).empty() ? "nothing to change: " + state().advice : "";
+}
+
+std::string KernelArguments::nothing_to_undo() const {
+  return records().empty() ? "nothing to undo: gpuctl has changed no kernel arguments" : "";
+}
+
 std::string KernelArguments::enable(const KernelArgumentsWish& wish) {
+  if (auto why = nothing_to_enable(wish); !why.empty()) return why;
   const auto planned = plan(wish);
-  if (planned.empty()) return "nothing to change: " + state().advice;
   const auto before = records();
   auto all = before;
   Record record{std::string(planned.loader->id()), planned.change, planned.config.request.edits, {}};
@@ -258,7 +266,7 @@ ApplyRequest KernelArguments::undo_request(const Record& record) const {
 
 std::string KernelArguments::undo() {
   auto all = records();
-  if (all.empty()) return "nothing to undo: gpuctl has changed no kernel arguments";
+  if (all.empty()) return nothing_to_undo();
   ArgumentChange undone;
   while (!all.empty()) {
     const auto record = all.back();

@@ -49,6 +49,9 @@ class KernelArguments {
   KernelArgumentsState state() const;
   /// Throws Error(not_supported) with instructions where gpuctl knows no mechanism.
   KernelArgumentsPlan plan(const KernelArgumentsWish& wish) const;
+  /// Why enable() with this wish, or undo(), would do nothing; "" when it would.
+  std::string nothing_to_enable(const KernelArgumentsWish& wish) const;
+  std::string nothing_to_undo() const;
   /// Keeps what is needed for undo, has the change carried out, and looks whether the boot loader has it.
   /// Returns a sentence on what was done. Throws Error(state_unwritable | not_supported | internal |
   /// kernel_refused); after those the files are as they were.

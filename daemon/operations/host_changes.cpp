@@ -60,6 +60,21 @@ std::string plan_kernel_arguments(const KernelArgumentsWish& wish, const Platfor
   return Session(platform).service.plan_kernel_arguments(wish);
 }
 
+std::string enable_is_settled(const KernelArgumentsWish& wish, const Platform& platform) {
+  return Session(platform).service.enable_is_settled(wish);
+}
+
+std::string undo_is_settled(const Platform& platform) { return Session(platform).service.undo_is_settled(); }
+
+std::string set_is_settled(const Gpu& gpu, const std::string& side, bool migrate, const Snapshot& snapshot,
+                           const Platform& platform) {
+  return Session(platform).service.set_is_settled(gpu, side, migrate, snapshot);
+}
+
+std::string confirm_is_settled(const Gpu& gpu, const Platform& platform) {
+  return Session(platform).service.confirm_is_settled(gpu);
+}
+
 std::string enable_kernel_arguments(const KernelArgumentsWish& wish, const Platform& platform) {
   return Session(platform).service.enable_kernel_arguments(wish);
 }

@@ -18,6 +18,13 @@ std::string plan_kernel_arguments(const KernelArgumentsWish& wish, const Platfor
 std::string boot_policies(const Platform& platform);
 std::string report(const Caller& caller, const Platform& platform);
 
+// What the calls below would answer without changing anything, "" when they would; Error as theirs.
+std::string enable_is_settled(const KernelArgumentsWish& wish, const Platform& platform);
+std::string undo_is_settled(const Platform& platform);
+std::string set_is_settled(const Gpu& gpu, const std::string& side, bool migrate, const Snapshot& snapshot,
+                           const Platform& platform);
+std::string confirm_is_settled(const Gpu& gpu, const Platform& platform);
+
 // These change what outlives a reboot: for Configuring.
 std::string enable_kernel_arguments(const KernelArgumentsWish& wish, const Platform& platform);
 std::string undo_kernel_arguments(const Platform& platform);

@@ -72,6 +72,15 @@ class KernelArguments(HostTest):
         self.assertIn('the IOMMU is on', self.host('EnableKernelArguments', 'a{sv}', {}))
         self.assertIn('nothing to undo', self.host('UndoKernelArguments', 'a{sv}', {}))
 
+    def test_that_there_is_nothing_to_do_is_told_without_authorization(self):
+        self.assertIn('the IOMMU is on', self.host('EnableKernelArguments', 'a{sv}', {}, user='mallory'))
+        self.assertIn('nothing to undo', self.host('UndoKernelArguments', 'a{sv}', {}, user='mallory'))
+        # This machine has no boot loader that gpuctl knows.
+        self.assertEqual(self.refusal('EnableKernelArguments', 'a{sv}', {'passthrough': Variant('b', True)}, user='mallory'),
+                         'NotSupported')
+        self.assertIn('iommu=pt', self.message)
+        self.assert_untouched()
+
 
 class BootPolicy(HostTest):
     def tearDown(self):
@@ -94,6 +103,16 @@ class BootPolicy(HostTest):
     def test_what_cannot_be_is_refused_before_a_password_is_asked_for(self):
         self.assertEqual(self.refusal('SetBootPolicy', 'ssa{sv}', '0000:00:02.0', 'vm', {}, user='mallory'), 'Blocked')
         self.assertIn('boot into the dark', self.message)
+
+    def test_that_there_is_nothing_to_do_is_told_without_authorization(self):
+        self.assertIn('no boot policy', self.host('SetBootPolicy', 'ssa{sv}', NVIDIA, 'clear', {}, user='mallory'))
+        self.assertEqual(self.refusal('ConfirmBootPolicy', 'sa{sv}', NVIDIA, {}, user='mallory'), 'NotFound')
+        self.assertEqual(self.refusal('SetBootPolicy', 'ssa{sv}', NVIDIA, 'vm', {}, user='mallory'), 'NotAuthorized')
+        self.host('SetBootPolicy', 'ssa{sv}', NVIDIA, 'vm', {})
+        self.assertIn('on trial', self.host('SetBootPolicy', 'ssa{sv}', NVIDIA, 'vm', {}, user='mallory'))
+        self.assertEqual(self.refusal('ConfirmBootPolicy', 'sa{sv}', NVIDIA, {}, user='mallory'), 'InvalidArgument')
+        self.assertEqual(self.refusal('SetBootPolicy', 'ssa{sv}', NVIDIA, 'clear', {}, user='mallory'), 'NotAuthorized')
+        self.host('SetBootPolicy', 'ssa{sv}', NVIDIA, 'clear', {})
 
     def test_applying_moves_the_gpu_by_an_operation_and_answers_when_it_is_there(self):
         self.host('SetBootPolicy', 'ssa{sv}', NVIDIA, 'vm', {})

@@ -47,7 +47,8 @@ class GrubDropIn : public BootLoader {
     };
     const auto own = read_exactly(root, drop_in);
     add(drop_in, own, own_file(changed(own_arguments(own.value_or("")), change)));
-    if (const auto text = read_exactly(root, defaults)) add(defaults, text, without(*text, change.remove));
+    for (const auto& path : others(root))
+      if (const auto text = read_exactly(root, path)) add(path.c_str(), text, without(*text, change.remove));
     return planned;
   }
 
@@ -57,6 +58,15 @@ class GrubDropIn : public BootLoader {
 
  private:
   static constexpr std::string_view prefix = "GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT ";
+
+  /// Where somebody else may have put an argument that has to go.
+  static std::vector<std::string> others(const RootDir& root) {
+    std::vector<std::string> paths{defaults};
+    for (const auto& name : root.list("etc/default/grub.d"))
+      if (const auto path = "etc/default/grub.d/" + name; name.ends_with(".cfg") && path != drop_in)
+        paths.push_back(path);
+    return paths;
+  }
 
   static std::vector<std::string> own_arguments(const std::string& text) {
     for (const auto& line : lines(text))

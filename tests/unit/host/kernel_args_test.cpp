@@ -178,6 +178,21 @@ TEST_CASE("an argument that switches the IOMMU off is taken out and the right on
   CHECK(host.arguments.state().configured == std::vector<std::string>{"quiet", "intel_iommu=on"});
 }
 
+TEST_CASE("an argument in another file of grub.d is taken out there, and comes back") {
+  Host host{"debian-13"};
+  host.systemd.run_once_for_a_settled_tree("grub-drop-in");
+  host.machine()
+      .file("etc/default/grub.d/50-cloud.cfg",
+            "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX intel_iommu=off x=1\"\n")
+      .cmdline("quiet intel_iommu=off");
+  const auto before = configuration_of(host.root);
+  host.arguments.enable({});
+  CHECK(host.root.text("etc/default/grub.d/50-cloud.cfg") ==
+        "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX x=1\"");
+  host.arguments.undo();
+  CHECK(configuration_of(host.root) == before);
+}
+
 TEST_CASE("AMD needs no argument, firmware without VT-d is not helped by one") {
   Host amd{"debian-13"};
   amd.machine()
@@ -221,6 +236,33 @@ TEST_CASE("systemd-boot with kernel-install gets /etc/kernel/cmdline and new ent
             "/boot/initrd.img-6.12.41+deb13-amd64"});
   CHECK(host.root.text("etc/kernel/cmdline") ==
         "root=UUID=3b1f8d5c-93a1-4c9b-8d24-0a9f5f4f7d11 ro quiet intel_iommu=on");
+  host.arguments.undo();
+  CHECK(configuration_of(host.root) == before);
+}
+
+TEST_CASE(
+    "systemd's own kernel-install puts the argument into the entry, and undo gives the identical tree back") {
+  if (!std::filesystem::exists("/usr/lib/kernel/install.d/90-loaderentry.install")) return;
+  Host host{"debian-13"};
+  make_systemd_boot(host.machine());
+  const std::string id = "5fd1c2a4b7e94b6c9c1f0d5a2f8e7d3b", version = "6.12.41+deb13-amd64";
+  const auto entry = "boot/loader/entries/" + id + "-" + version + ".conf";
+  host.machine()
+      .file("etc/machine-id", id + "\n")
+      .file("etc/kernel/cmdline", "root=UUID=x ro quiet\n")
+      .file("usr/bin/kernel-install", "")
+      .file("boot/vmlinuz-" + version, "kernel")
+      .file("boot/initrd.img-" + version, "initrd")
+      .file(entry, "linux /old\noptions root=UUID=x\n");
+  std::filesystem::create_directories(host.root.path() / "boot" / id);
+  host.systemd.real_kernel_install = true;
+  host.systemd.run(
+      {"/usr/bin/kernel-install", "add", version, "/boot/vmlinuz-" + version, "/boot/initrd.img-" + version});
+  REQUIRE(host.root.text(entry).find("root=UUID=x ro quiet") != std::string::npos);
+  const auto before = configuration_of(host.root);
+  host.arguments.enable({});
+  CHECK(host.root.text(entry).find("root=UUID=x ro quiet intel_iommu=on") != std::string::npos);
+  CHECK(host.arguments.state().configured.back() == "intel_iommu=on");
   host.arguments.undo();
   CHECK(configuration_of(host.root) == before);
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "system_tools.hpp"
 
+#include <spawn.h>
+#include <sys/wait.h>
+
 #include <fstream>
 #include <iterator>
 
@@ -70,6 +73,30 @@ void kernel_install(const RootDir& root, const std::vector<std::string>& command
                    joined(split_arguments(slurp(root.path() / "etc/kernel/cmdline"))), command.at(3)));
 }
 
+/// As gpuctl-apply runs it, but for the root: only the plugin that writes entries, and nothing of this
+/// machine.
+int systemds_kernel_install(const RootDir& root, std::vector<std::string> command) {
+  const auto top = root.path().string();
+  for (std::size_t i = 3; i < command.size(); ++i) command[i] = top + command[i];
+  std::vector<std::string> environment{
+      "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "KERNEL_INSTALL_CONF_ROOT=" + top + "/etc/kernel",
+      "KERNEL_INSTALL_PLUGINS=/usr/lib/kernel/install.d/90-loaderentry.install", "BOOT_ROOT=" + top + "/boot",
+      "MACHINE_ID=" + split_arguments(slurp(top + "/etc/machine-id")).at(0)};
+  const auto pointers = [](std::vector<std::string>& words) {
+    std::vector<char*> all;
+    for (auto& word : words) all.push_back(word.data());
+    all.push_back(nullptr);
+    return all;
+  };
+  pid_t child = 0;
+  int status = 0;
+  if (::posix_spawn(&child, command.front().c_str(), nullptr, nullptr, pointers(command).data(),
+                    pointers(environment).data()) != 0 ||
+      ::waitpid(child, &status, 0) != child)
+    return 127;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
 }  // namespace
 
 void ApplyingSystemd::start_unit(const std::string& unit) {
@@ -100,6 +127,7 @@ int ApplyingSystemd::run(const std::vector<std::string>& command) {
     grub_mkconfig(root_, command.at(2).substr(1), false);
   if (program == "grubby") grubby(root_, command);
   if (program == "kernelstub") kernelstub(root_, command);
+  if (program == "kernel-install" && real_kernel_install) return systemds_kernel_install(root_, command);
   if (program == "kernel-install") kernel_install(root_, command);
   return 0;
 }

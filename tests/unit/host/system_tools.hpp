@@ -22,6 +22,7 @@ class ApplyingSystemd : public SystemdControl {
   std::vector<std::string> commands;  ///< run, joined by blanks
   std::string failing;                ///< program that exits with 1
   std::string silent;                 ///< program that reports success and does nothing
+  bool real_kernel_install{};         ///< systemd's own, over the machine's directory
 
   void start_unit(const std::string& unit) override;
   void stop_unit(const std::string&) override {}
@@ -33,9 +34,9 @@ class ApplyingSystemd : public SystemdControl {
 
   HostPaths paths() const { return {root_.path() / "var/lib/gpuctl", root_.path() / "run/gpuctl"}; }
 
- private:
   int run(const std::vector<std::string>& command);
 
+ private:
   const RootDir& root_;
 };
 
