@@ -62,7 +62,7 @@ class PciFunction:
     def define_capabilities(self):
         self.define(POWER_MANAGEMENT, 2, MSI << 8 | 0x01)
         self.define(POWER_MANAGEMENT + 2, 2, 0x4803)  # PME from D3hot and D3cold
-        self.define(POWER_MANAGEMENT + 4, 2, 0x0008, 0x8103)  # no soft reset
+        self.define(POWER_MANAGEMENT + 4, 2, 0x0008, 0x0103)  # no soft reset; PME status is cleared by writing it
         self.define(MSI, 2, PCI_EXPRESS << 8 | 0x05)
         self.define(MSI + 2, 2, 0x0080, 0x0071)
         self.define(MSI + 4, 4, 0, 0xFFFFFFFC)

@@ -44,7 +44,7 @@ class Machine:
             raise MachineFailed(f"the kernel of the machine has panicked:\n{console[-3000:]}")
         return "LAPTOP-READY" in console
 
-    def reboot(self, timeout=300):
+    def reboot(self, timeout=600):
         """Down and up again: firmware, GRUB as the machine's own grub.cfg has it, kernel; a plugged card is there
         from the start. Only after `restore`."""
         before = len(self.console())
