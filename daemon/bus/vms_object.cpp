@@ -13,6 +13,9 @@
 namespace gpuctl {
 namespace {
 
+/// libvirt's part and gpuctl-apply's: what has been begun is not given up because the machine is busy.
+constexpr std::chrono::seconds change_deadline{90};
+
 /// As VmService takes them: booleans and strings.
 Options plain_options(const wire::Dict& options) {
   Options result;
@@ -111,7 +114,7 @@ void VmsObject::configure(const std::string& vm, bool only_shows, bool interacti
   gate_.pass(
       {caller, actions, {{"vm", vm}}, interactive},
       [this, caller, body = std::move(body), reply] {
-        answer(reply, [&] { queries_.ask("libvirt", caller.uid, body, text_to(reply)); });
+        answer(reply, [&] { queries_.ask("libvirt", caller.uid, body, text_to(reply), change_deadline); });
       },
       [reply](const Error& error) { reply.error(error); });
 }

@@ -38,7 +38,8 @@ bool Queries::over_limit(std::uint32_t uid) const {
   return queries_.size() >= max_in_all || static_cast<std::size_t>(of_uid) >= max_per_uid;
 }
 
-void Queries::ask(const std::string& name, std::uint32_t uid, Body body, Answer answer) {
+void Queries::ask(const std::string& name, std::uint32_t uid, Body body, Answer answer,
+                  std::chrono::milliseconds timeout) {
   if (over_limit(uid))
     return loop_.defer([answer = std::move(answer)] {
       answer(
@@ -48,7 +49,7 @@ void Queries::ask(const std::string& name, std::uint32_t uid, Body body, Answer 
   auto& query = queries_[id];
   query.uid = uid;
   query.answer = std::move(answer);
-  query.timeout = loop_.after(timeout_, [this, id, name] {
+  query.timeout = loop_.after(timeout, [this, id, name] {
     finish(id, Error{ErrorCode::timed_out,
                      "no answer in time from " + name + "; look at the journal of gpuctld"});
   });

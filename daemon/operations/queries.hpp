@@ -28,7 +28,11 @@ class Queries {
   /// `body` runs in the worker; what it returns, or the Error it throws, is the answer.
   /// Error(limits_exceeded) when this uid, or everybody, has too many in flight; Error(timed_out) after the
   /// timeout.
-  void ask(const std::string& name, std::uint32_t uid, Body body, Answer answer);
+  void ask(const std::string& name, std::uint32_t uid, Body body, Answer answer) {
+    ask(name, uid, std::move(body), std::move(answer), timeout_);
+  }
+  void ask(const std::string& name, std::uint32_t uid, Body body, Answer answer,
+           std::chrono::milliseconds timeout);
 
  private:
   struct Query {

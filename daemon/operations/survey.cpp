@@ -14,6 +14,7 @@
 #include "operations/vm_part.hpp"
 #include "rebind/live_state.hpp"
 #include "rebind/plan.hpp"
+#include "vm/vm_fitness.hpp"
 
 namespace gpuctl {
 namespace {
@@ -88,11 +89,23 @@ Problem assigned_elsewhere(const Assignment& assignment) {
           fmt::format("Release it first: gpuctl release {}", assignment.gpu.str())};
 }
 
+/// An attach does not make a VM start; what would keep it from starting is no reason to refuse the attach.
+void add_fitness(Work& work, const Vm& target) {
+  auto& problems = work.result.survey.problems;
+  for (auto& found : vm_fitness_here(target, work.root, work.snapshot, {work.gpu})) {
+    const bool known = std::ranges::any_of(
+        problems, [&](const auto& p) { return p.id == found.id && p.message == found.message; });
+    if (found.severity == Severity::blocker) found.severity = Severity::warning;
+    if (!known) problems.push_back(std::move(found));
+  }
+}
+
 void plan_vm_for_attach(Work& work, Plan& plan) {
   if (work.request.vm.empty()) return;
   const auto hypervisor = work.platform.hypervisor();
   const auto target = hypervisor->vm(work.request.vm);
   take_vm_part(work, attach_vm_part(work.request, work.gpu, work.snapshot, target, hypervisor->vms()), plan);
+  add_fitness(work, target);
   if (work.assignment && work.assignment->vm_uuid != target.uuid)
     work.result.survey.problems.push_back(assigned_elsewhere(*work.assignment));
 }

@@ -11,7 +11,7 @@
 namespace gpuctl {
 namespace {
 
-constexpr std::chrono::seconds tmpfiles_deadline{20};
+constexpr std::chrono::seconds tmpfiles_deadline{45};
 
 /// By gpuctl-apply, for gpuctld may neither write below /etc nor change what belongs to others.
 void install_tmpfiles(const std::string& text, const RootDir& root, const Platform& platform) {

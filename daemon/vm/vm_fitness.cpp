@@ -204,4 +204,12 @@ Problems vm_fitness(const Vm& vm, const VmHost& host, const Snapshot& snapshot,
   return found;
 }
 
+Problems vm_fitness_here(const Vm& vm, const RootDir& root, const Snapshot& snapshot,
+                         const std::vector<Gpu>& gpus) {
+  auto functions = claimed_functions(vm.inactive_xml);
+  for (const auto& gpu : gpus) functions.push_back(gpu.address);
+  return vm_fitness(vm, read_vm_host(root, files_of(domain_facts(vm.inactive_xml)), functions), snapshot,
+                    gpus);
+}
+
 }  // namespace gpuctl

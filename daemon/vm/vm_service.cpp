@@ -45,12 +45,6 @@ void require_rom_path(const std::string& path) {
     throw Error(ErrorCode::invalid_argument, "The path of the option ROM must be absolute.");
 }
 
-VmHost host_for(const RootDir& root, const Vm& vm, const std::vector<Gpu>& gpus) {
-  auto functions = claimed_functions(vm.inactive_xml);
-  for (const auto& gpu : gpus) functions.push_back(gpu.address);
-  return read_vm_host(root, files_of(domain_facts(vm.inactive_xml)), functions);
-}
-
 std::vector<PciAddress> gpu_functions(const Vm& vm, const Snapshot& snapshot) {
   auto functions = claimed_functions(vm.inactive_xml);
   std::erase_if(functions, [&](PciAddress a) { return snapshot.gpu_of(a) == nullptr; });
@@ -134,8 +128,7 @@ std::vector<VmEntry> VmService::list(const Snapshot& snapshot) {
     VmEntry entry{vm.name, vm.uuid, vm.state, {}, {}};
     try {
       entry.functions = gpu_functions(vm, snapshot);
-      if (!claimed_functions(vm.inactive_xml).empty())
-        entry.problems = vm_fitness(vm, host_for(root_, vm, {}), snapshot);
+      if (!claimed_functions(vm.inactive_xml).empty()) entry.problems = vm_fitness_here(vm, root_, snapshot);
     } catch (const Error& error) {
       entry.problems = {
           {"vm-unreadable", Severity::warning, vm.name, error.what(), "look with 'virsh edit'"}};
@@ -147,7 +140,7 @@ std::vector<VmEntry> VmService::list(const Snapshot& snapshot) {
 
 Problems VmService::check(const std::string& name, const Snapshot& snapshot, const std::vector<Gpu>& gpus) {
   const auto vm = hypervisor_.vm(name);
-  auto found = vm_fitness(vm, host_for(root_, vm, gpus), snapshot, gpus);
+  auto found = vm_fitness_here(vm, root_, snapshot, gpus);
   auto functions = gpu_functions(vm, snapshot);
   for (const auto& gpu : gpus) functions.insert(functions.end(), gpu.functions.begin(), gpu.functions.end());
   for (auto& problem : claim_problems(functions, hypervisor_.vms(), vm.uuid))

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What gpuctl writes into definitions of libvirt, and what QEMU is to read because of it: ROMs, shared memory."""
-from lab.testing import DONE, case
+import pathlib
+
+from lab.testing import DONE, NOT_FOUND, case
 
 from .lifecycle import home, in_vm
+from .vms import definition
 
+DOMAINS = pathlib.Path(__file__).parents[2] / "domains"
+BATTERY = "/usr/share/qemu/gpuctl-battery.aml"
 AUTO_ROM = "/var/lib/gpuctl/rom/0000:01:00.0.rom"
 
 # The smallest option ROM for UEFI: one image for x86-64, 512 bytes.
@@ -15,6 +20,50 @@ def plug_with_rom(laptop, rom=EFI_ROM):
     path = laptop.directory / "card.rom"
     path.write_bytes(rom)
     laptop.plug(rom=path)
+
+
+def inactive(laptop, vm):
+    return laptop.run(f"virsh dumpxml --inactive {vm}")
+
+
+def libvirt_accepts(laptop, vm):
+    """By its schema, and by defining it again without a change."""
+    before = inactive(laptop, vm)
+    laptop.run(f"virsh dumpxml --inactive {vm} > /tmp/round-trip.xml; virt-xml-validate /tmp/round-trip.xml domain; "
+               "virsh -q define --validate /tmp/round-trip.xml")
+    assert inactive(laptop, vm) == before
+
+
+def defined(laptop, name):
+    """The VM's name. The hand-made one has that of a VM of the laptop."""
+    laptop.shell.put(DOMAINS / f"{name}.xml", "/tmp/domain.xml")
+    laptop.run("sed -i 's|<name>gaming</name>|<name>hand-made</name>|' /tmp/domain.xml; virsh define /tmp/domain.xml")
+    return laptop.run("xmllint --xpath 'string(/domain/name)' /tmp/domain.xml").strip()
+
+
+def set_up_and_undone(laptop, vm):
+    before = inactive(laptop, vm)
+    options = "--looking-glass 1920x1080 --battery --rom /usr/share/qemu/card.rom --gpu 01:00"
+    shown = laptop.gpuctl(f"vm setup {vm} {options} --dry-run").ended(DONE).says("+++", "looking-glass", BATTERY)
+    assert inactive(laptop, vm) == before, "a dry run has changed it"
+    laptop.gpuctl(f"vm setup {vm} {options}").ended(DONE).says(*(l for l in shown.out.splitlines() if l.startswith("+ ")))
+    libvirt_accepts(laptop, vm)
+    made = definition(laptop, vm)
+    assert made.find("devices/shmem[@name='looking-glass']/size").text == "32", made
+    assert BATTERY in inactive(laptop, vm) and "/usr/share/qemu/card.rom" in inactive(laptop, vm)
+    assert not laptop.gpuctl(f"vm setup {vm} {options}").ended(DONE).out.count("@@"), "it is all there already"
+    laptop.gpuctl(f"vm setup {vm} --undo").ended(DONE)
+    assert inactive(laptop, vm) == before, "undone, and not what it was"
+    laptop.gpuctl(f"vm setup {vm} --undo").ended(NOT_FOUND)
+
+
+@case("vm setup on five definitions of the real world: libvirt accepts them, and --undo gives back the very same")
+def real_definitions(laptop):
+    laptop.run("head -c 512 /dev/zero > /usr/share/qemu/card.rom")
+    for name in ("windows11", "linux", "hand-made", "two-gpus", "stale-hostdev"):
+        vm = defined(laptop, name)
+        set_up_and_undone(laptop, vm)
+        laptop.gpuctl(f"vm check {vm}").says(vm)
 
 
 @case("the card's ROM: shown, checked, written to a file, and given to the VM, which starts with it", card=None)
