@@ -69,8 +69,8 @@ def kernel_arguments(laptop):
     before = laptop.run(f"sha256sum {GRUB_FILES}")
     laptop.gpuctl("kernel-args plan", user="user").ended(DONE).says("intel_iommu=on", "update-grub")
     assert laptop.run(f"sha256sum {GRUB_FILES}") == before
-    laptop.gpuctl("kernel-args enable", timeout=300).ended(DONE).says("reboot")
-    laptop.gpuctl("kernel-args show", user="user").ended(DONE).says("reboot")
+    laptop.gpuctl("kernel-args enable", timeout=300).ended(DONE).says("90-gpuctl.cfg")
+    assert laptop.gpuctl("--json kernel-args show", user="user").ended(DONE).json["reboot_needed"]
     laptop.reboot()
     running = laptop.run("cat /proc/cmdline").split()
     assert "intel_iommu=on" in running and "intel_iommu=off" not in running, running
