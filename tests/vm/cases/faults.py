@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Things that go wrong half-way, and a daemon that is stopped or killed meanwhile."""
-import time
-
 from lab.testing import AUDIO, DONE, FAILED, GPU, NOT_AUTHORIZED, ON_HOST, ON_VFIO, case, ended
 
 LINK = f"/sys/bus/pci/devices/{GPU}/driver"
@@ -73,6 +71,49 @@ def killed_during_unbind(laptop):
     usable(laptop)
 
 
+MODE = "stat -c %a /dev/nvidia0"
+
+
+def made_by_userspace(laptop):
+    """/dev/nvidia0 as the real driver's users have it: it outlives the driver's hold on the GPU."""
+    laptop.run("rm /dev/nvidia0; mknod /dev/nvidia0 c 195 0; chmod 664 /dev/nvidia0; setfacl -m u:user:rw /dev/nvidia0")
+    return laptop.run(f"{MODE}; getfacl -cp /dev/nvidia0")
+
+
+@case("while the driver lets go its device files are closed to newcomers; afterwards, and after kill -9, they are as before")
+def closed_meanwhile(laptop):
+    laptop.gpuctl("list").ended(DONE)
+    before = made_by_userspace(laptop)
+    laptop.stub(remove_delay_ms=3000)
+    attach = laptop.background("gpuctl attach")
+    laptop.run(f"for i in $(seq 600); do [ $({MODE}) = 0 ] && exit 0; sleep 0.01; done; exit 1")
+    laptop.ask("cat /dev/nvidia0", user="user").ended(1).says("Permission denied")
+    ended(attach).ended(DONE)
+    assert laptop.run(f"{MODE}; getfacl -cp /dev/nvidia0") == before, "after the attach"
+    laptop.gpuctl("release").ended(DONE)
+    kill_during(laptop, "attach", f"[ $({MODE}) = 0 ]", "attach")
+    assert laptop.run(f"{MODE}; getfacl -cp /dev/nvidia0") == before, "after the kill"
+    laptop.stub(remove_delay_ms=0)
+    usable(laptop)
+    assert laptop.run(f"{MODE}; getfacl -cp /dev/nvidia0") == before, "at home"
+
+
+@case("a program that opens /dev/nvidia0 again and again: attached, or refused by its name; never stuck")
+def opened_in_a_loop(laptop):
+    before = made_by_userspace(laptop)
+    laptop.run("systemd-run -q --unit=looper -p User=user "
+               "sh -c 'while :; do { sleep 0.02; } 2>/dev/null < /dev/nvidia0 || sleep 0.02; done'")
+    for _ in range(4):
+        answer = laptop.gpuctl("attach", timeout=60)
+        if answer.status != DONE:
+            answer.says("looper.service")
+        assert laptop.gpu()["state"] == whole(laptop), "neither here nor there"
+        assert laptop.run(f"{MODE}; getfacl -cp /dev/nvidia0") == before
+        laptop.gpuctl("release 01:00")
+    laptop.run("systemctl stop looper")
+    usable(laptop)
+
+
 @case("kill -9 while the nvidia driver comes back: after the restart the GPU is whole on one side and usable")
 def killed_during_release(laptop):
     laptop.gpuctl("attach").ended(DONE)
@@ -135,9 +176,8 @@ def stopped_half_way(laptop):
     laptop.stub(remove_delay_ms=2000)
     client = laptop.background("gpuctl attach")
     laptop.run(f"for i in $(seq 600); do [ -e {LINK} ] || exit 0; sleep 0.01; done; exit 1")
-    start = time.monotonic()
-    laptop.run("systemctl stop gpuctld")
-    assert time.monotonic() - start < 8, "systemctl stop took longer than an operation may at shutdown"
+    took = laptop.run("a=$(date +%s%N); systemctl stop gpuctld; b=$(date +%s%N); echo $(( (b - a) / 1000000 ))")
+    assert int(took) < 5000, f"systemctl stop took {took} ms"
     ended(client)
     laptop.stub(remove_delay_ms=0)
     laptop.gpuctl("list").ended(DONE)

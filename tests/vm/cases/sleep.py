@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The machine's sleep, by the real logind; the kernel itself stays awake."""
+from lab.testing import DONE, ON_HOST, ON_VFIO, case
+
+LOCKS = "systemd-inhibit --list --no-legend --no-pager"
+SLEEP_UNIT = "systemd-suspend.service"
+
+
+def locks(laptop):
+    return [line for line in laptop.run(LOCKS).splitlines() if line.startswith("gpuctl")]
+
+
+def sleep_takes(laptop, seconds):
+    """What logind starts for a suspend just waits: everything before and after it is real."""
+    laptop.run(f"mkdir -p /run/systemd/system/{SLEEP_UNIT}.d; printf '[Service]\\nExecStart=\\nExecStart=/bin/sleep "
+               f"{seconds}\\n' > /run/systemd/system/{SLEEP_UNIT}.d/test.conf; systemctl daemon-reload")
+
+
+def asleep(laptop):
+    return laptop.run(f"systemctl show -P ActiveState {SLEEP_UNIT}").strip() in ("activating", "active")
+
+
+@case("while a VM has the GPU the machine is kept awake, and told why; no longer than that")
+def vm_keeps_awake(laptop):
+    sleep_takes(laptop, 2)
+    assert not locks(laptop), locks(laptop)
+    laptop.gpuctl("attach empty --start").ended(DONE)
+    laptop.settled(lambda: locks(laptop), 10, "a lock against sleep")
+    (lock,) = locks(laptop)
+    assert "sleep" in lock and "block" in lock and "virtual machine" in lock, lock
+    refused = laptop.ask("systemctl suspend --check-inhibitors=yes")
+    assert refused.status != 0, f"the machine went to sleep\n{refused}"
+    refused.says("gpuctl", "virtual machine")
+    assert not asleep(laptop)
+    laptop.run("virsh destroy empty")
+    laptop.settled(lambda: not locks(laptop), 60, "the lock goes with the VM")
+    laptop.gpuctl("release 01:00")
+    laptop.settled(lambda: laptop.drivers() == ON_HOST, 60, "back on the host")
+    laptop.ask("systemctl suspend --check-inhibitors=yes").ended(0)
+    laptop.settled(lambda: asleep(laptop), 20, "asleep")
+
+
+@case("between falling asleep and waking nothing is begun; then it is")
+def nothing_begins_asleep(laptop):
+    laptop.gpuctl("list").ended(DONE)
+    sleep_takes(laptop, 15)
+    before = laptop.host_state()
+    laptop.run("systemctl suspend")
+    laptop.settled(lambda: asleep(laptop), 20, "asleep")
+    answer = laptop.gpuctl("attach")
+    assert answer.status != DONE, f"an operation began while the machine went to sleep\n{answer}"
+    answer.says("sleep")
+    laptop.changed_nothing(before)
+    laptop.settled(lambda: not asleep(laptop), 60, "awake")
+    laptop.settled(lambda: laptop.gpuctl("attach").status == DONE, 30, "an operation after the sleep")
+    laptop.bound(ON_VFIO)
