@@ -6,6 +6,7 @@ import hashlib
 import os
 import pathlib
 import shutil
+import subprocess
 import time
 
 from . import progress
@@ -52,7 +53,7 @@ def built(kind, key, build, what, keep=2):
 def build_whole(done, build, what):
     progress.say(f"building {what}")
     unfinished = done.with_name(f"{done.name}.unfinished")
-    remove(unfinished)
+    remove_unfinished(unfinished)
     unfinished.mkdir()
     build(unfinished)
     unfinished.rename(done)
@@ -64,7 +65,7 @@ def drop_old(kind, keep):
         if time.time() - old.stat().st_mtime > 3600 and not in_use(old):
             remove(old)
     for leftover in ROOT.glob(f"{kind}-*.unfinished"):
-        remove(leftover)
+        remove_unfinished(leftover)
 
 
 def use(directory):
@@ -83,10 +84,21 @@ def in_use(directory):
     return False
 
 
+def mounted_in(directory):
+    places = [line.split()[1] for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
+    return [place for place in places if place.startswith(f"{directory}/")]
+
+
+def remove_unfinished(directory):
+    """What a build that was killed has left, with the mounts of its chroot; nobody builds in it now: the kind is locked."""
+    for place in reversed(mounted_in(directory)):
+        subprocess.run(["umount", place], check=True)
+    remove(directory)
+
+
 def remove(directory):
     """Deletes a tree, but never what a mount left inside it would reach."""
-    mounted = [line.split()[1] for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
-    inside = [place for place in mounted if place.startswith(f"{directory}/")]
+    inside = mounted_in(directory)
     if inside:
         raise RuntimeError(f"{directory} has something mounted in it: {inside[0]}")
     shutil.rmtree(directory, ignore_errors=not directory.exists())
