@@ -71,7 +71,7 @@ void plan_quiescing(Work& work, AttachTarget& target) {
   target.stop_units = plan.units;
   target.drm_cards = plan.drm_cards;
   target.unload_modules = plan.modules;
-  target.nodes = closable_nodes(DevNodeControl(work.root), nodes);
+  target.nodes = closable_nodes(work.root, DevNodeControl(work.root), nodes);
   append(work.result.survey.problems, user_problems(after(plan, users), force(work)));
 }
 
@@ -234,7 +234,7 @@ void prepare_release(Work& work) {
   auto& problems = work.result.survey.problems;
   append(problems, identity_problems(home, work.snapshot));
   const auto nodes = device_nodes(work.root, work.gpu.functions);
-  target.nodes = closable_nodes(DevNodeControl(work.root), nodes);
+  target.nodes = closable_nodes(work.root, DevNodeControl(work.root), nodes);
   work.result.survey.plan = release_plan(work.gpu, work.snapshot, work.drivers, home, target);
   const bool moves = moves_functions(work.result.survey.plan);
   if (moves) append(problems, revival_problems(work));

@@ -4,7 +4,7 @@ import pathlib
 
 from lab.testing import DONE, NOT_FOUND, case
 
-from .lifecycle import home, in_vm
+from .lifecycle import home, in_vm, kill_qemu, put_gpu_into
 from .vms import definition
 
 DOMAINS = pathlib.Path(__file__).parents[2] / "domains"
@@ -92,3 +92,22 @@ def no_rom(laptop):
     said = laptop.gpuctl("vm setup empty --rom auto").says("--rom FILE")
     assert said.status, said
     laptop.changed_nothing(before)
+
+
+@case("Looking Glass: the shared memory belongs to who asked, before and after the VM starts")
+def looking_glass(laptop):
+    laptop.run("echo 'polkit.addRule(function(a, s) { if (a.id == \"org.gpuctl1.configure\" && s.user == \"user\") return "
+               "\"yes\"; });' > /etc/polkit-1/rules.d/10-laptop.rules; systemctl restart polkit")
+    laptop.gpuctl("vm setup empty --looking-glass 2560x1440", user="user").ended(DONE).says("/etc/tmpfiles.d/")
+    assert laptop.run("cat /etc/tmpfiles.d/10-looking-glass.conf").split()[:3] == ["f", "/dev/shm/looking-glass", "0660"]
+    access = "stat -c '%U %G %a' /dev/shm/looking-glass"
+    assert laptop.run(access).split() == ["user", "kvm", "660"]
+    laptop.gpuctl("looking-glass check empty", user="user").ended(DONE)
+    laptop.gpuctl("attach empty --start").ended(DONE)
+    in_vm(laptop)
+    assert laptop.run(access).split() == ["user", "kvm", "660"]
+    assert laptop.run("stat -c %s /dev/shm/looking-glass").strip() == str(64 << 20)
+    laptop.gpuctl("looking-glass check empty", user="user").ended(DONE)
+    laptop.gpuctl("looking-glass check empty", user="admin").says("cannot open")
+    kill_qemu(laptop)
+    home(laptop)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Who has the GPU, when what gpuctl knows about it cannot be kept, or changes under its hands."""
-from lab.testing import DONE, case
+from lab.testing import DONE, FAILED, ON_HOST, ON_VFIO, REFUSED, case
 
-from .lifecycle import home, in_vm, put_gpu_into
+from .lifecycle import home, in_vm, put_gpu_into, stays_on_vfio
+from .vms import NESTED_BOOT, host_devices, serial_has
 
 FILL = "fallocate -l $(($(df --output=avail -B1 / | tail -n 1) - 65536)) /full; dd if=/dev/zero of=/fuller bs=4k 2>/dev/null"
 
@@ -22,4 +23,74 @@ def full_disk(laptop):
     home(laptop)
     laptop.gpuctl("attach empty --start").ended(DONE)
     laptop.run(f"{FILL}; virsh destroy empty")
+    home(laptop)
+
+
+@case("a VM that gpuctl gave the GPU gets another name: it has it under that one; undefined while off, it has it no more")
+def renamed_and_undefined(laptop):
+    laptop.gpuctl("attach empty --start").ended(DONE)
+    laptop.run("virsh destroy empty")
+    home(laptop)
+    laptop.run("virsh domrename empty other; virsh start other")
+    in_vm(laptop, "other")
+    laptop.gpuctl("attach gaming").ended(REFUSED).says("other")
+    laptop.run("virsh destroy other")
+    home(laptop)
+    laptop.gpuctl("release").ended(DONE)
+    assert not host_devices(laptop, "other")
+    laptop.gpuctl("attach other").ended(DONE)
+    laptop.run("virsh undefine other")
+    laptop.settled(lambda: laptop.drivers() == ON_HOST, 60, "the GPU is home")
+    laptop.gpuctl("attach gaming").ended(DONE)
+
+
+@case("managed='yes' and somebody has the GPU open: virsh start fails and names who, and libvirt has touched nothing")
+def managed_and_in_use(laptop):
+    put_gpu_into(laptop, "empty", managed="yes")
+    pid = laptop.run("systemd-run -q --unit=compute -p StandardInput=file:/dev/nvidia0 sleep 1000; "
+                     "systemctl show -P MainPID compute").strip()
+    before = laptop.host_state()
+    laptop.ask("virsh start empty").ended(1).says("gpuctl", pid, "compute.service")
+    laptop.changed_nothing(before)
+
+
+@case("the VM ends while gpuctld is stopped: libvirt's hook wakes it; and the config key keeps the GPU with VFIO")
+def ended_without_gpuctld(laptop):
+    put_gpu_into(laptop, "empty")
+    laptop.run("virsh start empty; systemctl stop gpuctld; virsh destroy empty")
+    home(laptop)
+    laptop.run("virsh start empty; systemctl mask --runtime --now gpuctld; virsh destroy empty; systemctl unmask --runtime gpuctld")
+    laptop.bound(ON_VFIO)
+    laptop.run("systemctl start gpuctld")
+    home(laptop)
+    laptop.run("mkdir -p /etc/gpuctl/gpuctl.toml.d; printf '[vm]\\nkeep = true\\n' > /etc/gpuctl/gpuctl.toml.d/keep.toml; "
+               "systemctl restart gpuctld; virsh start empty; virsh destroy empty")
+    stays_on_vfio(laptop)
+    laptop.gpuctl("release").ended(DONE)
+    home(laptop)
+
+
+@case("plugged into a running VM, which sees it; unplugged only by force, with the guest's consent")
+def plugged_while_running(laptop):
+    laptop.run("virsh start gaming")
+    laptop.gpuctl("attach gaming --live").ended(DONE)
+    in_vm(laptop, "gaming")
+    laptop.settled(lambda: serial_has(laptop, "10de:25a0", "10de:2291"), NESTED_BOOT, "the VM sees the GPU")
+    laptop.gpuctl("release").ended(REFUSED).says("gaming", "--live")
+    laptop.gpuctl("release --live").ended(REFUSED).says("--force")
+    laptop.gpuctl("release --live --force").ended(DONE)
+    home(laptop)
+    assert laptop.run("virsh domstate gaming").strip() == "running"
+    assert "hostdev" not in laptop.run("virsh dumpxml gaming")
+
+
+@case("a guest that does not let go of the GPU: unplugging ends in time and says so, the VM keeps it")
+def unplug_unanswered(laptop):
+    laptop.run("virsh start empty")
+    laptop.gpuctl("attach empty --live").ended(DONE)
+    in_vm(laptop)
+    said = laptop.gpuctl("release --live --force").ended(FAILED)
+    assert said.seconds < 90, said
+    in_vm(laptop)
+    laptop.run("virsh destroy empty")
     home(laptop)
