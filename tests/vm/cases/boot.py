@@ -104,6 +104,7 @@ def policy_on_trial(laptop):
 def policy_confirmed(laptop):
     laptop.gpuctl("boot set 01:00 vm").ended(DONE)
     laptop.reboot()
+    boot_unit_is_fine(laptop)
     laptop.gpuctl("boot confirm 01:00").ended(DONE)
     laptop.reboot()
     at_vfio_before_nvidia(laptop)

@@ -86,7 +86,8 @@ def plugged_while_running(laptop):
 
 @case("a guest that does not let go of the GPU: unplugging ends in time and says so, the VM keeps it")
 def unplug_unanswered(laptop):
-    laptop.run("virsh start empty")
+    laptop.run("echo \"<controller type='pci' model='pcie-root-port'/>\" > /tmp/port.xml; "
+               "virsh attach-device empty /tmp/port.xml --config; virsh start empty")
     laptop.gpuctl("attach empty --live").ended(DONE)
     in_vm(laptop)
     said = laptop.gpuctl("release --live --force").ended(FAILED)
