@@ -168,6 +168,7 @@ class Machine:
 
     def serve(self, name, kind, ids, rom):
         path = self.directory / f"{name}.sock"
+        path.unlink(missing_ok=True)  # of the card that sat there before
         more = ["--ids", ids] if ids else []
         more += ["--rom", rom] if rom and kind == "gpu" else []
         self.spawn(name, [sys.executable, "-m", "fakepci", "--socket", path, "--kind", kind, *more])
