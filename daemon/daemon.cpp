@@ -50,7 +50,7 @@ Daemon::Daemon(const DaemonOptions& options)
       configuring_(loop_, workers_),
       boot_application_(operations_, requests_),
       host_(*connection_, gate_, queries_, configuring_, inventory_, boot_application_, platform_),
-      sleep_guard_(*connection_, loop_, inventory_, operations_, requests_, assignments_,
+      sleep_guard_(*connection_, loop_, workers_, inventory_, operations_, requests_, assignments_,
                    platform_.config.sleep.while_vm_has_gpu),
       terminate_(loop_.on_signal(SIGTERM, [this] { stop(0); })),
       interrupt_(loop_.on_signal(SIGINT, [this] { stop(0); })) {

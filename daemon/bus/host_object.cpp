@@ -50,15 +50,22 @@ std::map<std::string, std::string> HostObject::details_of(const Gpu& gpu) const 
   return {{"gpu", gpu.address.str()}, {"name", function == nullptr ? "" : function_name(*function)}};
 }
 
+/// Nobody types a password in vain: before somebody is asked, what needs no change is answered.
 void HostObject::configure(Change change, std::function<void(const Error&)> refused, Queries::Answer answer) {
   const auto caller = current_caller(getObject());
-  if (!change.settled) return pass_gate(caller, change, refused, answer);
-  queries_.ask("configuration", caller.uid, change.settled,
-               [this, caller, change, refused, answer](std::variant<std::string, Error> found) {
-                 const auto* text = std::get_if<std::string>(&found);
-                 if (text == nullptr || !text->empty()) return answer(std::move(found));
-                 pass_gate(caller, change, refused, answer);
-               });
+  if (!change.settled || !change.interactive) return pass_gate(caller, change, refused, answer);
+  auto unasked = change;
+  unasked.interactive = false;
+  const auto look_first = [this, caller, change, refused, answer](const Error& error) {
+    if (error.code() != ErrorCode::not_authorized) return refused(error);
+    queries_.ask("configuration", caller.uid, change.settled,
+                 [this, caller, change, refused, answer](std::variant<std::string, Error> found) {
+                   const auto* text = std::get_if<std::string>(&found);
+                   if (text == nullptr || !text->empty()) return answer(std::move(found));
+                   pass_gate(caller, change, refused, answer);
+                 });
+  };
+  pass_gate(caller, unasked, look_first, answer);
 }
 
 void HostObject::pass_gate(const BusCaller& caller, const Change& change,

@@ -16,10 +16,11 @@ constexpr auto in_use = "a running virtual machine has a GPU, which would not su
 
 }  // namespace
 
-SleepGuard::SleepGuard(sdbus::IConnection& connection, EventLoop& loop, Inventory& inventory,
-                       OperationList& operations, Requests& requests, Assignments& assignments,
-                       SleepPolicy policy)
+SleepGuard::SleepGuard(sdbus::IConnection& connection, EventLoop& loop, ForkWorkers& workers,
+                       Inventory& inventory, OperationList& operations, Requests& requests,
+                       Assignments& assignments, SleepPolicy policy)
     : loop_(loop),
+      workers_(workers),
       inventory_(inventory),
       operations_(operations),
       requests_(requests),
@@ -51,7 +52,7 @@ void SleepGuard::update() {
   const char* why = reason();
   if (why == held_for_) return;
   held_for_ = why;
-  lock_.reset();
+  drop_lock();
   if (why != nullptr) take(why);
 }
 
@@ -64,8 +65,14 @@ void SleepGuard::take(const char* why) {
           dbus::reply_handler<sdbus::UnixFd>([this, why](const sdbus::Error* error, sdbus::UnixFd lock) {
             if (error != nullptr || held_for_ != why) return;
             lock_ = std::move(lock);
+            workers_.keep_from_children(lock_->get());
             log(why == in_use ? events::sleep_blocked : events::debug, fmt::format("no sleep: {}", why));
           }));
+}
+
+void SleepGuard::drop_lock() {
+  if (lock_) workers_.share(lock_->get());
+  lock_.reset();
 }
 
 void SleepGuard::on_sleep(bool begins) {

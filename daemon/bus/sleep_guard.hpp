@@ -7,6 +7,7 @@
 #include "operations/assignments.hpp"
 #include "operations/operation_list.hpp"
 #include "operations/requests.hpp"
+#include "os/fork_workers.hpp"
 #include "sdbus_compat.hpp"
 
 namespace gpuctl {
@@ -17,8 +18,8 @@ namespace gpuctl {
 /// started; afterwards everything is read again.
 class SleepGuard {
  public:
-  SleepGuard(sdbus::IConnection& connection, EventLoop& loop, Inventory& inventory, OperationList& operations,
-             Requests& requests, Assignments& assignments, SleepPolicy policy);
+  SleepGuard(sdbus::IConnection& connection, EventLoop& loop, ForkWorkers& workers, Inventory& inventory,
+             OperationList& operations, Requests& requests, Assignments& assignments, SleepPolicy policy);
   /// A domain with a GPU has started or ended.
   void update_later();
 
@@ -26,9 +27,11 @@ class SleepGuard {
   const char* reason() const;
   void update();
   void take(const char* why);
+  void drop_lock();
   void on_sleep(bool begins);
 
   EventLoop& loop_;
+  ForkWorkers& workers_;
   Inventory& inventory_;
   OperationList& operations_;
   Requests& requests_;

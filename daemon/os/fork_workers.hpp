@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 #include <map>
+#include <set>
 #include <utility>
-#include <vector>
 
 #include "os/event_loop.hpp"
 #include "os/unique_fd.hpp"
@@ -19,16 +19,17 @@ class ForkWorkers : public WorkerPool {
   ForkWorkers(EventLoop& loop, char* argv0) : loop_(loop), argv0_(argv0) {}
   std::unique_ptr<Worker> start(const std::string& name, Body body, WorkerHandlers handlers) override;
 
-  /// Closed in every child: a bus connection above all, whose name would else outlive the daemon in a stuck
-  /// child.
-  void keep_from_children(int fd) { parent_only_.push_back(fd); }
+  /// Closed in every child: what ends when its last descriptor does, and would else outlive the daemon in a
+  /// stuck child - its name on the bus, a lock against sleep. `share` again before it is closed.
+  void keep_from_children(int fd) { parent_only_.insert(fd); }
+  void share(int fd) { parent_only_.erase(fd); }
   /// Kills a process nobody waits for any more and reaps it whenever the kernel lets it go.
   void abandon(pid_t pid, UniqueFd pidfd);
 
  private:
   EventLoop& loop_;
   char* argv0_;
-  std::vector<int> parent_only_;
+  std::set<int> parent_only_;
   std::map<pid_t, std::pair<UniqueFd, EventLoop::Source>> abandoned_;
 };
 

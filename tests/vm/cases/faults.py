@@ -92,7 +92,7 @@ def closed_meanwhile(laptop):
     assert laptop.run(f"{MODE}; getfacl -cp /dev/nvidia0") == before, "after the attach"
     laptop.gpuctl("release").ended(DONE)
     kill_during(laptop, "attach", f"[ $({MODE}) = 0 ]", "attach")
-    assert laptop.run(f"{MODE}; getfacl -cp /dev/nvidia0") == before, "after the kill"
+    laptop.settled(lambda: laptop.run(f"{MODE}; getfacl -cp /dev/nvidia0") == before, 30, "open again after the kill")
     laptop.stub(remove_delay_ms=0)
     usable(laptop)
     assert laptop.run(f"{MODE}; getfacl -cp /dev/nvidia0") == before, "at home"

@@ -86,8 +86,9 @@ def plugged_while_running(laptop):
 
 @case("a guest that does not let go of the GPU: unplugging ends in time and says so, the VM keeps it")
 def unplug_unanswered(laptop):
-    laptop.run("echo \"<controller type='pci' model='pcie-root-port'/>\" > /tmp/port.xml; "
-               "virsh attach-device empty /tmp/port.xml --config; virsh start empty")
+    port = "<controller type='pci' model='pcie-root-port'/>"
+    laptop.run(f"virsh dumpxml --inactive empty > /tmp/empty.xml && sed -i \"s#</devices>#{port}&#\" /tmp/empty.xml && "
+               "virsh define /tmp/empty.xml && virsh start empty")
     laptop.gpuctl("attach empty --live").ended(DONE)
     in_vm(laptop)
     said = laptop.gpuctl("release --live --force").ended(FAILED)
