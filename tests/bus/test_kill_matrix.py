@@ -75,6 +75,7 @@ class Matrix(BusTest):
         """Whatever happened: home, out and home again, and nothing is left."""
         self.machine.fake('clear')
         until(lambda: self.root.error(self.root.release, GPU) != 'Busy', 20, 'the end of what ran')
+        until(lambda: not self.root.get('/org/gpuctl1', 'org.gpuctl1.Manager', 'Busy'), 60, 'the end of that release')
         if self.side() != 'host':
             self.assertEqual(self.run_to_end('release')[0], 'succeeded')
         self.round_trip()
