@@ -4,7 +4,6 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 
 from . import cache, progress, toolbox
 
@@ -30,7 +29,7 @@ def path():
 
 
 def build(directory):
-    compile_tree(tests=False)
+    compile_tree()
     for old in tree().glob("*.deb"):
         old.unlink()
     run(["cpack", "-G", "DEB", "--config", tree() / "CPackConfig.cmake", "-B", tree()], "packing gpuctl")
@@ -38,27 +37,14 @@ def build(directory):
         shutil.copy(file, directory)
 
 
-def ctest(arguments, junit=None):
-    """Builds the tests in the toolbox and runs them; the exit status of ctest. JUNIT gets its report."""
-    report = tree() / "report.xml"
-    report.unlink(missing_ok=True)
-    with cache.locked("package"):
-        compile_tree(tests=True)
-        status = subprocess.call(toolbox.command(["ctest", *arguments, "--output-junit", report], BINDS, tree()),
-                                 env=environment(), stdin=subprocess.DEVNULL)
-    if junit:
-        shutil.copy(report, junit)
-    return status
-
-
 def tree():
     """Where it is compiled: kept, so that the next time only what has changed is."""
     return cache.ROOT / "build" / f"toolbox-{cache.hash_of(str(cache.PROJECT))}"
 
 
-def compile_tree(tests):
+def compile_tree():
     tree().mkdir(parents=True, exist_ok=True)
-    run(["cmake", "--preset", "release", "-B", tree(), f"-DGPUCTL_TESTS={'ON' if tests else 'OFF'}",
+    run(["cmake", "--preset", "release", "-B", tree(), "-DGPUCTL_TESTS=OFF",
          "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache", "-DCMAKE_INSTALL_PREFIX=/usr"], "configuring gpuctl")
     run(["cmake", "--build", tree()], "compiling gpuctl")
 
