@@ -63,8 +63,8 @@ def hanging_driver(laptop):
                    or laptop.drivers()[GPU] is None, 20, "the unbind hangs")
     hung = fastest(laptop, "gpuctl list")
     answered = answer_time(laptop)
-    assert answered < 100, f"the daemon takes {answered} ms for an answer, {idle} ms before"
-    # 0.1 s more than this emulation needs to start a program at the best of times
+    # Each beside what this emulation, as busy as its machine is, needs without a hanging driver.
+    assert answered < idle + 100, f"the daemon takes {answered} ms for an answer, {idle} ms before"
     assert hung < quiet + 0.1, f"gpuctl list takes {hung} s, {quiet} s before"
     laptop.settled(lambda: laptop.gpu()["state"] == "stuck", 120, "stuck")
     restart = fastest(laptop, "systemctl restart gpuctld", 1)
