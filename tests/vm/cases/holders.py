@@ -55,20 +55,19 @@ def held_sound_card(laptop):
 
 @case("a driver that hangs: list answers, the daemon restarts, the GPU is stuck, and heals when the driver lets go")
 def hanging_driver(laptop):
-    quiet, quiet_restart = fastest(laptop, "gpuctl list"), fastest(laptop, "systemctl restart gpuctld", 2)
-    idle = answer_time(laptop)
+    quiet, idle = fastest(laptop, "gpuctl list"), answer_time(laptop)
     laptop.stub(remove_hangs=1)
     laptop.gpuctl("attach --no-wait").ended(DONE)
     laptop.settled(lambda: "nv_remove" in laptop.run("cat /proc/[0-9]*/wchan /proc/[0-9]*/stack 2>/dev/null || true")
                    or laptop.drivers()[GPU] is None, 20, "the unbind hangs")
     hung = fastest(laptop, "gpuctl list")
     answered = answer_time(laptop)
-    # Each beside what this emulation, as busy as its machine is, needs without a hanging driver.
-    assert answered < idle + 100, f"the daemon takes {answered} ms for an answer, {idle} ms before"
-    assert hung < quiet + 0.1, f"gpuctl list takes {hung} s, {quiet} s before"
+    assert answered < 100, f"the daemon takes {answered} ms for an answer, {idle} ms before"
+    # 0.1 s, or what this emulation needs to start a program at the best of times
+    assert hung < max(0.1, min(2 * quiet, quiet + 0.1)), f"gpuctl list takes {hung} s, {quiet} s before"
     laptop.settled(lambda: laptop.gpu()["state"] == "stuck", 120, "stuck")
     restart = fastest(laptop, "systemctl restart gpuctld", 1)
-    assert restart < quiet_restart + 2, f"the restart took {restart} s, {quiet_restart} s before"
+    assert restart < 2, f"the restart took {restart} s"
     assert laptop.gpu()["state"] == "stuck", "after the restart"
     laptop.stub(remove_hangs=0)
     laptop.settled(lambda: laptop.gpu()["state"] in ("host", "vm"), 60, "healed")
