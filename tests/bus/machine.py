@@ -41,6 +41,7 @@ def until(condition, timeout=10, what='condition'):
 
 class Machine:
     """One for the whole test process: the namespace has one /sys and one system bus."""
+    asan_options = 'abort_on_error=1'
 
     def __init__(self, name='laptop'):
         self.children, self.daemon, self.polkitd = [], None, None
@@ -184,7 +185,7 @@ class Machine:
     def start(self, *arguments, prefix=()):
         """gpuctld, ready: its name is taken."""
         binary = os.environ.get('GPUCTLD', BUILD / 'daemon/gpuctld')
-        environment = {'PATH': '/usr/bin:/bin', 'LANG': 'C.UTF-8', 'ASAN_OPTIONS': 'abort_on_error=1',
+        environment = {'PATH': '/usr/bin:/bin', 'LANG': 'C.UTF-8', 'ASAN_OPTIONS': self.asan_options,
                        'UBSAN_OPTIONS': 'print_stacktrace=1'}
         self.log = WORK / 'gpuctld.log'
         with open(self.log, 'ab') as out:
