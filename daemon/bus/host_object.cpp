@@ -74,7 +74,7 @@ void HostObject::pass_gate(const BusCaller& caller, const Change& change,
       {caller, {names::action_configure}, change.details, change.interactive},
       [this, caller, change, refused, answer] {
         try {
-          configuring_.run(change.what, caller.uid, change.body(), answer);
+          configuring_.run({change.what, caller.uid, change.body(), change.brief}, answer);
         } catch (const Error& e) {
           refused(e);
         }
@@ -197,7 +197,7 @@ void HostObject::ApplyBootPolicy(sdbus::Result<Dicts>&& result, wire::Dict optio
       });
     };
     configure(
-        {"applies the boot policy", {}, flag(options, "interactive", true), {}, body},
+        {"applies the boot policy", {}, flag(options, "interactive", true), {}, body, true},
         [reply](const Error& e) { reply.error(e); }, move);
   });
 }

@@ -83,6 +83,20 @@ std::string outcome(const BootPolicy& policy) {
 
 std::string no_policy(const Gpu& gpu) { return fmt::format("{} has no boot policy", gpu.address.str()); }
 
+Error boot_not_had(PciAddress gpu) {
+  return {ErrorCode::invalid_argument,
+          fmt::format("the policy of {} has not had its boot yet: reboot, look, then confirm", gpu.str())};
+}
+
+/// This is the boot on trial, but what starts it comes after whoever asks so early.
+Error boot_not_begun(PciAddress gpu) {
+  return {
+      ErrorCode::busy,
+      fmt::format("gpuctl-boot.service has not begun to apply the policy of {} in this boot; try again in "
+                  "a moment, and look at `systemctl status gpuctl-boot` if that lasts",
+                  gpu.str())};
+}
+
 /// Asking again for what is in force changes nothing; after a revert it is a new try.
 bool holds_already(const BootPolicy& old, const BootPolicy& wanted) {
   return old.side == wanted.side && old.functions == wanted.functions && old.state != PolicyState::reverted;
@@ -160,11 +174,10 @@ std::string HostService::confirm_is_settled(const Gpu& gpu) const {
   auto policies = boot_policies();
   const auto* policy = find(policies, gpu.address);
   if (policy == nullptr) throw Error(ErrorCode::not_found, no_policy(gpu));
+  const bool this_boot = policy->boot == read_boot_id(root_);
   if (policy->state == PolicyState::pending)
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("the policy of {} has not had its boot yet: reboot, look, then confirm",
-                            gpu.address.str()));
-  const bool other_boot = policy->state == PolicyState::trial && policy->boot != read_boot_id(root_);
+    throw this_boot ? boot_not_had(gpu.address) : boot_not_begun(gpu.address);
+  const bool other_boot = policy->state == PolicyState::trial && !this_boot;
   if (policy->state == PolicyState::reverted || other_boot)
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("the policy of {} was not confirmed in its boot and has reverted; set it again",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """org.gpuctl1.Host: what changes the host's configuration, with the shipped gpuctl-apply on an /etc of its own."""
 import json
+import os
 import pathlib
 import unittest
 
@@ -125,6 +126,31 @@ class BootPolicy(HostTest):
         self.host('SetBootPolicy', 'ssa{sv}', NVIDIA, 'host', {})
         self.assertEqual(self.host('ApplyBootPolicy', 'a{sv}', {}), [])
         self.assert_drivers(gpu='nvidia', audio='snd_hda_intel')
+
+    def test_who_confirms_while_the_policy_is_being_applied_gets_an_answer_not_busy(self):
+        self.host('SetBootPolicy', 'ssa{sv}', NVIDIA, 'vm', {})
+        self.confirm_by_hand(state='trial')
+        store = STORE.read_text()
+        STORE.unlink()
+        os.mkfifo(STORE)  # applying takes as long as this takes to be read
+        boot = self.client('root').bus
+        applying = boot.send_call(SERVICE, ROOT, HOST, 'ApplyBootPolicy', 'a{sv}', [{}])
+        with open(STORE, 'w') as slow:
+            user = self.client('root').bus
+            confirming = user.send_call(SERVICE, ROOT, HOST, 'ConfirmBootPolicy', 'sa{sv}', [NVIDIA, {}])
+            with self.assertRaises(TimeoutError):
+                user.reply(confirming, 1)
+            real = STORE.with_name('real')
+            real.write_text(store)
+            real.rename(STORE)
+            slow.write(store)
+        self.assertIn('at every boot', user.reply(confirming, 60)[0])
+        boot.reply(applying, 60)
+        self.assertEqual([p['state'] for p in self.policies()], ['confirmed'])
+        self.assert_drivers(gpu='vfio-pci', audio='vfio-pci')
+        self.host('SetBootPolicy', 'ssa{sv}', NVIDIA, 'host', {})
+        self.host('ApplyBootPolicy', 'a{sv}', {})
+        self.host('SetBootPolicy', 'ssa{sv}', NVIDIA, 'clear', {})
 
     def test_another_card_at_the_address_stays_where_it_is(self):
         self.host('SetBootPolicy', 'ssa{sv}', NVIDIA, 'vm', {})

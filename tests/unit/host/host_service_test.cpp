@@ -68,6 +68,16 @@ TEST_CASE("a policy is tried for one boot, and its rule is gone before anything 
                        Error);
 }
 
+TEST_CASE("who confirms before gpuctl-boot.service has begun is not sent to reboot") {
+  Host host;
+  host.set("vm");
+  host.machine.file("proc/sys/kernel/random/boot_id", "boot-b\n");
+  CHECK_THROWS_WITH_AS(host.service.confirm_boot_policy(host.gpu()),
+                       doctest::Contains("gpuctl-boot.service has not begun"), Error);
+  begin_boot(host.root, host.systemd.paths().state);
+  CHECK(host.service.confirm_boot_policy(host.gpu()) == "0000:01:00.0 goes to \"vm\" at every boot");
+}
+
 TEST_CASE("a confirmed policy stays, without the initramfs when the rule was early enough") {
   Host host;
   host.set("vm");

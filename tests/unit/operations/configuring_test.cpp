@@ -18,8 +18,8 @@ struct Configurer {
   Configuring configuring{loop, workers};
   std::vector<std::variant<std::string, Error>> answers;
 
-  void run(const std::string& what, Queries::Body body) {
-    configuring.run(what, 0, std::move(body),
+  void run(const std::string& what, Queries::Body body, bool brief = false) {
+    configuring.run({what, 0, std::move(body), brief},
                     [this](std::variant<std::string, Error> a) { answers.push_back(std::move(a)); });
   }
   void wait_for(std::size_t count) {
@@ -81,11 +81,60 @@ TEST_CASE("the next change can be made as soon as one has ended, well or not, ev
   configurer.run("sets kernel arguments", []() -> std::string { ::_exit(9); });
   configurer.wait_for(2);
   CHECK(configurer.error(1).code() == ErrorCode::internal);
-  configurer.configuring.run(
-      "a", 0, [] { return std::string{"a"}; },
-      [&](const auto&) { configurer.run("b", [] { return std::string{"b"}; }); });
+  configurer.configuring.run({"a", 0, [] { return std::string{"a"}; }},
+                             [&](const auto&) { configurer.run("b", [] { return std::string{"b"}; }); });
   configurer.wait_for(3);
   CHECK(configurer.text(2) == "b");
+}
+
+TEST_CASE("nobody is sent away because of what the system does at boot: what comes meanwhile waits in line") {
+  Configurer configurer;
+  Gate gate;
+  configurer.run("applies the boot policy", gate.body(), true);
+  configurer.run("confirms a boot policy", [] { return std::string{"second"}; });
+  for (int i = 0; i < 5; ++i) configurer.loop.run_once(20ms);
+  CHECK(configurer.answers.empty());
+  gate.open();
+  configurer.wait_for(2);
+  CHECK(configurer.text(0) == "first");
+  CHECK(configurer.text(1) == "second");
+}
+
+TEST_CASE("what the system does at boot waits for what somebody has begun") {
+  Configurer configurer;
+  Gate gate;
+  configurer.run("sets kernel arguments", gate.body());
+  configurer.run(
+      "applies the boot policy", [] { return std::string{"second"}; }, true);
+  for (int i = 0; i < 5; ++i) configurer.loop.run_once(20ms);
+  CHECK(configurer.answers.empty());
+  gate.open();
+  configurer.wait_for(2);
+  CHECK(configurer.text(1) == "second");
+}
+
+TEST_CASE("of two who wait in line the second is told what the first does") {
+  Configurer configurer;
+  Gate boot, first;
+  configurer.run("applies the boot policy", boot.body(), true);
+  configurer.run("sets a boot policy", first.body());
+  configurer.run("confirms a boot policy", [] { return std::string{"never"}; });
+  boot.open();
+  configurer.wait_for(2);
+  CHECK(std::string(configurer.error(1).what()).find("sets a boot policy") != std::string::npos);
+  first.open();
+  configurer.wait_for(3);
+  CHECK(configurer.text(2) == "first");
+}
+
+TEST_CASE("the line has an end") {
+  Configurer configurer;
+  Gate gate;
+  configurer.run("applies the boot policy", gate.body(), true);
+  for (std::size_t i = 0; i <= Configuring::longest_line; ++i)
+    configurer.run("confirms a boot policy", [] { return std::string{"later"}; });
+  configurer.wait_for(1);
+  CHECK(configurer.error(0).code() == ErrorCode::busy);
 }
 
 TEST_CASE("it waits longer than the unit that does the work may take") {
