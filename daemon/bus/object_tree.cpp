@@ -38,12 +38,12 @@ ObjectTree::ObjectTree(sdbus::IConnection& connection, EventLoop& loop, Inventor
   inventory_.on_change([this](const Snapshot&, const Snapshot&) { update_later(); });
   operations_.observe({[this](const Operation& o) {
                          operation_objects_[o.id] = std::make_unique<OperationObject>(
-                             connection_, gate_, o, [this](unsigned id) { requests_.cancel(id); });
+                             connection_, loop_, gate_, o, [this](unsigned id) { requests_.cancel(id); });
                          update_later();
                        },
                        [this](const Operation& o) {
-                         operation_objects_.at(o.id)->update(o);
-                         update_later();  // a GPU that is stuck no more shows in no device event
+                         // a GPU that is stuck no more shows in no device event
+                         if (operation_objects_.at(o.id)->update(o)) update_later();
                        },
                        [this](const Operation& o) {
                          update();  // the GPU's state is told before the operation's end

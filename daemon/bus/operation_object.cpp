@@ -2,6 +2,7 @@
 #include "bus/operation_object.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 #include <fmt/format.h>
 
@@ -10,6 +11,8 @@
 
 namespace gpuctl {
 namespace {
+
+constexpr std::chrono::milliseconds between_signals{20};
 
 bool same_steps(const Operation& a, const Operation& b) {
   return std::ranges::equal(
@@ -28,11 +31,13 @@ std::vector<std::string> difference(const Operation& before, const Operation& no
 
 }  // namespace
 
-OperationObject::OperationObject(sdbus::IConnection& connection, Gate& gate, const Operation& operation,
-                                 std::function<void(unsigned)> cancel)
+OperationObject::OperationObject(sdbus::IConnection& connection, EventLoop& loop, Gate& gate,
+                                 const Operation& operation, std::function<void(unsigned)> cancel)
     : AdaptorInterfaces(connection, sdbus::ObjectPath{wire::operation_path(operation.id)}),
+      loop_(loop),
       gate_(gate),
       shown_(operation),
+      told_(operation),
       cancel_(std::move(cancel)) {
   registerAdaptor();
   getObject().emitInterfacesAddedSignal();
@@ -43,13 +48,27 @@ OperationObject::~OperationObject() {
   unregisterAdaptor();
 }
 
-void OperationObject::update(const Operation& operation) {
-  const auto changed = difference(shown_, operation);
+bool OperationObject::update(const Operation& operation) {
+  const bool gpu_may_change = shown_.state != operation.state || shown_.stuck != operation.stuck;
   shown_ = operation;
+  if (shown_.state != told_.state)
+    tell();
+  else if (!soon_)
+    soon_ = loop_.after(between_signals, [this] { tell(); });
+  return gpu_may_change;
+}
+
+void OperationObject::tell() {
+  soon_.reset();
+  const auto changed = difference(told_, shown_);
+  told_ = shown_;
   if (!changed.empty()) dbus::emit_properties_changed(getObject(), names::operation_interface, changed);
 }
 
-void OperationObject::finished() { emitFinished(State(), Error(), Message()); }
+void OperationObject::finished() {
+  tell();
+  emitFinished(State(), Error(), Message());
+}
 
 std::string OperationObject::Error() {
   return shown_.error.empty() ? std::string{} : names::error_prefix + shown_.error;

@@ -6,21 +6,26 @@
 #include "bus/reply.hpp"
 #include "operation_adaptor.hpp"
 #include "operations/operation.hpp"
+#include "os/event_loop.hpp"
 
 namespace gpuctl {
 
 class OperationObject : public sdbus::AdaptorInterfaces<org::gpuctl1::Operation_adaptor> {
  public:
   /// `cancel(id)` asks the operation to stop and roll back.
-  OperationObject(sdbus::IConnection& connection, Gate& gate, const Operation& operation,
+  OperationObject(sdbus::IConnection& connection, EventLoop& loop, Gate& gate, const Operation& operation,
                   std::function<void(unsigned id)> cancel);
   virtual ~OperationObject();
   OperationObject(const OperationObject&) = delete;
   OperationObject& operator=(const OperationObject&) = delete;
-  void update(const Operation& operation);
+  /// Reads as `operation` from now on. A new state is told at once; steps, of which many take less than a
+  /// millisecond and all of which are in each signal, together a moment later. Returns whether the GPU's
+  /// state may be another one now.
+  bool update(const Operation& operation);
   void finished();
 
  private:
+  void tell();
   void Cancel(sdbus::Result<>&& result) override;
   std::string Kind() override { return shown_.kind; }
   sdbus::ObjectPath Gpu() override { return sdbus::ObjectPath{wire::gpu_path(shown_.gpu)}; }
@@ -32,8 +37,10 @@ class OperationObject : public sdbus::AdaptorInterfaces<org::gpuctl1::Operation_
   std::string Error() override;
   std::string Message() override { return wire::utf8(shown_.message); }
 
+  EventLoop& loop_;
   Gate& gate_;
-  Operation shown_;
+  Operation shown_, told_;
+  EventLoop::Source soon_;
   std::function<void(unsigned)> cancel_;
 };
 

@@ -23,12 +23,13 @@ bool keeps_driver(NodeKind kind) {
 }
 
 /// A run of minors stands for the one that is not known: with a single GPU, whichever of them is there.
-std::vector<NodeMode> files_of(const RootDir& root, const DeviceNode& node) {
+std::vector<NodeMode> files_of(const RootDir& root, const NodeControl& control, const DeviceNode& node) {
   if (!node.is_run()) return {{node.path, node.major, node.minor, 0}};
   std::vector<NodeMode> files;
   if (bound_to(root, "nvidia").size() > 1) return files;
-  for (auto minor = node.minor; minor <= node.last_minor; ++minor)
-    files.push_back({fmt::format("{}{}", node.path, minor), node.major, minor, 0});
+  for (const auto minor : control.minors(node.path))
+    if (minor >= node.minor && minor <= node.last_minor)
+      files.push_back({fmt::format("{}{}", node.path, minor), node.major, minor, 0});
   return files;
 }
 
@@ -38,7 +39,7 @@ NodeModes closable_nodes(const RootDir& root, const NodeControl& control, const 
   NodeModes found;
   for (const auto& node : nodes.nodes) {
     if (!keeps_driver(node.kind) || node.shared || node.major == 0) continue;
-    for (auto& file : files_of(root, node)) {
+    for (auto& file : files_of(root, control, node)) {
       file.mode = control.mode(file).value_or(0);
       if (file.mode != 0) found.push_back(std::move(file));
     }

@@ -5,8 +5,12 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
+#include <string_view>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -18,6 +22,13 @@ namespace {
 constexpr auto first_process_root = "proc/1/root";
 constexpr mode_t permission_bits = 07777;
 
+std::optional<unsigned> number(std::string_view text) {
+  unsigned value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
 }  // namespace
 
 std::optional<DevNodeControl::Found> DevNodeControl::find(const NodeMode& node) const {
@@ -27,6 +38,18 @@ std::optional<DevNodeControl::Found> DevNodeControl::find(const NodeMode& node) 
   if (!found.file || ::fstat(found.file.get(), &is) != 0) return std::nullopt;
   if (!S_ISCHR(is.st_mode) || is.st_rdev != makedev(node.major, node.minor)) return std::nullopt;
   found.mode = is.st_mode & permission_bits;
+  return found;
+}
+
+std::vector<unsigned> DevNodeControl::minors(const std::string& prefix) const {
+  const auto slash = prefix.rfind('/');
+  const auto stem = prefix.substr(slash + 1);
+  std::vector<unsigned> found;
+  for (const auto& name : root_.list(first_process_root + prefix.substr(0, slash)))
+    if (const auto minor =
+            name.starts_with(stem) ? number(std::string_view{name}.substr(stem.size())) : std::nullopt)
+      found.push_back(*minor);
+  std::ranges::sort(found);
   return found;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "core/node_mode.hpp"
 #include "os/root_dir.hpp"
@@ -12,6 +14,8 @@ namespace gpuctl {
 class NodeControl {
  public:
   virtual ~NodeControl() = default;
+  /// The minors N for which a file `prefix`N is there, as "/dev/nvidia": 0 for /dev/nvidia0.
+  virtual std::vector<unsigned> minors(const std::string& prefix) const = 0;
   /// Permission bits now; nothing if there is no device file of that number.
   virtual std::optional<unsigned> mode(const NodeMode& node) const = 0;
   /// Sets `to` where the bits are `from`; false where they are not, or the node has gone. Throws
@@ -25,6 +29,7 @@ class NodeControl {
 class DevNodeControl : public NodeControl {
  public:
   explicit DevNodeControl(const RootDir& root) : root_(root) {}
+  std::vector<unsigned> minors(const std::string& prefix) const override;
   std::optional<unsigned> mode(const NodeMode& node) const override;
   bool change(const NodeMode& node, unsigned from, unsigned to) override;
 

@@ -278,6 +278,13 @@ NodeModes FakeKernel::nodes() const {
   return found;
 }
 
+std::vector<unsigned> FakeKernel::minors(const std::string& prefix) const {
+  std::vector<unsigned> found;
+  for (const auto& node : nodes())
+    if (node.path == fmt::format("{}{}", prefix, node.minor)) found.push_back(node.minor);
+  return found;
+}
+
 std::optional<unsigned> FakeKernel::mode(const NodeMode& wanted) const {
   for (const auto& node : nodes())
     if (node.major == wanted.major && node.minor == wanted.minor) return node.mode;

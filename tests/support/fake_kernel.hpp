@@ -82,6 +82,7 @@ class FakeKernel : public PciControl, public SystemdControl, public NodeControl 
   void load_module(const std::string& module) override;
   void unload_module(const std::string& module) override;
   // NodeControl
+  std::vector<unsigned> minors(const std::string& prefix) const override;
   std::optional<unsigned> mode(const NodeMode& node) const override;
   bool change(const NodeMode& node, unsigned from, unsigned to) override;
 

@@ -15,6 +15,7 @@ namespace {
 class FakeNodes : public NodeControl {
  public:
   explicit FakeNodes(std::map<std::string, unsigned> modes) : modes_(std::move(modes)) {}
+  std::vector<unsigned> minors(const std::string&) const override { return {0, 7, 250}; }
   std::optional<unsigned> mode(const NodeMode& node) const override {
     const auto found = modes_.find(node.path);
     return found == modes_.end() ? std::nullopt : std::optional{found->second};
@@ -64,7 +65,7 @@ TEST_CASE(
   FakeMachine machine;
   reference_laptop(machine);
   GpuNodes nodes{{gpu}, {{"/dev/nvidia", NodeKind::nvidia, gpu, 195, 0, 247, false}}, {}};
-  const FakeNodes control{{{"/dev/nvidia0", 0666}}};
+  const FakeNodes control{{{"/dev/nvidia0", 0666}, {"/dev/nvidia250", 0666}}};  // the latter is no GPU's
   const RootDir root{machine.root()};
   CHECK(closable_nodes(root, control, nodes) == NodeModes{{"/dev/nvidia0", 195, 0, 0666}});
   machine.gpu("0000:04:00.0", {.id = laptop_gpu_id, .driver = "nvidia"});

@@ -46,6 +46,15 @@ TEST_CASE("a device file's mode is changed where it is what it should be, and gi
   CHECK(dev.control.mode(null_device) == 0666U);
 }
 
+TEST_CASE("the minors of a driver's numbered files, and no other names") {
+  Dev dev;
+  for (const auto* name : {"nvidia12", "nvidia3", "nvidiactl", "nvidia-uvm", "nvidia1x", "xnvidia1"})
+    std::filesystem::create_directory(dev.directory / name);
+  std::filesystem::remove(dev.directory / "nvidia0");
+  CHECK(dev.control.minors("/dev/nvidia") == std::vector<unsigned>{3, 12});
+  CHECK(dev.control.minors("/dev/dri/card").empty());
+}
+
 TEST_CASE("a mode that somebody has set meanwhile is left alone") {
   Dev dev;
   if (!dev.possible) return;
