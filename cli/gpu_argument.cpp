@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <functional>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -13,6 +14,12 @@
 
 namespace gpuctl::cli {
 namespace {
+
+constexpr std::size_t longest_argument = 256;
+
+Failure failure(std::string_view name, const std::string& message) {
+  return {std::string{names::error_prefix}.append(name), message};
+}
 
 using Matches = std::vector<const Gpu*>;
 
@@ -30,9 +37,51 @@ std::string lower(std::string text) {
   return text;
 }
 
-std::string with_domain(const std::string& text) {
-  const bool short_form = std::ranges::count(text, ':') == 1;
-  return short_form ? "0000:" + text : text;
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+bool is_hex(char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; }
+
+void refuse_unreadable(const std::string& argument) {
+  if (argument.size() > longest_argument)
+    throw failure("InvalidArgument", "the name of a GPU has at most 256 bytes");
+  if (std::ranges::any_of(argument, is_control))
+    throw failure("InvalidArgument", "'" + clean(argument) + "' has control characters");
+}
+
+/// Consists of what addresses consist of, so it cannot be meant as a name.
+bool looks_like_address(const std::string& text) {
+  const auto fits = [](char c) { return is_hex(c) || c == ':' || c == '.'; };
+  return text.find(':') != std::string::npos && std::ranges::all_of(text, fits);
+}
+
+bool looks_like_ids(const std::string& text) {
+  return text.size() == 9 && text.find(':') == 4 && text.rfind(':') == 4;
+}
+
+bool all_hex(std::string_view text) { return std::ranges::all_of(text, is_hex); }
+
+/// "01:00", the end of every slot.
+bool is_bus_and_device(std::string_view text) {
+  return text.size() == 5 && text[2] == ':' && (text[3] == '0' || text[3] == '1') &&
+         all_hex(text.substr(0, 2)) && is_hex(text[4]);
+}
+
+/// "" or ".0" to ".7".
+bool is_function(std::string_view text) {
+  return text.empty() || (text.size() == 2 && text[1] >= '0' && text[1] <= '7');
+}
+
+/// "0000:01:00" or "0000:01:00.0" of a slot or an address with or without domain; nothing for what is
+/// neither.
+std::optional<std::string> full_address(const std::string& text) {
+  const auto slot = text.substr(0, text.find('.')), function = text.substr(slot.size());
+  const auto colon = slot.size() - std::min<std::size_t>(slot.size(), 6);  // the one before the bus
+  const bool has_domain = slot.size() > 5 && slot[colon] == ':';
+  auto domain = has_domain ? slot.substr(0, colon) : "0000";
+  const auto rest = has_domain ? slot.substr(colon + 1) : slot;
+  const bool is_domain = domain.size() >= 4 && domain.size() <= 8 && all_hex(domain);
+  if (!is_domain || !is_bus_and_device(rest) || !is_function(function)) return std::nullopt;
+  while (domain.size() > 4 && domain.front() == '0') domain.erase(0, 1);
+  return domain + ":" + rest + function;
 }
 
 bool has_function(const Gpu& gpu, const std::string& address) {
@@ -40,8 +89,7 @@ bool has_function(const Gpu& gpu, const std::string& address) {
 }
 
 bool has_ids(const Gpu& gpu, const std::string& ids) {
-  const auto* display = gpu.display();
-  return display != nullptr && display->ids == ids;
+  return std::ranges::find(gpu.functions, ids, &Function::ids) != gpu.functions.end();
 }
 
 bool named(const Gpu& gpu, const std::string& fragment) {
@@ -60,11 +108,15 @@ Matches unnamed(const Objects& objects) {
 
 Matches matching(const Objects& objects, const std::string& argument) {
   if (argument.empty()) return unnamed(objects);
-  const auto text = lower(argument), full = with_domain(text);
-  if (auto m = select(objects, [&](const Gpu& g) { return has_function(g, full) || g.slot() == full; });
-      !m.empty())
-    return m;
-  if (auto m = select(objects, [&](const Gpu& g) { return has_ids(g, text); }); !m.empty()) return m;
+  const auto text = lower(argument);
+  if (const auto full = full_address(text))
+    return select(objects, [&](const Gpu& g) { return has_function(g, *full) || g.slot() == *full; });
+  const bool address_like = looks_like_address(text);
+  if (address_like && looks_like_ids(text))
+    return select(objects, [&](const Gpu& g) { return has_ids(g, text); });
+  if (address_like)
+    throw failure("InvalidArgument",
+                  "'" + argument + "' is no PCI address (0000:01:00.0), slot (01:00) or id (10de:25a0)");
   return select(objects, [&](const Gpu& g) { return named(g, text); });
 }
 
@@ -75,13 +127,10 @@ std::string candidates(const Matches& matches) {
   return text;
 }
 
-Failure failure(std::string_view name, const std::string& message) {
-  return {std::string{names::error_prefix}.append(name), message};
-}
-
 }  // namespace
 
 const Gpu& find_gpu(const Objects& objects, const std::string& argument) {
+  refuse_unreadable(argument);
   const auto matches = matching(objects, argument);
   if (matches.empty() && argument.empty()) throw failure("NotFound", "this machine has no GPU");
   if (matches.empty()) throw failure("NotFound", "no GPU matches '" + clean(argument) + "'");

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,12 @@ bool looks_like_address(std::string_view text) {
 bool looks_like_ids(std::string_view text) {
   return text.size() == 9 && text[4] == ':' && std::ranges::all_of(text.substr(0, 4), is_hex) &&
          std::ranges::all_of(text.substr(5), is_hex);
+}
+
+/// lspci leaves the domain out where there is only one.
+std::optional<PciAddress> typed_address(std::string_view text) {
+  const bool without_domain = text.size() == std::string_view{"01:00.0"}.size();
+  return PciAddress::parse(without_domain ? fmt::format("0000:{}", text) : std::string{text});
 }
 
 std::string lower(std::string_view text) {
@@ -107,7 +114,7 @@ Candidates fitting_name(const Snapshot& snapshot, const std::string& fragment) {
 
 Candidates fitting(const Snapshot& snapshot, std::string_view argument, GpuChoice choice) {
   if (argument.empty()) return fitting_empty(snapshot, choice);
-  if (const auto address = PciAddress::parse(argument))
+  if (const auto address = typed_address(argument))
     return gpus_where(snapshot, [&](const Gpu& gpu) {
       return std::ranges::find(gpu.functions, *address) != gpu.functions.end();
     });

@@ -14,9 +14,10 @@ enum class GpuChoice {
   away,        ///< the only GPU that is not wholly on host drivers
 };
 
-/// The GPU that a person means by: a PCI address of one of its functions, a slot ("0000:01:00", "01:00"),
-/// "10de:25a0", a part of its name (any case), or nothing. Throws Error: invalid_argument for a malformed
-/// address, control characters and more than 256 bytes; not_found; ambiguous_gpu, listing those that fit.
+/// The GPU that a person means by: a PCI address of one of its functions ("0000:01:00.0", "01:00.0"), a slot
+/// ("0000:01:00", "01:00"), "10de:25a0", a part of its name (any case), or nothing. Throws Error:
+/// invalid_argument for a malformed address, control characters and more than 256 bytes; not_found;
+/// ambiguous_gpu, listing those that fit.
 const Gpu& find_gpu(const Snapshot& snapshot, std::string_view argument,
                     GpuChoice when_empty = GpuChoice::attachable);
 

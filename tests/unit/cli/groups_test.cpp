@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "support/gpu_arguments.hpp"
 #include "unit/cli/canned_client.hpp"
 
 using namespace gpuctl::cli;
@@ -102,6 +103,15 @@ TEST_CASE(
     CAPTURE(argument);
     CHECK(nlohmann::json::parse(program.run({"--json", "show", argument}).out)["gpu"]["address"] ==
           "0000:01:00.0");
+  }
+}
+
+TEST_CASE("each argument of the common table means what it means to the daemon") {
+  auto program = laptop();
+  for (const auto& [argument, outcome] : gpuctl::test::gpu_arguments) {
+    CAPTURE(argument);
+    const auto json = nlohmann::json::parse(program.run({"--json", "show", argument}).out);
+    CHECK((json.contains("gpu") ? json["gpu"]["address"] : json["error"]["name"]) == outcome);
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "inventory/scan.hpp"
+#include "support/gpu_arguments.hpp"
 #include "support/machines.hpp"
 
 using namespace gpuctl;
@@ -62,6 +63,18 @@ TEST_CASE("a GPU is found by address of any function, slot, ids or part of its n
         "geforce rtx", "NVIDIA", "nvidia corporation ga107m", ""})
     CHECK_MESSAGE(found(snapshot, argument) == "0000:01:00.0", argument);
   CHECK(found(snapshot, "uhd") == "0000:00:02.0");
+}
+
+TEST_CASE("each argument of the common table means what it means to the program") {
+  const auto snapshot = laptop();
+  for (const auto& [argument, outcome] : gpu_arguments) {
+    CAPTURE(argument);
+    const auto refusal = refused(snapshot, argument);
+    if (refusal.code == ErrorCode::internal)
+      CHECK(refusal.sentence == "found " + std::string{outcome});
+    else
+      CHECK(error_name(refusal.code) == outcome);
+  }
 }
 
 TEST_CASE("what is no GPU is not found, and the sentence says what was asked for") {
