@@ -136,10 +136,9 @@ void add_looking_glass_verbs(CLI::App& app, Request& r) {
   auto* glass = app.add_subcommand("looking-glass", "The VM's picture in a window of the host");
   glass->require_subcommand(1);
   glass->fallthrough();
-  verb(*glass, r, "check", "Will the VM's picture reach you?",
-       [](Context& c, const Request& q) { return looking_glass_check(c, q.vm); })
-      ->add_option("VM", r.vm, vm_help)
-      ->required();
+  verb(*glass, r, "check", "Will the VM's picture reach you?", [](Context& c, const Request& q) {
+    return looking_glass_check(c, q.vm);
+  })->add_option("VM", r.vm, "libvirt domain; without it, every VM with memory for Looking Glass");
 }
 
 void add_rom_verbs(CLI::App& app, Request& r) {

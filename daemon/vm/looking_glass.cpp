@@ -115,6 +115,19 @@ void check_kvmfr(const Check& check, std::uint64_t bytes) {
   check_kvmfr_access(check);
 }
 
+/// Not a blocker: somebody who built it has it where only his shell finds it.
+void check_client(const Check& check) {
+  if (!check.host.client)
+    check.found.push_back({"looking-glass-no-client", Severity::info, "looking-glass-client",
+                           "The client is neither in /usr/bin nor in /usr/local/bin of this host.",
+                           "install or build looking-glass-client where you want to see the picture"});
+}
+
+const SharedMemory* picture_memory(const DomainFacts& facts) {
+  const auto found = std::ranges::find(facts.shared_memory, looking_glass_name, &SharedMemory::name);
+  return found == facts.shared_memory.end() ? nullptr : &*found;
+}
+
 void check_input(const Check& check) {
   if (std::ranges::count(check.facts.graphics, "spice") == 0)
     check.warning("looking-glass-no-spice", check.vm,
@@ -166,19 +179,36 @@ std::string looking_glass_tmpfiles(unsigned uid) {
   return fmt::format("f {} 0660 {} kvm -\n", looking_glass_file, uid);
 }
 
+bool has_looking_glass(const DomainFacts& facts) {
+  return picture_memory(facts) != nullptr || facts.kvmfr_bytes;
+}
+
 Problems looking_glass_problems(const std::string& vm, const DomainFacts& facts, const LookingGlassHost& host,
                                 unsigned uid) {
   Problems found;
   const Check check{vm, facts, host, uid, found};
-  const auto shmem = std::ranges::find(facts.shared_memory, looking_glass_name, &SharedMemory::name);
-  if (shmem == facts.shared_memory.end() && !facts.kvmfr_bytes) {
+  if (!has_looking_glass(facts)) {
     check.blocker("looking-glass-none", vm, "The VM has no shared memory for Looking Glass.",
                   fmt::format("gpuctl vm setup {} --looking-glass WIDTHxHEIGHT", vm));
     return found;
   }
-  if (shmem != facts.shared_memory.end()) check_shmem(check, *shmem);
+  if (const auto* shmem = picture_memory(facts)) check_shmem(check, *shmem);
   if (facts.kvmfr_bytes) check_kvmfr(check, *facts.kvmfr_bytes);
   check_input(check);
+  check_client(check);
+  return found;
+}
+
+Problems looking_glass_host_problems(const LookingGlassHost& host, unsigned uid) {
+  Problems found;
+  const DomainFacts no_facts;
+  const std::string no_vm;
+  const Check check{no_vm, no_facts, host, uid, found};
+  check.blocker("looking-glass-none", "libvirt", "No VM has shared memory for Looking Glass.",
+                "gpuctl vm setup VM --looking-glass WIDTHxHEIGHT");
+  if (host.shm.kind != HostFile::Kind::absent) check_shm_file(check, host.shm.bytes);
+  if (host.kvmfr.kind != HostFile::Kind::absent && check_kvmfr_node(check)) check_kvmfr_access(check);
+  check_client(check);
   return found;
 }
 

@@ -47,6 +47,7 @@ struct LookingGlassHost {
   bool kvmfr_in_apparmor{true};  ///< AppArmor is off, or lets QEMU open it
   std::string apparmor_place;    ///< file for the rule that would let it
   bool selinux{};
+  bool client{true};             ///< looking-glass-client is installed
   std::string user;              ///< name of the person asking; empty = unknown here
   std::vector<unsigned> groups;  ///< of that user, by /etc/passwd and /etc/group
 };
@@ -55,8 +56,15 @@ LookingGlassHost read_looking_glass_host(const RootDir& root, unsigned uid);
 
 /// Does the VM's picture reach user `uid`? Pure. Ids: looking-glass-none, shmem-size, shmem-model,
 /// shm-no-tmpfiles, shm-permission, shm-size-stale, shm-selinux; kvmfr-not-loaded, kvmfr-not-a-device,
-/// kvmfr-size, kvmfr-cgroup, kvmfr-apparmor, kvmfr-permission; looking-glass-no-spice, looking-glass-tablet.
+/// kvmfr-size, kvmfr-cgroup, kvmfr-apparmor, kvmfr-permission; looking-glass-no-spice, looking-glass-tablet,
+/// looking-glass-no-client.
 Problems looking_glass_problems(const std::string& vm, const DomainFacts& facts, const LookingGlassHost& host,
                                 unsigned uid);
+
+/// The same for a host none of whose VMs has memory for it: what is there already must be `uid`'s to use.
+Problems looking_glass_host_problems(const LookingGlassHost& host, unsigned uid);
+
+/// Has it memory for Looking Glass, by either transport?
+bool has_looking_glass(const DomainFacts& facts);
 
 }  // namespace gpuctl

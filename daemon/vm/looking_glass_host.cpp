@@ -85,6 +85,8 @@ LookingGlassHost read_looking_glass_host(const RootDir& root, unsigned uid) {
   const auto apparmor = read_qemu_apparmor(root);
   host.kvmfr_in_apparmor = apparmor.allows(kvmfr_device, 'w');
   host.apparmor_place = apparmor.place;
+  host.client =
+      root.exists("usr/bin/looking-glass-client") || root.exists("usr/local/bin/looking-glass-client");
   host.selinux = root.text("sys/fs/selinux/enforce") == "1";
   read_user(root, uid, host);
   return host;

@@ -148,10 +148,28 @@ Problems VmService::check(const std::string& name, const Snapshot& snapshot, con
   return found;
 }
 
+/// A definition that cannot be read is left out here: list() tells about it.
+std::vector<Vm> VmService::with_looking_glass() const {
+  auto vms = hypervisor_.vms();
+  std::erase_if(vms, [](const Vm& vm) {
+    try {
+      return !has_looking_glass(domain_facts(vm.inactive_xml));
+    } catch (const Error&) {
+      return true;
+    }
+  });
+  return vms;
+}
+
 Problems VmService::check_looking_glass(const std::string& name, unsigned uid) {
-  const auto vm = hypervisor_.vm(name);
-  return looking_glass_problems(vm.name, domain_facts(vm.inactive_xml), read_looking_glass_host(root_, uid),
-                                uid);
+  const auto host = read_looking_glass_host(root_, uid);
+  const auto vms = name.empty() ? with_looking_glass() : std::vector{hypervisor_.vm(name)};
+  if (vms.empty()) return looking_glass_host_problems(host, uid);
+  Problems found;
+  for (const auto& vm : vms)
+    for (const auto& problem : looking_glass_problems(vm.name, domain_facts(vm.inactive_xml), host, uid))
+      if (std::ranges::find(found, problem) == found.end()) found.push_back(problem);
+  return found;
 }
 
 SetupChanges VmService::changes_for(const Vm& vm, const SetupRequest& request, const Snapshot& snapshot) {

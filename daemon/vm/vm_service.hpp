@@ -64,6 +64,7 @@ class VmService {
   std::vector<VmEntry> list(const Snapshot& snapshot);
   /// `gpus`: those the VM is to get, besides those in its definition.
   Problems check(const std::string& vm, const Snapshot& snapshot, const std::vector<Gpu>& gpus);
+  /// `vm` may be empty: every VM with memory for it, or the host's side alone where none has.
   Problems check_looking_glass(const std::string& vm, unsigned uid);
   /// The change as a unified diff. Proven by reading the definition again; a refused one leaves no copy
   /// behind. Error(invalid_argument): a ROM for a VM with several GPUs, or none; a path that is not absolute.
@@ -74,6 +75,7 @@ class VmService {
 
  private:
   SetupChanges changes_for(const Vm& vm, const SetupRequest& request, const Snapshot& snapshot);
+  std::vector<Vm> with_looking_glass() const;
   void apply(const Vm& vm, const std::string& xml, const SetupChanges& changes);
   std::string rom_path(const SetupRequest& request, PciAddress function) const;
   std::string with_tmpfiles(std::string diff, unsigned uid, bool dry_run) const;

@@ -96,13 +96,14 @@ TEST_CASE("vm check and looking-glass check print findings and exit with 3 when 
   CHECK(outcome.status == 3);
   CHECK(outcome.out == "blocker\tfirmware\twin11\tIt boots with SeaBIOS.\tUse UEFI.\n");
   CHECK(program.daemon.calls.back() == "check_looking_glass 'win11'");
+  CHECK(program.run({"looking-glass", "check"}).status == 3);
+  CHECK(program.daemon.calls.back() == "check_looking_glass ''");
 }
 
 TEST_CASE("commands about one VM need its name") {
   for (const std::vector<std::string>& arguments : {std::vector<std::string>{"vm", "check"},
                                                     {"vm", "setup"},
                                                     {"looking-glass"},
-                                                    {"looking-glass", "check"},
                                                     {"vm", "setup", "win11", "--transport", "pigeon"}}) {
     Program program;
     CHECK(program.run(arguments).status == 2);

@@ -76,6 +76,21 @@ TEST_CASE("a VM without shared memory has no Looking Glass, and is told the comm
   CHECK(contains(problems.front().remedy, "gpuctl vm setup vm --looking-glass"));
 }
 
+TEST_CASE("without any VM for it, what the host has already must be the person's to use") {
+  CHECK(ids(looking_glass_host_problems({}, 1000)) == Ids{"looking-glass-none"});
+  auto host = good_kvmfr();
+  host.shm = {HostFile::Kind::regular, 64 << 20, 64055, 108, 0600, false};
+  host.client = false;
+  const auto problems = looking_glass_host_problems(host, 1000);
+  CHECK(ids(problems) ==
+        Ids{"looking-glass-none", "shm-no-tmpfiles", "shm-permission", "looking-glass-no-client"});
+  CHECK(problems.back().severity == Severity::info);
+  host.kvmfr_in_cgroup = false;
+  CHECK(ids(looking_glass_host_problems(host, 1000)).at(3) == "kvmfr-cgroup");
+  host.kvmfr.kind = HostFile::Kind::regular;
+  CHECK(ids(looking_glass_host_problems(host, 1000)).at(3) == "kvmfr-not-a-device");
+}
+
 TEST_CASE("shared memory of the right owner and size has no problem") {
   LookingGlassHost host;
   host.tmpfiles = true;
@@ -154,6 +169,9 @@ TEST_CASE("the host's side is read from where the admin writes it") {
   CHECK(host.groups == std::vector<unsigned>{1001, 108});
   CHECK(host.kvmfr.kind == HostFile::Kind::regular);
   CHECK(host.shm.bytes == 1);
+  CHECK_FALSE(host.client);
+  machine.file("usr/local/bin/looking-glass-client", "");
+  CHECK(read_looking_glass_host(root, 1000).client);
   machine.file("etc/libvirt/qemu.conf", "#cgroup_device_acl = [ \"/dev/kvmfr0\" ]\n");
   CHECK_FALSE(read_looking_glass_host(root, 1000).kvmfr_in_cgroup);
   CHECK(read_looking_glass_host(root, 4242).user.empty());

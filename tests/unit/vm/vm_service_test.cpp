@@ -238,6 +238,31 @@ TEST_CASE("checking a VM names the others that want its GPU") {
   CHECK(error_of([&] { lab.service.check("nonesuch", lab.snapshot, {}); }) == ErrorCode::vm_not_found);
 }
 
+TEST_CASE("Looking Glass without the name of a VM is that of the VMs that have it, each finding once") {
+  Lab lab;
+  const auto ids = [&](const std::string& name) {
+    std::vector<std::string> found;
+    for (const auto& problem : lab.service.check_looking_glass(name, 1000))
+      if (problem.severity != Severity::info) found.push_back(problem.id + " " + problem.subject);
+    return found;
+  };
+  CHECK(ids("") == std::vector{"looking-glass-none libvirt"s});
+  CHECK(ids("win11") == std::vector{"looking-glass-none win11"s});
+  lab.etc_is_writable = false;
+  lab.setup({{"looking-glass", "1920x1080"s}});
+  const auto of_win11 = ids("win11");
+  CHECK(std::ranges::count(of_win11, "shm-no-tmpfiles /etc/tmpfiles.d/10-looking-glass.conf") == 1);
+  CHECK(ids("") == of_win11);
+  auto twin = lab.vm.inactive_xml;
+  for (const auto& [from, to] : {std::pair{"<name>win11</name>"s, "<name>twin</name>"s},
+                                 {"<uuid>" + lab.vm.uuid.substr(0, 8), "<uuid>12345678"s}})
+    twin.replace(twin.find(from), from.size(), to);
+  lab.libvirt.add(twin);
+  CHECK(std::ranges::count(ids(""), "shm-no-tmpfiles /etc/tmpfiles.d/10-looking-glass.conf") == 1);
+  lab.libvirt.domains["broken"] = {"broken", "broken", VmState::shut_off, true, "no definition at all", ""};
+  CHECK(std::ranges::count(ids(""), "shm-no-tmpfiles /etc/tmpfiles.d/10-looking-glass.conf") == 1);
+}
+
 TEST_CASE("copies to go back to are bounded, and nothing but a UUID names them") {
   FakeMachine machine;
   VmUndo undo{machine.root() / "undo"};
