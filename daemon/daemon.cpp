@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::chrono::seconds query_timeout{20};
 constexpr std::chrono::seconds departure_patience{5};
+/// Less than the 25 s that sd-bus and GDBus give a call by default.
+constexpr std::chrono::seconds return_patience{15};
 constexpr std::chrono::seconds shutdown_patience{4};
 
 }  // namespace
@@ -38,9 +40,10 @@ Daemon::Daemon(const DaemonOptions& options)
       runner_(loop_, workers_, inventory_, operations_, departures_, platform_.config.timeouts),
       recoveries_(loop_, inventory_, operations_, runner_, platform_),
       requests_(inventory_, operations_, queries_, departures_, runner_, recoveries_, platform_),
+      returns_(loop_, operations_, return_patience),
       authorizer_(*connection_, loop_),
       gate_(authorizer_, platform_.config.polkit.interactive),
-      gpu_calls_(gate_, requests_, queries_, platform_),
+      gpu_calls_(gate_, requests_, returns_, queries_, platform_),
       host_calls_(queries_, inventory_, platform_),
       tree_(*connection_, loop_, inventory_, operations_, requests_, gate_, gpu_calls_, host_calls_,
             departures_, [this](PciSlot gpu) { return vm_of(gpu); }),

@@ -52,6 +52,7 @@ class Daemon {
   Runner runner_;
   Recoveries recoveries_;
   Requests requests_;
+  ReturnWaits returns_;
   PolkitAuthorizer authorizer_;
   Gate gate_;
   GpuCalls gpu_calls_;

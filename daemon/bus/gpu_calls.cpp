@@ -9,6 +9,9 @@
 namespace gpuctl {
 namespace {
 
+/// However often others move the GPU meanwhile.
+constexpr int max_looks = 3;
+
 Verb parse_verb(const std::string& text) {
   if (text == "attach") return Verb::attach;
   if (text == "release") return Verb::release;
@@ -58,14 +61,30 @@ void GpuCalls::release(const sdbus::IObject& object, Reply<sdbus::ObjectPath> re
 
 void GpuCalls::begin(Call call) {
   call.request = requests_.resolve(std::move(call.request));
+  returns_.pass(call.request, call.caller.uid, [this, call] { answer(call.reply, [&] { look(call); }); });
+}
+
+void GpuCalls::look(Call call) {
+  requests_.require_free(call.request);
+  call.moves = requests_.moves(call.request);
+  ++call.looks;
   requests_.survey(call.request, call.caller.uid, [this, call](std::variant<Survey, Error> found) {
     if (const auto* error = std::get_if<Error>(&found)) return call.reply.error(*error);
     answer(call.reply, [&] { surveyed(call, std::get<Survey>(found)); });
   });
 }
 
+/// An operation has come in between: what was seen may be half of what it did.
+bool GpuCalls::is_stale(const Call& call) const {
+  return returns_.concern(call.request) || requests_.moves(call.request) != call.moves;
+}
+
 /// Refuses before anybody types a password in vain, and grants without one what already holds.
 void GpuCalls::surveyed(const Call& call, const Survey& survey) {
+  if (is_stale(call) && call.looks < max_looks) return begin(call);
+  requests_.require_free(call.request);
+  if (is_stale(call))
+    throw Error(ErrorCode::busy, fmt::format("one operation after the other runs on {}", call.request.gpu));
   if (is_blocked(survey.problems)) throw blocked_error(survey.problems);
   if (survey.plan.empty())
     return call.reply.value(
@@ -74,8 +93,12 @@ void GpuCalls::surveyed(const Call& call, const Survey& survey) {
   details["vm"] = survey.vm_name;
   gate_.pass(
       {call.caller, actions(call.request), std::move(details), call.interactive},
-      [this, call] { answer(call.reply, [&] { start(call); }); },
+      [this, call] { answer(call.reply, [&] { allowed(call); }); },
       [reply = call.reply](const Error& error) { reply.error(error); });
+}
+
+void GpuCalls::allowed(const Call& call) {
+  returns_.pass(call.request, call.caller.uid, [this, call] { answer(call.reply, [&] { start(call); }); });
 }
 
 void GpuCalls::start(const Call& call) {

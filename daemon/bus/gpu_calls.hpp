@@ -7,14 +7,21 @@
 #include "bus/wire.hpp"
 #include "host/host_facts.hpp"
 #include "operations/requests.hpp"
+#include "operations/return_waits.hpp"
 
 namespace gpuctl {
 
 /// Attach and Release from the bus: parse, look at what stands in the way, ask polkit, look again, start.
+/// A GPU that an operation has is Busy at every one of these moments; only a release waits for a GPU that
+/// comes home by itself.
 class GpuCalls {
  public:
-  GpuCalls(Gate& gate, Requests& requests, Queries& queries, Platform platform)
-      : gate_(gate), requests_(requests), queries_(queries), platform_(std::move(platform)) {}
+  GpuCalls(Gate& gate, Requests& requests, ReturnWaits& returns, Queries& queries, Platform platform)
+      : gate_(gate),
+        requests_(requests),
+        returns_(returns),
+        queries_(queries),
+        platform_(std::move(platform)) {}
   void attach(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu, std::string vm,
               const wire::Dict& options);
   void release(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu,
@@ -32,13 +39,19 @@ class GpuCalls {
     Request request;
     bool interactive{};
     Reply<sdbus::ObjectPath> reply;
+    unsigned moves{};  ///< of the GPU, when it was looked at
+    int looks{};
   };
   void begin(Call call);
+  void look(Call call);
   void surveyed(const Call& call, const Survey& survey);
+  bool is_stale(const Call& call) const;
+  void allowed(const Call& call);
   void start(const Call& call);
 
   Gate& gate_;
   Requests& requests_;
+  ReturnWaits& returns_;
   Queries& queries_;
   Platform platform_;
 };

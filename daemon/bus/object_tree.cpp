@@ -80,6 +80,7 @@ GpuView ObjectTree::gpu_view(const Gpu& gpu) const {
                {},
                attach_problems(gpu, snapshot)};
   view.name = display.names.device.empty() ? function_name(display) : display.names.device;
+  if (view.state == GpuState::changing) leave_out_passing(view.problems);
   for (const auto address : gpu.functions)
     if (const auto* function = snapshot.find(address)) view.functions.push_back(*function);
   return view;

@@ -11,6 +11,9 @@ namespace gpuctl {
 /// Pure: what users, VMs and the host's software add is found elsewhere.
 Problems attach_problems(const Gpu& gpu, const Snapshot& snapshot);
 
+/// Takes out what an operation that is under way makes true and its end makes untrue.
+void leave_out_passing(Problems& problems);
+
 /// What keeps a group from being given to a VM on its own. The rule is the kernel's
 /// (iommu_group_claim_dma_owner since 5.19): nobody but VFIO may drive a function of it; drivers that do no
 /// DMA themselves (pcieport, pci-stub) do not count.

@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 
 #include "inventory/find_gpu.hpp"
+#include "inventory/isolation.hpp"
 #include "operations/assignments.hpp"
 #include "operations/carry_out.hpp"
 #include "operations/messages.hpp"
+#include "operations/return_waits.hpp"
 #include "operations/survey.hpp"
 
 namespace gpuctl {
@@ -15,6 +17,26 @@ namespace {
 PciSlot slot_of(const Request& request) { return PciAddress::parse(request.gpu)->slot(); }
 
 const char* kind_of(const Request& request) { return request.verb == Verb::attach ? "attach" : "release"; }
+
+std::string running_sentence(const Operation& operation, const Request& request) {
+  return fmt::format("operation {} ({}) is running on {}", operation.id, operation.kind, request.gpu);
+}
+
+std::string stuck_sentence(const Operation& operation, const Request& request) {
+  return fmt::format("{} is stuck in the kernel since operation {}: {}", request.gpu, operation.id,
+                     operation.message);
+}
+
+Problem running_problem(const Operation& operation, const Request& request) {
+  if (operation.stuck)
+    return {"gpu-stuck", Severity::blocker, request.gpu, stuck_sentence(operation, request) + ".",
+            "It is free again when the kernel has let go; if that never happens, restart the machine."};
+  if (request.verb == Verb::release && is_return(operation))
+    return {"operation-running", Severity::info, request.gpu, running_sentence(operation, request) + ".",
+            "A release waits for its end."};
+  return {"operation-running", Severity::blocker, request.gpu, running_sentence(operation, request) + ".",
+          fmt::format("Wait for it, or cancel it with: gpuctl cancel {}", operation.id)};
+}
 
 }  // namespace
 
@@ -72,24 +94,35 @@ void Requests::survey(const Request& request, std::uint32_t uid, SurveyAnswer an
   const auto body = [request, snapshot = inventory_.snapshot(), platform = platform_] {
     return messages::survey(prepare(request, snapshot, platform).survey);
   };
-  queries_.ask("survey", uid, body, [answer = std::move(answer)](std::variant<std::string, Error> result) {
-    if (auto* error = std::get_if<Error>(&result)) return answer(std::move(*error));
-    answer(messages::survey(messages::Json::parse(std::get<std::string>(result))));
-  });
+  const auto* operation = operations_.running_on(slot_of(request));
+  const bool moving = operation != nullptr && !operation->stuck;
+  queries_.ask("survey", uid, body,
+               [this, request, moving, moves = moves(request),
+                answer = std::move(answer)](std::variant<std::string, Error> result) {
+                 if (auto* error = std::get_if<Error>(&result)) return answer(std::move(*error));
+                 auto found = messages::survey(messages::Json::parse(std::get<std::string>(result)));
+                 if (moving || moves != this->moves(request)) leave_out_passing(found.problems);
+                 add_running(request, found.problems);
+                 answer(std::move(found));
+               });
 }
+
+void Requests::add_running(const Request& request, Problems& problems) const {
+  const auto* operation = operations_.running_on(slot_of(request));
+  if (operation != nullptr) problems.insert(problems.begin(), running_problem(*operation, request));
+}
+
+unsigned Requests::moves(const Request& request) const { return runner_.begun(slot_of(request)); }
 
 void Requests::require_free(const Request& request) const {
   if (stopping_) throw Error(ErrorCode::busy, "gpuctld is shutting down; try again in a moment");
   if (asleep_) throw Error(ErrorCode::busy, "the machine is going to sleep; try again when it is awake");
   const auto* operation = operations_.running_on(slot_of(request));
   if (operation != nullptr && operation->stuck)
-    throw Error(ErrorCode::blocked, fmt::format("gpu-stuck: {} is stuck in the kernel since operation {}: {}",
-                                                request.gpu, operation->id, operation->message));
+    throw Error(ErrorCode::blocked, "gpu-stuck: " + stuck_sentence(*operation, request));
   if (operation != nullptr)
-    throw Error(
-        ErrorCode::busy,
-        fmt::format("operation {} ({}) is running on {}; wait for it, or cancel it with: gpuctl cancel {}",
-                    operation->id, operation->kind, request.gpu, operation->id));
+    throw Error(ErrorCode::busy, fmt::format("{}; wait for it, or cancel it with: gpuctl cancel {}",
+                                             running_sentence(*operation, request), operation->id));
 }
 
 void Requests::start(const Request& request, std::uint32_t uid, StartAnswer answer) {
@@ -99,7 +132,8 @@ void Requests::start(const Request& request, std::uint32_t uid, StartAnswer answ
                                 : std::nullopt)
     return answer(*recovery);
   refresh(slot_of(resolve(request)));
-  const auto& operation = operations_.add(kind_of(request), slot_of(request), request.vm, uid);
+  auto& operation = operations_.add(kind_of(request), slot_of(request), request.vm, uid);
+  operation.by_itself = request.by_itself;
   const auto body = [request, uid, snapshot = inventory_.snapshot(), platform = platform_](
                         WorkerChannel& channel) { carry_out(channel, request, snapshot, platform, uid); };
   const auto begin = [this, id = operation.id, slot = operation.gpu, body, answer = std::move(answer)] {

@@ -30,8 +30,11 @@ class Requests {
 
   /// The GPU argument becomes an address. Throws Error(not_found | ambiguous_gpu | invalid_argument).
   Request resolve(Request request) const;
-  /// What a resolved request meets, found in a worker. Changes nothing.
+  /// What a resolved request meets, found in a worker, and the operation that runs on its GPU. Changes
+  /// nothing.
   void survey(const Request& request, std::uint32_t uid, SurveyAnswer answer);
+  /// Grows whenever an operation begins to work on the request's GPU: what was seen before is stale then.
+  unsigned moves(const Request& request) const;
   /// Throws Error(busy), or Error(blocked) while the kernel holds on to the GPU.
   void require_free(const Request& request) const;
   /// Looks again and, if nothing has come in the way, begins. Answers when the plan stands, or with the
@@ -49,6 +52,7 @@ class Requests {
 
  private:
   void refresh(PciSlot slot);
+  void add_running(const Request& request, Problems& problems) const;
   std::string gpu_to_release() const;
   bool leaves_host(const Request& request) const;
 

@@ -6,6 +6,7 @@
 namespace gpuctl {
 
 void Runner::run(unsigned id, PciSlot gpu, WorkerPool::Body body, Answer answer) {
+  ++begun_[gpu];
   RunningOperation::Handlers handlers;
   handlers.planned = [id, answer] { answer(id); };
   handlers.refused = [this, id, answer](const Error& error) {
@@ -28,6 +29,11 @@ void Runner::ended(unsigned id, PciSlot slot) {
   running_.erase(id);
   loop_.defer([operation] { operation->reset(); });
   check_stopped();
+}
+
+unsigned Runner::begun(PciSlot gpu) const {
+  const auto it = begun_.find(gpu);
+  return it == begun_.end() ? 0 : it->second;
 }
 
 bool Runner::cancel(unsigned id) {

@@ -27,6 +27,8 @@ class Runner {
   void run(unsigned id, PciSlot gpu, WorkerPool::Body body, Answer answer);
   /// A worker ended without a word: what it left behind is to be recovered.
   void on_crash(std::function<void(PciSlot)> handler) { crashed_ = std::move(handler); }
+  /// How many operations have begun their work on this GPU.
+  unsigned begun(PciSlot gpu) const;
   /// Asks for a stop before the next step and a rollback; false if it does not run here.
   bool cancel(unsigned id);
   /// Cancels all; `done` when all have ended, or been killed after `patience`.
@@ -43,6 +45,7 @@ class Runner {
   Departures& departures_;
   TimeoutConfig timeouts_;
   std::map<unsigned, std::unique_ptr<RunningOperation>> running_;
+  std::map<PciSlot, unsigned> begun_;
   std::function<void(PciSlot)> crashed_ = [](PciSlot) {};
   std::function<void()> stopped_;
   EventLoop::Source patience_;

@@ -194,7 +194,7 @@ class Bus:
     def __init__(self, uid=None, address='/run/dbus/system_bus_socket'):
         self.uid = os.geteuid() if uid is None else uid
         self.socket = self._connect(address)
-        self.pending, self.serial, self.replies, self.signals, self.calls = bytearray(), 0, {}, [], []
+        self.pending, self.serial, self.replies, self.signals, self.calls, self.fds = bytearray(), 0, {}, [], [], []
         self._authenticate()
         self.name = self.call('org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus', 'Hello')[0]
 
@@ -228,6 +228,12 @@ class Bus:
 
     def close(self):
         self.socket.close()
+        self.close_fds()
+
+    def close_fds(self):
+        """Those that have come with messages."""
+        while self.fds:
+            os.close(self.fds.pop())
 
     def send(self, message):
         self.serial += 1
@@ -270,8 +276,7 @@ class Bus:
         data, ancillary, _, _ = self.socket.recvmsg(1 << 20, socket.CMSG_SPACE(16 * 4))
         for level, kind, raw in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                for fd in struct.unpack(f'{len(raw) // 4}i', raw[:len(raw) // 4 * 4]):
-                    os.close(fd)
+                self.fds += struct.unpack(f'{len(raw) // 4}i', raw[:len(raw) // 4 * 4])
         self.pending += data or self._closed()
         while True:
             message, used = Message.decode(self.pending)

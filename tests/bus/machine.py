@@ -168,7 +168,18 @@ class Machine:
         self.polkitd = self._child(['/usr/lib/polkit-1/polkitd', '--no-debug'], 'polkit')
         until(lambda: self.root.owner('org.freedesktop.PolicyKit1'), what='polkitd')
         if state == 'frozen':
-            self.polkitd.send_signal(signal.SIGSTOP)
+            self.freeze()
+
+    def questions(self):
+        """A monitor of the bus: its `calls` are what polkit is asked; body[1] is the action, body[2] the details."""
+        monitor = Bus()
+        monitor.call('org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus.Monitoring', 'BecomeMonitor', 'asu',
+                     [["type='method_call',member='CheckAuthorization'"], 0])
+        return monitor
+
+    def freeze(self):
+        """polkitd as it is, but it answers nothing until thaw()."""
+        self.polkitd.send_signal(signal.SIGSTOP)
 
     def thaw(self):
         """A frozen polkitd goes on."""
