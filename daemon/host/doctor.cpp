@@ -16,9 +16,9 @@ using Check = void (*)(const HostFacts&, Problems&);
 
 /// Foundations first: each stands on those before it.
 constexpr Check machine_checks[] = {
-    checks::cpu,        checks::iommu,    checks::iommu_arguments, checks::kvm,         checks::vfio,
-    checks::lockdown,   checks::firmware, checks::libvirt,         checks::vm_software, checks::conflicts,
-    checks::old_setups, checks::nvidia,   checks::looking_glass};
+    checks::cpu,       checks::iommu,      checks::iommu_arguments, checks::kvm,          checks::vfio,
+    checks::lockdown,  checks::firmware,   checks::libvirt,         checks::vm_software,  checks::vm_devices,
+    checks::conflicts, checks::old_setups, checks::nvidia,          checks::looking_glass};
 
 const Problem* first_blocker(const Problems& findings) {
   const auto it = std::ranges::find(findings, Severity::blocker, &Problem::severity);

@@ -32,6 +32,14 @@ bool is_module_file(const std::string& name, std::string_view module) {
   return with_underscores(name.substr(0, name.find(".ko"))) == module;
 }
 
+bool blocks(const std::string& line, std::string_view module) {
+  const auto parts = words(line);
+  if (parts.size() < 2 || with_underscores(parts[1]) != module) return false;
+  if (parts[0] == "blacklist") return true;
+  return parts[0] == "install" && parts.size() > 2 &&
+         (parts[2].ends_with("/false") || parts[2].ends_with("/true"));
+}
+
 }  // namespace
 
 HostFacts::HostFacts(const RootDir& host_root, const Snapshot& host_snapshot, Caller who)
@@ -103,6 +111,12 @@ std::vector<ConfigLine> modprobe_lines(const RootDir& root, std::string_view nee
                     {"etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d", "usr/lib/modprobe.d",
                      "lib/modprobe.d"},
                     ".conf", needle);
+}
+
+std::vector<ConfigLine> blocking_lines(const RootDir& root, std::string_view module) {
+  auto found = modprobe_lines(root, module.substr(0, module.find('_')));
+  std::erase_if(found, [&](const auto& line) { return !blocks(line.text, with_underscores(module)); });
+  return found;
 }
 
 std::vector<ConfigLine> udev_lines(const RootDir& root, std::string_view needle) {

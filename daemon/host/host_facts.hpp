@@ -65,6 +65,9 @@ struct ConfigLine {
 std::vector<ConfigLine> find_lines(const RootDir& root, std::initializer_list<std::string_view> directories,
                                    std::string_view suffix, std::string_view needle);
 std::vector<ConfigLine> modprobe_lines(const RootDir& root, std::string_view needle);
+/// Lines for modprobe(8) that keep the kernel and `modprobe -b` from loading a module: "blacklist NAME",
+/// "install NAME /bin/false".
+std::vector<ConfigLine> blocking_lines(const RootDir& root, std::string_view module);
 std::vector<ConfigLine> udev_lines(const RootDir& root, std::string_view needle);
 
 }  // namespace gpuctl

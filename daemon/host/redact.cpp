@@ -68,9 +68,10 @@ bool is_configuration(std::string_view path) {
 }
 
 bool is_relevant(std::string_view line) {
-  static constexpr std::array needles{"vfio",     "nvidia", "nouveau", "kvm",    "driver_override",
-                                      "{remove}", "kvmfr",  "iommu",   "gpuctl", "looking-glass",
-                                      "nodedev"};
+  static constexpr std::array needles{"vfio",       "nvidia", "nouveau", "kvm",     "driver_override",
+                                      "{remove}",   "kvmfr",  "iommu",   "gpuctl",  "looking-glass",
+                                      "nodedev",    "vhost",  "\"tun\"", "/tun.ko", "blacklist tun",
+                                      "install tun"};
   return std::ranges::any_of(needles, [&](auto n) { return line.find(n) != std::string_view::npos; });
 }
 

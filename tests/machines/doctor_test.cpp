@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <stdexcept>
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -70,6 +71,17 @@ std::vector<std::string> ids(const Problems& findings) {
   return all;
 }
 
+std::ptrdiff_t said_about(const CapturedMachine& captured, const std::string& id) {
+  return std::ranges::count(examine(captured), id, &Problem::id);
+}
+
+Problem finding(const CapturedMachine& captured, const std::string& id) {
+  const auto findings = examine(captured);
+  const auto it = std::ranges::find(findings, id, &Problem::id);
+  if (it == findings.end()) throw std::runtime_error("no finding " + id);
+  return *it;
+}
+
 }  // namespace
 
 TEST_CASE("the doctor says about every captured machine what is checked in") {
@@ -91,6 +103,63 @@ TEST_CASE("every finding but ok and info says what to do, and ready comes last")
     for (const auto& f : findings)
       if (f.severity == Severity::blocker) CHECK_MESSAGE(!f.remedy.empty(), f.id);
   }
+}
+
+TEST_CASE("what VMs want of the kernel beside KVM: there, loaded on demand, blocked, or not in this kernel") {
+  CapturedMachine laptop{machines_dir / "laptop-ready/machine.tree"};
+  CHECK(finding(laptop, "tun").message == "tun is loaded when it is first opened");
+  laptop.machine.file("etc/modprobe.d/no.conf", "blacklist tun\ninstall vhost-net /bin/false\n");
+  CHECK(finding(laptop, "vhost-net").severity == Severity::warning);
+  CHECK(finding(laptop, "vhost-net").subject == "/etc/modprobe.d/no.conf");
+  CHECK(finding(laptop, "tun").remedy == "remove that line, then `sudo modprobe tun`");
+  CHECK(said_about(laptop, "tun-access") == 0);
+  laptop.machine.file("sys/class/misc/tun/dev", "10:200\n");
+  CHECK(finding(laptop, "tun").severity == Severity::ok);
+  laptop.machine.erase("etc/modprobe.d/no.conf");
+  laptop.machine.erase("usr/lib/modules/6.1.0-37-amd64/kernel/drivers/vhost/vhost_net.ko");
+  CHECK(finding(laptop, "vhost-net").message.find("kernel 6.1.0-37-amd64 has no vhost_net module") == 0);
+  CHECK_FALSE(finding(laptop, "vhost-net").remedy.empty());
+}
+
+TEST_CASE("who may open vhost-net and tun is what the last udev rule says") {
+  CapturedMachine laptop{machines_dir / "laptop-ready/machine.tree"};
+  CHECK(finding(laptop, "vhost-net-access").message == "you may open /dev/vhost-net (group kvm)");
+  CHECK(finding(laptop, "tun-access").message == "everybody may open /dev/net/tun");
+  laptop.groups = {{1000}};
+  CHECK(finding(laptop, "vhost-net-access").remedy == "log out and in again");
+  laptop.machine.file("etc/group", "kvm:x:108:\nnetdev:x:109:\n")
+      .file("etc/udev/rules.d/90-tun.rules", "KERNEL==\"tun\", GROUP=\"netdev\", MODE=\"0660\"\n");
+  CHECK(finding(laptop, "vhost-net-access").severity == Severity::info);
+  CHECK(finding(laptop, "vhost-net-access").remedy == "sudo usermod -aG kvm maria, then log in again");
+  CHECK(finding(laptop, "tun-access").subject == "/etc/udev/rules.d/90-tun.rules");
+  CHECK(finding(laptop, "tun-access").remedy == "sudo usermod -aG netdev maria, then log in again");
+  laptop.uid = 0;
+  CHECK(said_about(laptop, "tun-access") == 0);
+}
+
+TEST_CASE("huge pages are counted by size") {
+  CapturedMachine laptop{machines_dir / "laptop-ready/machine.tree"};
+  CHECK(finding(laptop, "hugepages").message.starts_with("no huge pages are set aside"));
+  laptop.machine.file("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "4096\n")
+      .file("sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "512\n")
+      .file("sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages", "8\n")
+      .file("sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages", "8\n");
+  CHECK(finding(laptop, "hugepages").message.find("8 of 1 GiB, 8 free; 4096 of 2 MiB, 512 free") !=
+        std::string::npos);
+  CHECK(finding(laptop, "hugepages").severity == Severity::info);
+}
+
+TEST_CASE("a report has what the checks of VM devices rest on") {
+  CapturedMachine laptop{machines_dir / "laptop-ready/machine.tree"};
+  laptop.machine.file("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "4096\n")
+      .file("sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "512\n")
+      .file("sys/class/misc/vhost-net/dev", "10:238\n")
+      .file("etc/modprobe.d/no.conf", "blacklist tun\n");
+  const auto file = fs::path(laptop.machine.root()) / "report.json";
+  std::ofstream{file} << json_report(laptop);
+  const CapturedMachine replayed{file};
+  for (const auto* id : {"vhost-net", "vhost-net-access", "tun", "hugepages"})
+    CHECK(finding(replayed, id).message == finding(laptop, id).message);
 }
 
 TEST_CASE("a report replays to the same findings") {

@@ -18,6 +18,7 @@ void lockdown(const HostFacts&, Problems&);
 void firmware(const HostFacts&, Problems&);
 void libvirt(const HostFacts&, Problems&);
 void vm_software(const HostFacts&, Problems&);
+void vm_devices(const HostFacts&, Problems&);
 void conflicts(const HostFacts&, Problems&);
 void old_setups(const HostFacts&, Problems&);
 void nvidia(const HostFacts&, Problems&);

@@ -54,18 +54,10 @@ void module(const HostFacts& host, const VfioModule& m, Problems& found) {
   }
 }
 
-bool blocks(const std::string& line, std::string_view name) {
-  const auto parts = words(line);
-  if (parts.size() < 2 || with_underscores(parts[1]) != name) return false;
-  if (parts[0] == "blacklist") return true;
-  return parts[0] == "install" && parts.size() > 2 &&
-         (parts[2].ends_with("/false") || parts[2].ends_with("/true"));
-}
-
 /// gpuctl loads by modprobe -b through systemd, which obeys all of these.
 void blacklist(const HostFacts& host, Problems& found) {
-  for (const auto& [path, text] : modprobe_lines(host.root, "vfio"))
-    if (blocks(text, "vfio_pci") || blocks(text, "vfio") || blocks(text, "vfio_iommu_type1"))
+  for (const auto* name : {"vfio_pci", "vfio", "vfio_iommu_type1"})
+    for (const auto& [path, text] : blocking_lines(host.root, name))
       found.push_back({"vfio-blacklisted", Severity::blocker, "/" + path,
                        fmt::format("\"{}\" keeps VFIO from loading", text), "remove that line"});
   for (const auto* key : {"module_blacklist", "modprobe.blacklist", "rd.driver.blacklist"})

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "host/accounts.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "host/text.hpp"
+
+namespace gpuctl {
+namespace {
+
+std::optional<unsigned> number(std::string_view text) {
+  unsigned value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc{} && end == text.data() + text.size() ? std::optional{value} : std::nullopt;
+}
+
+struct Group {
+  gid_t gid{};
+  std::vector<std::string> members;
+};
+
+std::optional<Group> find_group(const RootDir& root, std::string_view name) {
+  for (const auto& line : lines(root.text("etc/group"))) {
+    const auto fields = split(line, ':');
+    if (fields.size() >= 4 && fields[0] == name)
+      return Group{number(fields[2]).value_or(0), split(fields[3], ',')};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Account> account(const RootDir& root, uid_t uid) {
+  for (const auto& line : lines(root.text("etc/passwd"))) {
+    const auto fields = split(line, ':');
+    if (fields.size() >= 4 && number(fields[2]) == uid)
+      return Account{fields[0], number(fields[3]).value_or(0)};
+  }
+  return std::nullopt;
+}
+
+Membership membership(const HostFacts& host, std::string_view name) {
+  const auto group = find_group(host.root, name);
+  const auto who = account(host.root, host.caller.uid);
+  if (!group || !who) return Membership::unknown;
+  const bool member =
+      std::ranges::find(group->members, who->name) != group->members.end() || who->group == group->gid;
+  const auto& groups = host.caller.groups;
+  const bool now = groups ? std::ranges::find(*groups, group->gid) != groups->end() : member;
+  if (now) return Membership::now;
+  return member ? Membership::later : Membership::none;
+}
+
+}  // namespace gpuctl
