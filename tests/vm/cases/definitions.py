@@ -111,3 +111,23 @@ def looking_glass(laptop):
     laptop.gpuctl("looking-glass check empty", user="admin").says("cannot open")
     kill_qemu(laptop)
     home(laptop)
+
+
+@case("under AppArmor, as Debian and Ubuntu have it: ROM, battery and Looking Glass work, by gpuctl and by the hook", card=None)
+def confined_by_apparmor(laptop):
+    laptop.run("sed -i s/apparmor=0/apparmor=1/ /etc/default/grub; update-grub; rm /etc/systemd/system/apparmor.service; "
+               "sed -i '/^security_driver/d' /etc/libvirt/qemu.conf", timeout=300)
+    plug_with_rom(laptop)
+    laptop.reboot()
+    assert "apparmor" in laptop.run("virsh capabilities")
+    laptop.gpuctl("vm setup empty --rom auto --battery --looking-glass 1920x1080").ended(DONE)
+    assert "AppArmor" not in laptop.gpuctl("vm check empty").out
+    put_gpu_into(laptop, "gaming")
+    for vm, start in (("empty", "gpuctl attach empty --start"), ("gaming", "virsh start gaming")):
+        laptop.ask(start).ended(DONE)
+        in_vm(laptop, vm)
+        assert "libvirt-" in laptop.run(f"cat /proc/$(cat /run/libvirt/qemu/{vm}.pid)/attr/current")
+        laptop.run(f"virsh destroy {vm}")
+        home(laptop)
+        laptop.gpuctl("release").ended(DONE)
+    assert "gpuctl" not in laptop.run("dmesg | grep DENIED || true")
