@@ -104,8 +104,11 @@ class Machine:
         return process
 
     def remember(self):
-        pids = [process.pid for process in self.processes]
-        (self.directory / "machine.json").write_text(json.dumps({"pids": pids, "kind": self.kind}))
+        """For stop_by_name: these processes, and those of the `vm` that has started the machine."""
+        record = self.directory / "machine.json"
+        known = json.loads(record.read_text()) if record.exists() else {"pids": [], "kind": self.kind}
+        known["pids"] += [process.pid for process in self.processes if process.pid not in known["pids"]]
+        record.write_text(json.dumps(known))
 
     def connect(self):
         self.attach()
