@@ -16,6 +16,7 @@ struct Surroundings {
   bool person_present{};  ///< somebody at a terminal could type a password
   bool root{};
   bool no_color{};      ///< NO_COLOR is set
+  bool dumb{};          ///< the terminal knows no escape sequences
   std::size_t width{};  ///< columns of the terminal
   Console::Sink out, err;
   /// Connects to the system bus here ("") or on another host.

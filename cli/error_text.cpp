@@ -20,11 +20,7 @@ constexpr std::array gpuctl_errors{
     Row{"InvalidArgument", {Exit::usage, ""}},
     Row{"NotFound", {Exit::not_found, "gpuctl list shows the GPUs, gpuctl operations what runs."}},
     Row{"AmbiguousGpu", {Exit::usage, "Name one of them by its PCI address; gpuctl list shows them."}},
-    Row{"NotAuthorized",
-        {Exit::not_authorized,
-         "Run it on a terminal, where a password can be asked for, or let an administrator allow it with a "
-         "polkit "
-         "rule: gpuctl(1), AUTHORIZATION."}},
+    Row{"NotAuthorized", {Exit::not_authorized, "gpuctl(1), AUTHORIZATION, has more."}},
     Row{"Busy", {Exit::refused, "gpuctl operations shows what runs; try again when it has finished."}},
     Row{"Blocked", {Exit::refused, ""}},
     Row{"VmNotFound", {Exit::not_found, "gpuctl vm list shows the VMs. A GPU is named with --gpu."}},

@@ -58,6 +58,8 @@ Surroundings real_surroundings() {
   s.person_present = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
   s.root = geteuid() == 0;
   s.no_color = no_color != nullptr && *no_color != '\0';
+  const char* term = std::getenv("TERM");
+  s.dumb = term != nullptr && std::string_view{term} == "dumb";
   s.width = s.out_is_terminal ? terminal_width() : 0;
   s.out = sink(stdout);
   s.err = sink(stderr);

@@ -39,8 +39,10 @@ std::vector<std::string> gpus_with(Context& context, Fits fits) {
 /// The one GPU that has a policy.
 std::string only_one_with_policy(Context& context) {
   const auto gpus = gpus_with(context, [](const BootPolicy&) { return true; });
-  if (gpus.empty()) throw failure("NotFound", "no GPU has a boot policy");
-  if (gpus.size() > 1) throw failure("AmbiguousGpu", "several GPUs have a boot policy: " + join(gpus, ", "));
+  if (gpus.empty()) throw failure("NotFound", "no GPU has a boot policy\ngpuctl boot set makes one.");
+  if (gpus.size() > 1)
+    throw failure("AmbiguousGpu",
+                  "several GPUs have a boot policy: " + join(gpus, ", ") + "\nName one of them.");
   return gpus.front();
 }
 
@@ -72,7 +74,8 @@ Exit boot_set(Context& context, const std::string& gpu, const std::string& side,
 Exit boot_confirm(Context& context, const std::string& gpu) {
   auto gpus = std::vector{gpu};
   if (gpu.empty()) gpus = gpus_with(context, [](const BootPolicy& p) { return p.state == "trial"; });
-  if (gpus.empty()) throw failure("NotFound", "no boot policy is on trial");
+  if (gpus.empty())
+    throw failure("NotFound", "no boot policy is on trial\ngpuctl boot show shows what there is.");
   return make_change(context, [&](Interaction interaction) {
     std::vector<std::string> sentences;
     for (const auto& each : gpus)

@@ -20,8 +20,11 @@ std::string conclusion(const std::vector<Problem>& findings) {
 
 Exit doctor(Context& context, const std::string& report_file) {
   const auto findings = context.client().diagnose();
-  if (!report_file.empty()) write_whole_file(report_file, context.client().report());
   const auto& console = context.console;
+  const auto write_report = [&] {
+    if (!report_file.empty()) write_whole_file(report_file, context.client().report());
+  };
+  if (console.json()) write_report();  // one document: the findings, or the error
   const bool ready = !any_blocks(findings);
   const auto last = conclusion(findings);
   if (console.json()) {
@@ -30,6 +33,7 @@ Exit doctor(Context& context, const std::string& report_file) {
   } else {
     console.print(problems_text(console, findings));
     console.print(console.paint(ready ? Colour::green : Colour::red, last) + "\n");
+    write_report();
   }
   return ready ? Exit::done : Exit::refused;
 }

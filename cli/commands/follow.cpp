@@ -99,7 +99,7 @@ void Progress::show_end(const Step& step) {
 }
 
 void Progress::show_running(const Step& step) {
-  if (!console_.terminal() || live_) return;
+  if (!console_.can_erase() || live_) return;
   const auto line = "  running" + after_state(step);
   console_.print(console_.width() > 1 ? cut(line, console_.width() - 1) : line);
   live_ = true;

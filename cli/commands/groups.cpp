@@ -30,12 +30,11 @@ Exit groups(Context& context, bool all) {
   auto documents = Json::array();
   std::string text;
   for (const auto& group : objects.groups) {
-    const bool of_gpu = holds_gpu(objects, group);
-    if (!of_gpu && !all) continue;
+    if (!all && !holds_gpu(objects, group)) continue;
     if (console.json())
       documents.push_back(document(objects, group));
     else
-      text += group_text(console, group, of_gpu);
+      text += group_text(console, group);
   }
   if (text.empty() && console.terminal())
     text = "No IOMMU group to show; gpuctl doctor says whether the IOMMU is on.\n";

@@ -145,7 +145,8 @@ Exit rom_show(Context& context, const std::string& argument) {
   // in a pipe the images are the records; what there is to say of them goes beside
   const auto aside = console.terminal() ? console : console.for_errors();
   if (!console.json()) aside.print(problems_text(aside, problems_of(source, rom)));
-  return Exit::done;
+  const bool is_no_rom = source.bytes && rom.images.empty();
+  return is_no_rom ? Exit::refused : Exit::done;
 }
 
 Exit rom_check(Context& context, const std::string& argument) {

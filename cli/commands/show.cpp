@@ -23,12 +23,12 @@ std::vector<User> holders(Context& context, const Gpu& gpu) {
 std::string head(const Console& console, const Gpu& gpu) {
   std::string text = console.paint(Colour::bold, gpu.address) + " " + gpu.vendor + " " + gpu.name + "\n";
   text += "  State: " + console.paint(gpu_state_colour(gpu.state), gpu.state);
-  if (!gpu.vm.empty()) text += ", VM " + gpu.vm;
+  if (!gpu.vm.empty()) text += (gpu.state == "host" ? ", at its next start with VM " : ", VM ") + gpu.vm;
   return text + "\n  Boot display: " + (gpu.boot_display ? "yes" : "no") + "\n";
 }
 
 std::string functions_of(const Console& console, const Gpu& gpu, const Group* group) {
-  if (group != nullptr) return group_text(console, *group, true, Detail::with_power);
+  if (group != nullptr) return group_text(console, *group, Detail::with_power);
   std::string text = "No IOMMU group:\n";
   for (const auto& function : gpu.functions) text += function_text(function, Detail::with_power);
   return text;

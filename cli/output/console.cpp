@@ -26,8 +26,13 @@ std::string_view code(Colour colour) {
 
 }  // namespace
 
-Console::Console(Format format, bool colour, std::size_t width, Sink out, Sink err)
-    : format_(format), colour_(colour), width_(width), out_(std::move(out)), err_(std::move(err)) {}
+Console::Console(Format format, bool colour, std::size_t width, Sink out, Sink err, bool can_erase)
+    : format_(format),
+      colour_(colour),
+      width_(width),
+      out_(std::move(out)),
+      err_(std::move(err)),
+      can_erase_(can_erase) {}
 
 std::string Console::paint(Colour colour, std::string_view text) const {
   if (!colour_ || colour == Colour::none) return std::string{text};

@@ -16,11 +16,13 @@ class Console {
  public:
   using Sink = std::function<void(std::string_view)>;
 
-  Console(Format format, bool colour, std::size_t width, Sink out, Sink err);
+  /// `can_erase`: a line can be taken back, which a dumb terminal cannot.
+  Console(Format format, bool colour, std::size_t width, Sink out, Sink err, bool can_erase = true);
 
   Format format() const { return format_; }
   bool terminal() const { return format_ == Format::terminal; }
   bool json() const { return format_ == Format::json; }
+  bool can_erase() const { return terminal() && can_erase_; }
   /// Columns of the terminal; 0 = do not cut.
   std::size_t width() const { return width_; }
 
@@ -37,6 +39,7 @@ class Console {
   bool colour_;
   std::size_t width_;
   Sink out_, err_;
+  bool can_erase_;
 };
 
 /// Red for what stands in the way, yellow for warnings, green for what is well.

@@ -59,10 +59,10 @@ std::string function_text(const Function& f, Detail detail) {
   return text;
 }
 
-std::string group_text(const Console& console, const Group& group, bool verdict, Detail detail) {
+std::string group_text(const Console& console, const Group& group, Detail detail) {
   std::string text = console.paint(Colour::bold, "IOMMU Group " + std::to_string(group.number) + ":") + "\n";
   for (const auto& device : group.devices) text += function_text(device, detail);
-  return verdict ? text + verdict_text(console, group) : text;
+  return text + verdict_text(console, group);
 }
 
 }  // namespace gpuctl::cli

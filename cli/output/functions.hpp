@@ -11,8 +11,7 @@ enum class Detail { as_lspci, with_power };
 
 /// The lines that `lspci -nnk` has for this function, indented by two.
 std::string function_text(const Function& function, Detail detail = Detail::as_lspci);
-/// "IOMMU Group 15:" and its functions, and with `verdict` whether a GPU in it can be given away.
-std::string group_text(const Console& console, const Group& group, bool verdict,
-                       Detail detail = Detail::as_lspci);
+/// "IOMMU Group 15:", its functions, and whether what it holds can be given away by itself.
+std::string group_text(const Console& console, const Group& group, Detail detail = Detail::as_lspci);
 
 }  // namespace gpuctl::cli

@@ -7,7 +7,7 @@
 namespace gpuctl::cli {
 namespace {
 
-constexpr std::size_t gap = 2, narrowest = 12;
+constexpr std::size_t gap = 2;
 
 bool starts_code_point(char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }
 
@@ -50,9 +50,10 @@ std::vector<std::size_t> Table::widths(std::size_t limit) const {
     result.push_back(width);
   }
   const auto total = std::accumulate(result.begin(), result.end(), gap * (result.size() - 1));
-  const auto widest = std::ranges::max_element(result);
-  if (limit != 0 && total > limit) {
-    *widest = std::max(narrowest, *widest - std::min(*widest, total - limit));
+  if (limit == 0) return result;
+  for (auto over = total - std::min(total, limit); over > 0; --over) {
+    const auto widest = std::ranges::max_element(result);
+    if (*widest > 1) --*widest;
   }
   return result;
 }

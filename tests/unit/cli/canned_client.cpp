@@ -303,6 +303,7 @@ Outcome Program::run(const std::vector<std::string>& arguments) {
   s.person_present = person;
   s.root = root;
   s.no_color = no_color;
+  s.dumb = dumb;
   s.width = width;
   s.out = [&](std::string_view text) { outcome.out += text; };
   s.err = [&](std::string_view text) { outcome.err += text; };

@@ -86,7 +86,7 @@ struct Outcome {
 /// The program with a canned daemon, piped unless told otherwise.
 struct Program {
   Daemon daemon;
-  bool terminal{}, person{}, root{}, no_color{true}, viewer_installed{};
+  bool terminal{}, person{}, root{}, no_color{true}, dumb{}, viewer_installed{};
   std::size_t width{};
   int agents_started{}, viewers_started{}, connections{};
   std::string host;  ///< that it connected to

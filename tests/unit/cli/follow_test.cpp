@@ -54,6 +54,16 @@ TEST_CASE("on a terminal the running step has a line that its end replaces") {
         "0000:01:00 is with vfio-pci\n");
 }
 
+TEST_CASE("a dumb terminal gets lines only, none of which is taken back") {
+  auto program = attaching(succeeded);
+  program.terminal = program.dumb = true;
+  CHECK(program.run({"attach"}).out ==
+        "  done     set-override       0000:01:00.0  vfio-pci\n"
+        "  done     unbind             0000:01:00.0  nvidia\n"
+        "  done     bind               0000:01:00.0  vfio-pci\n"
+        "0000:01:00 is with vfio-pci\n");
+}
+
 TEST_CASE("with --json there is one document, at the end") {
   auto program = attaching(succeeded);
   const auto json = nlohmann::json::parse(program.run({"attach", "--json"}).out);

@@ -39,13 +39,15 @@ TEST_CASE("groups prints what lspci -nnk prints, and a verdict") {
   CHECK_FALSE(contains(out, "IOMMU Group 7:"));
 }
 
-TEST_CASE("groups --all has the groups without a GPU too, in the order of their numbers, without verdict") {
+TEST_CASE(
+    "groups --all has the groups without a GPU too, in the order of their numbers, each with its verdict") {
   auto program = laptop();
   const auto out = program.run({"groups", "--all"}).out;
   CHECK(contains(out, R"(IOMMU Group 7:
   0000:00:14.3 Network controller [0280]: Device [8086:51f0] (rev 01)
       Subsystem: Device [8086:0074]
       Kernel modules: iwlwifi
+  Verdict: not isolated
 IOMMU Group 15:)"));
   CHECK(out.starts_with("IOMMU Group 0:\n"));
 }
@@ -84,6 +86,12 @@ TEST_CASE("show is one GPU with its group as lspci -nnk tells it, power, reset, 
   CHECK(contains(out, "      Power: D3hot      Reset: none\n"));
   CHECK(contains(out, "Held by:\n0\t-\t-\t-\t-\tbound console fbcon\tvtcon1\tUnbind the console.\n"));
   CHECK(program.daemon.calls.back() == "users '0000:01:00.0'");
+}
+
+TEST_CASE("show says that a GPU on the host goes to its VM again") {
+  auto program = laptop();
+  program.daemon.objects.gpus[1].vm = "win11";
+  CHECK(contains(program.run({"show", "01:00"}).out, "  State: host, at its next start with VM win11\n"));
 }
 
 TEST_CASE("show still shows the rest when holders cannot be found out") {

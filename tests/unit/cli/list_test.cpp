@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <doctest/doctest.h>
 
+#include <sstream>
+
 #include <nlohmann/json.hpp>
 
+#include "cli/output/table.hpp"
 #include "unit/cli/canned_client.hpp"
 
 using namespace gpuctl::cli;
@@ -71,6 +74,16 @@ TEST_CASE("the only thing that gives way on a narrow terminal is the widest colu
         "0000:01:00.0  NVIDIA Corporation GA107M [GeFo…  nvidia  15     host   -\n");
 }
 
+TEST_CASE("a very narrow terminal still has every column, and no line is longer than it") {
+  auto program = laptop();
+  program.terminal = true;
+  for (const std::size_t width : {20U, 30U, 50U}) {
+    program.width = width;
+    std::istringstream lines{program.run({}).out};
+    for (std::string line; std::getline(lines, line);) CHECK(display_width(line) <= width);
+  }
+}
+
 TEST_CASE("list is what runs without a command") {
   auto program = laptop();
   const auto with = program.run({"list"}), without = program.run({});
@@ -95,6 +108,9 @@ TEST_CASE("colour is for terminals only, and neither with NO_COLOR nor with --no
   CHECK(program.run({"list", "--no-color"}).out.find('\x1b') == std::string::npos);
   CHECK(program.run({"list", "--json"}).out.find('\x1b') == std::string::npos);
   program.no_color = true;
+  CHECK(program.run({"list"}).out.find('\x1b') == std::string::npos);
+  program.no_color = false;
+  program.dumb = true;
   CHECK(program.run({"list"}).out.find('\x1b') == std::string::npos);
 }
 

@@ -63,6 +63,18 @@ TEST_CASE("doctor ends with ready, or with the first thing to do") {
   CHECK(json["findings"].size() == 3);
 }
 
+TEST_CASE("a report that cannot be written is told after the findings") {
+  Program program;
+  program.daemon.findings = {{"kvm", "ok", "/dev/kvm", "KVM works.", ""}};
+  const auto outcome = program.run({"doctor", "--report", "/nonexistent/report"});
+  CHECK(outcome.status == 3);
+  CHECK(outcome.out == "ok\tkvm\t/dev/kvm\tKVM works.\t-\nready\n");
+  CHECK(outcome.err.starts_with("gpuctl: /nonexistent/report"));
+  const auto json =
+      nlohmann::json::parse(program.run({"doctor", "--report", "/nonexistent/x", "--json"}).out);
+  CHECK(json["error"]["name"] == "StateUnwritable");
+}
+
 TEST_CASE("operations are listed with their progress") {
   Program program;
   program.daemon.objects = reference_laptop();

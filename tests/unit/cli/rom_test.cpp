@@ -100,6 +100,18 @@ TEST_CASE("rom check refuses what is no ROM") {
   CHECK(outcome.out.starts_with("blocker\trom-asleep\t"));
 }
 
+TEST_CASE("rom show of what is no ROM has nothing to show, and its exit status says so") {
+  Directory here;
+  const auto path = (here.path / "x").string();
+  std::ofstream{path} << "no ROM at all";
+  Program program;
+  const auto outcome = program.run({"rom", "show", path});
+  CHECK(outcome.status == 3);
+  CHECK(outcome.out.empty());
+  CHECK_FALSE(outcome.err.empty());
+  CHECK(program.run({"--json", "rom", "show", path}).status == 3);
+}
+
 TEST_CASE("a card without a ROM is no problem") {
   auto program = laptop_with("");
   program.daemon.failures.emplace("read_rom", refusal("NotSupported", "no ROM"));

@@ -130,6 +130,37 @@ TEST_CASE("a remedy that the daemon gives goes before the program's own") {
   CHECK(program.run({"release"}).err == "gpuctl: Operation 3 runs.\nWait for it.\n");
 }
 
+TEST_CASE("with --json wrong usage is a document too, wherever the word stands") {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"--json", "bogus"}, {"list", "--frob", "--json"}}) {
+    Program program;
+    const auto outcome = program.run(arguments);
+    CHECK(outcome.status == 2);
+    CHECK(nlohmann::json::parse(outcome.out)["error"]["name"] == "InvalidArgument");
+    CHECK(outcome.err.starts_with("gpuctl: "));
+  }
+}
+
+TEST_CASE("what the daemon says about authorization is not said again") {
+  Program program;
+  program.daemon.failures.emplace("release",
+                                  refusal("NotAuthorized", "Not authorized; a polkit rule can allow it."));
+  const auto err = program.run({"release"}).err;
+  CHECK(err.find("polkit rule") == err.rfind("polkit rule"));
+  CHECK(err.find("gpuctl(1)") != std::string::npos);
+}
+
+TEST_CASE("boot commands that find no policy say so, and do not speak of GPUs") {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"boot", "clear"}, {"boot", "confirm"}}) {
+    Program program;
+    const auto outcome = program.run(arguments);
+    CHECK(outcome.status == 5);
+    CHECK(outcome.err.find("gpuctl boot s") != std::string::npos);
+    CHECK(outcome.err.find("gpuctl list") == std::string::npos);
+  }
+}
+
 TEST_CASE("with --json an error is a document too") {
   Program program;
   program.daemon.failures.emplace("release", refusal("Busy", "Operation 3 runs."));
