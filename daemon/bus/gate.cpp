@@ -27,6 +27,7 @@ Error refusal(Verdict verdict, const std::string& action) {
 
 void Gate::pass(Passage passage, std::function<void()> allowed, std::function<void(const Error&)> refused) {
   if (passage.actions.empty()) return allowed();
+  for (const auto* key : {"gpu", "name", "vm", "driver"}) passage.details.try_emplace(key);
   const auto action = passage.actions.front();
   AuthorizationRequest request{passage.caller, action, passage.details, passage.interactive && may_ask_};
   passage.actions.erase(passage.actions.begin());

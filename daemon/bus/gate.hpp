@@ -13,7 +13,7 @@ namespace gpuctl {
 struct Passage {
   BusCaller caller;
   std::vector<std::string> actions;            ///< all of them must be granted
-  std::map<std::string, std::string> details;  ///< gpu, name, vm, driver
+  std::map<std::string, std::string> details;  ///< gpu, name, vm, driver; what is missing is passed as ""
   bool interactive{true};
 };
 

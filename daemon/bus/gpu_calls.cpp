@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "bus/call_options.hpp"
 #include "gpuctl_names.hpp"
 #include "os/rom_file.hpp"
 
@@ -18,6 +19,11 @@ Verb parse_verb(const std::string& text) {
   wire::require_plain("the verb", text);
   throw Error(ErrorCode::invalid_argument,
               fmt::format("unknown verb {}; known are attach and release", text));
+}
+
+std::vector<std::string_view> known_options(Verb verb) {
+  if (verb == Verb::attach) return {"interactive", "force", "live", "start", "keep"};
+  return {"interactive", "force", "live", "reset", "rescan"};
 }
 
 std::vector<std::string> actions(const Request& request) {
@@ -44,7 +50,7 @@ Caller doctor_caller(const sdbus::IObject& object) {
 void GpuCalls::attach(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu,
                       std::string vm, const wire::Dict& dict) {
   answer(reply, [&] {
-    const auto options = wire::options(dict, {"interactive", "force", "live", "start", "keep"});
+    const auto options = wire::options(dict, known_options(Verb::attach));
     begin({current_caller(object), wire::request(Verb::attach, std::move(gpu), std::move(vm), options),
            options.interactive, reply});
   });
@@ -53,7 +59,7 @@ void GpuCalls::attach(const sdbus::IObject& object, Reply<sdbus::ObjectPath> rep
 void GpuCalls::release(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu,
                        const wire::Dict& dict) {
   answer(reply, [&] {
-    const auto options = wire::options(dict, {"interactive", "force", "live", "reset", "rescan"});
+    const auto options = wire::options(dict, known_options(Verb::release));
     begin({current_caller(object), wire::request(Verb::release, std::move(gpu), {}, options),
            options.interactive, reply});
   });
@@ -80,19 +86,18 @@ bool GpuCalls::is_stale(const Call& call) const {
 }
 
 /// Refuses before anybody types a password in vain, and grants without one what already holds.
-void GpuCalls::surveyed(const Call& call, const Survey& survey) {
+void GpuCalls::surveyed(Call call, const Survey& survey) {
   if (is_stale(call) && call.looks < max_looks) return begin(call);
   requests_.require_free(call.request);
   if (is_stale(call))
     throw Error(ErrorCode::busy, fmt::format("one operation after the other runs on {}", call.request.gpu));
   if (is_blocked(survey.problems)) throw blocked_error(survey.problems);
+  call.request.vm_name = survey.vm_name;
   if (survey.plan.empty())
     return call.reply.value(
         sdbus::ObjectPath{wire::operation_path(requests_.already(call.request, call.caller.uid))});
-  auto details = requests_.details(call.request);
-  details["vm"] = survey.vm_name;
   gate_.pass(
-      {call.caller, actions(call.request), std::move(details), call.interactive},
+      {call.caller, actions(call.request), requests_.details(call.request), call.interactive},
       [this, call] { answer(call.reply, [&] { allowed(call); }); },
       [reply = call.reply](const Error& error) { reply.error(error); });
 }
@@ -109,29 +114,24 @@ void GpuCalls::start(const Call& call) {
 }
 
 void GpuCalls::check(const sdbus::IObject& object, Reply<std::vector<wire::Dict>> reply, std::string gpu,
-                     std::string vm, const wire::Dict& dict) {
+                     std::string vm, wire::Dict dict) {
   answer(reply, [&] {
-    const auto options = wire::options(dict, {"interactive", "force", "live", "start", "keep"});
-    const auto request =
-        requests_.resolve(wire::request(Verb::attach, std::move(gpu), std::move(vm), options));
-    requests_.survey(request, current_caller(object).uid, [reply](std::variant<Survey, Error> found) {
-      if (const auto* error = std::get_if<Error>(&found)) return reply.error(*error);
-      reply.value(wire::problems(std::get<Survey>(found).problems));
-    });
+    const auto verb = parse_verb(find_option<std::string>(dict, "verb", "string").value_or("attach"));
+    dict.erase("verb");
+    auto known = known_options(verb);
+    known.emplace_back("verb");
+    look_at(object, reply, wire::request(verb, std::move(gpu), std::move(vm), wire::options(dict, known)),
+            [reply](const Survey& found) { reply.value(wire::problems(found.problems)); });
   });
 }
 
 void GpuCalls::plan(const sdbus::IObject& object, Reply<std::vector<wire::PlannedStep>> reply,
                     const std::string& verb, std::string gpu, std::string vm, const wire::Dict& dict) {
   answer(reply, [&] {
-    const auto options =
-        wire::options(dict, {"interactive", "force", "live", "start", "keep", "reset", "rescan"});
-    const auto request =
-        requests_.resolve(wire::request(parse_verb(verb), std::move(gpu), std::move(vm), options));
-    requests_.survey(request, current_caller(object).uid, [reply](std::variant<Survey, Error> found) {
-      if (const auto* error = std::get_if<Error>(&found)) return reply.error(*error);
-      reply.value(wire::plan(std::get<Survey>(found).plan));
-    });
+    const auto parsed = parse_verb(verb);
+    const auto options = wire::options(dict, known_options(parsed));
+    look_at(object, reply, wire::request(parsed, std::move(gpu), std::move(vm), options),
+            [reply](const Survey& found) { reply.value(wire::plan(found.plan)); });
   });
 }
 

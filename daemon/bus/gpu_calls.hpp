@@ -11,6 +11,10 @@
 
 namespace gpuctl {
 
+BusCaller current_caller(const sdbus::IObject& object);
+/// The same with its groups, for the doctor.
+Caller doctor_caller(const sdbus::IObject& object);
+
 /// Attach and Release from the bus: parse, look at what stands in the way, ask polkit, look again, start.
 /// A GPU that an operation has is Busy at every one of these moments; only a release waits for a GPU that
 /// comes home by itself.
@@ -27,7 +31,7 @@ class GpuCalls {
   void release(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu,
                const wire::Dict& options);
   void check(const sdbus::IObject& object, Reply<std::vector<wire::Dict>> reply, std::string gpu,
-             std::string vm, const wire::Dict& options);
+             std::string vm, wire::Dict options);
   void plan(const sdbus::IObject& object, Reply<std::vector<wire::PlannedStep>> reply,
             const std::string& verb, std::string gpu, std::string vm, const wire::Dict& options);
   void read_rom(const sdbus::IObject& object, Reply<std::vector<std::uint8_t>> reply, std::string gpu,
@@ -42,9 +46,18 @@ class GpuCalls {
     unsigned moves{};  ///< of the GPU, when it was looked at
     int looks{};
   };
+  /// Surveys the request for `tell`, changing nothing.
+  template <class ReplyType, class Tell>
+  void look_at(const sdbus::IObject& object, const ReplyType& reply, Request request, Tell tell) {
+    request = requests_.resolve(std::move(request));
+    requests_.survey(request, current_caller(object).uid, [reply, tell](std::variant<Survey, Error> found) {
+      if (const auto* error = std::get_if<Error>(&found)) return reply.error(*error);
+      tell(std::get<Survey>(found));
+    });
+  }
   void begin(Call call);
   void look(Call call);
-  void surveyed(const Call& call, const Survey& survey);
+  void surveyed(Call call, const Survey& survey);
   bool is_stale(const Call& call) const;
   void allowed(const Call& call);
   void start(const Call& call);
@@ -55,9 +68,5 @@ class GpuCalls {
   Queries& queries_;
   Platform platform_;
 };
-
-BusCaller current_caller(const sdbus::IObject& object);
-/// The same with its groups, for the doctor.
-Caller doctor_caller(const sdbus::IObject& object);
 
 }  // namespace gpuctl

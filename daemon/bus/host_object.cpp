@@ -8,6 +8,7 @@
 #include "bus/query_reply.hpp"
 #include "gpuctl_names.hpp"
 #include "inventory/find_gpu.hpp"
+#include "operations/assignments.hpp"
 #include "operations/host_changes.hpp"
 
 namespace gpuctl {
@@ -45,9 +46,10 @@ HostObject::HostObject(sdbus::IConnection& connection, Gate& gate, Queries& quer
 
 HostObject::~HostObject() { unregisterAdaptor(); }
 
-std::map<std::string, std::string> HostObject::details_of(const Gpu& gpu) const {
-  const auto* function = inventory_.snapshot().find(gpu.address);
-  return {{"gpu", gpu.address.str()}, {"name", function == nullptr ? "" : function_name(*function)}};
+PolkitDetails HostObject::details_of(const Gpu& gpu) const {
+  StateDir dir(platform_.state_dir / "assignments");
+  const auto assignment = Assignments(dir).find(gpu.slot());
+  return polkit_details(gpu, inventory_.snapshot(), assignment ? assignment->vm_name : std::string{});
 }
 
 /// Nobody types a password in vain: before somebody is asked, what needs no change is answered.

@@ -6,6 +6,7 @@
 #include "inventory/inventory.hpp"
 #include "operations/boot_application.hpp"
 #include "operations/configuring.hpp"
+#include "operations/polkit_details.hpp"
 #include "operations/queries.hpp"
 
 namespace gpuctl {
@@ -36,7 +37,7 @@ class HostObject : public sdbus::AdaptorInterfaces<org::gpuctl1::Host_adaptor> {
   /// A member that changes what outlives a reboot, as the gate and Configuring need to know it.
   struct Change {
     std::string what;  ///< "gpuctld WHAT at the moment"
-    std::map<std::string, std::string> details;
+    PolkitDetails details;
     bool interactive{true};
     /// What can be answered without a change and so without asking anybody, or "".
     Queries::Body settled;
@@ -47,7 +48,7 @@ class HostObject : public sdbus::AdaptorInterfaces<org::gpuctl1::Host_adaptor> {
   void configure(Change change, std::function<void(const Error&)> refused, Queries::Answer answer);
   void pass_gate(const BusCaller& caller, const Change& change,
                  const std::function<void(const Error&)>& refused, const Queries::Answer& answer);
-  std::map<std::string, std::string> details_of(const Gpu& gpu) const;
+  PolkitDetails details_of(const Gpu& gpu) const;
 
   Gate& gate_;
   Queries& queries_;

@@ -37,8 +37,8 @@ ObjectTree::ObjectTree(sdbus::IConnection& connection, EventLoop& loop, Inventor
   update();
   inventory_.on_change([this](const Snapshot&, const Snapshot&) { update_later(); });
   operations_.observe({[this](const Operation& o) {
-                         operation_objects_[o.id] = std::make_unique<OperationObject>(
-                             connection_, loop_, gate_, o, [this](unsigned id) { requests_.cancel(id); });
+                         operation_objects_[o.id] =
+                             std::make_unique<OperationObject>(connection_, loop_, gate_, requests_, o);
                          update_later();
                        },
                        [this](const Operation& o) {

@@ -32,13 +32,13 @@ std::vector<std::string> difference(const Operation& before, const Operation& no
 }  // namespace
 
 OperationObject::OperationObject(sdbus::IConnection& connection, EventLoop& loop, Gate& gate,
-                                 const Operation& operation, std::function<void(unsigned)> cancel)
+                                 Requests& requests, const Operation& operation)
     : AdaptorInterfaces(connection, sdbus::ObjectPath{wire::operation_path(operation.id)}),
       loop_(loop),
       gate_(gate),
+      requests_(requests),
       shown_(operation),
-      told_(operation),
-      cancel_(std::move(cancel)) {
+      told_(operation) {
   registerAdaptor();
   getObject().emitInterfacesAddedSignal();
 }
@@ -81,11 +81,11 @@ void OperationObject::Cancel(sdbus::Result<>&& result) {
     if (!shown_.running()) return reply.value();
     const bool own = caller.uid == shown_.started_by;
     const auto actions = own ? std::vector<std::string>{} : std::vector<std::string>{names::action_cancel};
-    const auto stop = [cancel = cancel_, id = shown_.id, reply] {
-      cancel(id);
+    const auto stop = [&requests = requests_, id = shown_.id, reply] {
+      requests.cancel(id);
       reply.value();
     };
-    gate_.pass({caller, actions, {{"gpu", shown_.gpu.str()}, {"vm", shown_.vm}}}, stop,
+    gate_.pass({caller, actions, requests_.details(shown_)}, stop,
                [reply](const gpuctl::Error& e) { reply.error(e); });
   });
 }

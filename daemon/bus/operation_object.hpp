@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
-#include <functional>
-
 #include "bus/gate.hpp"
 #include "bus/reply.hpp"
 #include "operation_adaptor.hpp"
-#include "operations/operation.hpp"
+#include "operations/requests.hpp"
 #include "os/event_loop.hpp"
 
 namespace gpuctl {
 
 class OperationObject : public sdbus::AdaptorInterfaces<org::gpuctl1::Operation_adaptor> {
  public:
-  /// `cancel(id)` asks the operation to stop and roll back.
-  OperationObject(sdbus::IConnection& connection, EventLoop& loop, Gate& gate, const Operation& operation,
-                  std::function<void(unsigned id)> cancel);
+  OperationObject(sdbus::IConnection& connection, EventLoop& loop, Gate& gate, Requests& requests,
+                  const Operation& operation);
   virtual ~OperationObject();
   OperationObject(const OperationObject&) = delete;
   OperationObject& operator=(const OperationObject&) = delete;
@@ -39,9 +36,9 @@ class OperationObject : public sdbus::AdaptorInterfaces<org::gpuctl1::Operation_
 
   EventLoop& loop_;
   Gate& gate_;
+  Requests& requests_;
   Operation shown_, told_;
   EventLoop::Source soon_;
-  std::function<void(unsigned)> cancel_;
 };
 
 }  // namespace gpuctl

@@ -82,12 +82,16 @@ void VmsObject::SetupVm(sdbus::Result<std::string>&& result, std::string vm, wir
   answer(reply, [&] {
     wire::require_plain("the VM's name", vm);
     auto request = parse_setup_options(plain_options(options));
-    if (const auto gpu = gpu_option(options, inventory_.snapshot())) request.gpu = gpu->slot();
+    PolkitDetails details{{"vm", vm}};
+    if (const auto gpu = gpu_option(options, inventory_.snapshot())) {
+      request.gpu = gpu->slot();
+      details = polkit_details(*gpu, inventory_.snapshot(), vm);
+    }
     const auto uid = current_caller(getObject()).uid;
     const auto body = [vm, request, uid, snapshot = inventory_.snapshot(), platform = platform_] {
       return vm_setup(vm, request, uid, snapshot, platform);
     };
-    configure(vm, request.dry_run, flag(options, "interactive", true), body, reply);
+    configure(std::move(details), request.dry_run, flag(options, "interactive", true), body, reply);
   });
 }
 
@@ -98,7 +102,7 @@ void VmsObject::UndoVm(sdbus::Result<std::string>&& result, std::string vm, wire
     require_known(options, {"interactive", "dry-run"});
     const bool dry_run = flag(options, "dry-run", false);
     configure(
-        vm, dry_run, flag(options, "interactive", true),
+        {{"vm", vm}}, dry_run, flag(options, "interactive", true),
         [vm, dry_run, snapshot = inventory_.snapshot(), platform = platform_] {
           return vm_undo(vm, dry_run, snapshot, platform);
         },
@@ -106,13 +110,13 @@ void VmsObject::UndoVm(sdbus::Result<std::string>&& result, std::string vm, wire
   });
 }
 
-void VmsObject::configure(const std::string& vm, bool only_shows, bool interactive, Queries::Body body,
+void VmsObject::configure(PolkitDetails details, bool only_shows, bool interactive, Queries::Body body,
                           const TextReply& reply) {
   const auto caller = current_caller(getObject());
   const auto actions =
       only_shows ? std::vector<std::string>{} : std::vector<std::string>{names::action_configure};
   gate_.pass(
-      {caller, actions, {{"vm", vm}}, interactive},
+      {caller, actions, std::move(details), interactive},
       [this, caller, body = std::move(body), reply] {
         answer(reply, [&] { queries_.ask("libvirt", caller.uid, body, text_to(reply), change_deadline); });
       },

@@ -4,6 +4,7 @@
 #include "bus/reply.hpp"
 #include "inventory/inventory.hpp"
 #include "operations/domain_lifecycle.hpp"
+#include "operations/polkit_details.hpp"
 #include "operations/queries.hpp"
 #include "vms_adaptor.hpp"
 
@@ -31,7 +32,7 @@ class VmsObject : public sdbus::AdaptorInterfaces<org::gpuctl1::Vms_adaptor> {
 
   /// `body` changes something that outlives a reboot: polkit org.gpuctl1.configure first, unless it only
   /// shows.
-  void configure(const std::string& vm, bool only_shows, bool interactive, Queries::Body body,
+  void configure(PolkitDetails details, bool only_shows, bool interactive, Queries::Body body,
                  const TextReply& reply);
   void require_root() const;
 

@@ -82,7 +82,7 @@ void require_plain(std::string_view what, std::string_view text) {
     throw Error(ErrorCode::invalid_argument, fmt::format("{} contains control characters", what));
 }
 
-Options options(const Dict& dict, std::initializer_list<std::string_view> known) {
+Options options(const Dict& dict, const std::vector<std::string_view>& known) {
   Options result;
   for (const auto& [key, value] : dict) {
     if (std::ranges::find(known, key) == known.end()) {
@@ -100,8 +100,15 @@ Request request(Verb verb, std::string gpu, std::string vm, const Options& o) {
   require_plain("the VM's name", vm);
   if (o.reset && o.rescan)
     throw Error(ErrorCode::invalid_argument, "reset and rescan are two attempts; ask for one of them");
+  if (verb == Verb::release && !vm.empty())
+    throw Error(ErrorCode::invalid_argument,
+                "a release takes no VM: the GPU comes back from the one that has it");
+  if (verb == Verb::attach && vm.empty() && (o.live || o.start))
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("{} is about a VM; name the one that is to get the GPU", o.start ? "start" : "live"));
   const auto revival = o.rescan ? Revival::rescan : o.reset ? Revival::reset : Revival::none;
-  return {verb, std::move(gpu), std::move(vm), o.force, o.live, o.start, o.keep, revival};
+  return {verb, std::move(gpu), std::move(vm), {}, o.force, o.live, o.start, o.keep, revival};
 }
 
 Dict problem(const Problem& p) {

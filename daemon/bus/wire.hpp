@@ -36,7 +36,9 @@ struct Options {
 };
 
 /// Throws Error(invalid_argument) naming an unknown key, or a key of the wrong type.
-Options options(const Dict& dict, std::initializer_list<std::string_view> known);
+Options options(const Dict& dict, const std::vector<std::string_view>& known);
+/// Throws Error(invalid_argument) for what contradicts itself: two revivals, a VM's options without a VM, a
+/// release with one.
 Request request(Verb verb, std::string gpu, std::string vm, const Options& options);
 
 /// At most 256 bytes of UTF-8 without control characters, else Error(invalid_argument).

@@ -23,7 +23,7 @@ struct Operation {
   unsigned id{};
   std::string kind;  ///< attach | release | recover
   PciSlot gpu;
-  std::string vm;  ///< domain name, "" = none
+  std::string vm;  ///< name of the domain that gets or had the GPU, "" = none
   OperationState state{OperationState::running};
   std::vector<OperationStep> steps;
   unsigned current{};  ///< index of the current step, steps.size() when all are done

@@ -79,11 +79,17 @@ void OperationList::expire_later(unsigned id) {
   });
 }
 
-/// Numbers grow, so the first finished one is the oldest.
+/// One user's flood costs nobody else's record: who has the most loses one. Numbers grow, so the first
+/// finished one is the oldest.
 void OperationList::forget_oldest() {
   if (operations_.size() <= max_listed) return;
-  const auto oldest =
-      std::ranges::find_if(operations_, [](const auto& o) { return !o.second.running() && !o.second.stuck; });
+  const auto is_over = [](const Operation& o) { return !o.running() && !o.stuck; };
+  std::map<std::uint32_t, std::size_t> kept;
+  for (const auto& [id, operation] : operations_)
+    if (is_over(operation)) ++kept[operation.started_by];
+  const auto most = std::ranges::max_element(kept, {}, [](const auto& user) { return user.second; });
+  const auto oldest = std::ranges::find_if(
+      operations_, [&](const auto& o) { return is_over(o.second) && o.second.started_by == most->first; });
   if (oldest != operations_.end()) remove(oldest->first);
 }
 

@@ -13,7 +13,8 @@ namespace gpuctl {
 /// The operations that run or ended less than a minute ago, and who wants to know of them.
 class OperationList {
  public:
-  /// More finished ones than this are not kept, whatever the retention time.
+  /// More than this are not kept, whatever the retention time; who has the most finished ones loses the
+  /// oldest.
   static constexpr std::size_t max_listed = 256;
   struct Observer {
     std::function<void(const Operation&)> added;

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "operations/assignments.hpp"
 #include "operations/carry_out.hpp"
 #include "os/log.hpp"
 #include "rebind/live_state.hpp"
@@ -53,6 +54,13 @@ std::optional<JournalContents> Recoveries::journal_of(PciSlot gpu) const {
   return JournalStore(dir).find(gpu, boot_id(root));
 }
 
+/// The journal knows its UUID. Without an assignment - a release had all but ended - that has to do.
+std::string Recoveries::vm_name(PciSlot gpu, const std::string& uuid) const {
+  StateDir dir(platform_.state_dir / "assignments");
+  const auto assignment = Assignments(dir).find(gpu);
+  return assignment && assignment->vm_uuid == uuid ? assignment->vm_name : uuid;
+}
+
 std::optional<unsigned> Recoveries::recover(PciSlot gpu) {
   if (!pending_.contains(gpu) || operations_.running_on(gpu) != nullptr) return std::nullopt;
   const auto journal = journal_of(gpu);
@@ -61,7 +69,7 @@ std::optional<unsigned> Recoveries::recover(PciSlot gpu) {
     return std::nullopt;
   }
   if (wait_for_helper(*journal)) return std::nullopt;
-  const auto id = operations_.add("recover", gpu, journal->header.vm, 0).id;
+  const auto id = operations_.add("recover", gpu, vm_name(gpu, journal->header.vm), 0).id;
   const auto body = [gpu, snapshot = inventory_.snapshot(), platform = platform_](WorkerChannel& channel) {
     carry_out_recovery(channel, gpu, snapshot, platform);
   };

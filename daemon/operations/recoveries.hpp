@@ -26,6 +26,7 @@ class Recoveries {
  private:
   void recover_later(PciSlot gpu);
   std::optional<JournalContents> journal_of(PciSlot gpu) const;
+  std::string vm_name(PciSlot gpu, const std::string& uuid) const;
   bool wait_for_helper(const JournalContents& journal);
   void retry();
 

@@ -15,8 +15,9 @@ enum class Verb { attach, release };
 /// What somebody asked for, parsed.
 struct Request {
   Verb verb{Verb::attach};
-  std::string gpu;  ///< GPU argument as given; a PCI address once it is resolved
-  std::string vm;   ///< domain name or UUID, "" = VFIO only
+  std::string gpu;        ///< GPU argument as given; a PCI address once it is resolved
+  std::string vm;         ///< domain name or UUID, "" = VFIO only
+  std::string vm_name{};  ///< the domain's name, once a survey has found it
   bool force{};
   bool live{};
   bool start{};

@@ -8,6 +8,7 @@
 #include "operations/assignments.hpp"
 #include "operations/carry_out.hpp"
 #include "operations/messages.hpp"
+#include "operations/polkit_details.hpp"
 #include "operations/return_waits.hpp"
 #include "operations/survey.hpp"
 
@@ -132,7 +133,7 @@ void Requests::start(const Request& request, std::uint32_t uid, StartAnswer answ
                                 : std::nullopt)
     return answer(*recovery);
   refresh(slot_of(resolve(request)));
-  auto& operation = operations_.add(kind_of(request), slot_of(request), request.vm, uid);
+  auto& operation = operations_.add(kind_of(request), slot_of(request), vm_of(request), uid);
   operation.by_itself = request.by_itself;
   const auto body = [request, uid, snapshot = inventory_.snapshot(), platform = platform_](
                         WorkerChannel& channel) { carry_out(channel, request, snapshot, platform, uid); };
@@ -152,20 +153,32 @@ bool Requests::leaves_host(const Request& request) const {
          bound_state(snapshot.gpus.at(slot_of(request)), snapshot) == GpuState::host;
 }
 
+/// An attach's own; of a release the one whose GPU it was.
+std::string Requests::vm_of(const Request& request) const {
+  if (request.verb == Verb::attach) return request.vm_name.empty() ? request.vm : request.vm_name;
+  StateDir dir(platform_.state_dir / "assignments");
+  const auto assignment = Assignments(dir).find(slot_of(request));
+  return assignment ? assignment->vm_name : std::string{};
+}
+
 unsigned Requests::already(const Request& request, std::uint32_t uid) {
-  const auto id = operations_.add(kind_of(request), slot_of(request), request.vm, uid).id;
+  const auto id = operations_.add(kind_of(request), slot_of(request), vm_of(request), uid).id;
   operations_.finish(id, OperationState::succeeded, {}, "nothing to do: it was so already");
   return id;
 }
 
-std::map<std::string, std::string> Requests::details(const Request& request) const {
+PolkitDetails Requests::details(const Request& request) const {
   const auto& snapshot = inventory_.snapshot();
-  const auto* function = snapshot.find(*PciAddress::parse(request.gpu));
-  if (function == nullptr) throw Error(ErrorCode::not_found, request.gpu + " has gone");
-  return {{"gpu", request.gpu},
-          {"name", function_name(*function)},
-          {"vm", request.vm},
-          {"driver", function->driver}};
+  const auto* gpu = snapshot.gpu_of(*PciAddress::parse(request.gpu));
+  if (gpu == nullptr) throw Error(ErrorCode::not_found, request.gpu + " has gone");
+  return polkit_details(*gpu, snapshot, vm_of(request));
+}
+
+PolkitDetails Requests::details(const Operation& operation) const {
+  const auto& snapshot = inventory_.snapshot();
+  const auto gpu = snapshot.gpus.find(operation.gpu);
+  if (gpu == snapshot.gpus.end()) return {{"gpu", operation.gpu.str()}, {"vm", operation.vm}};
+  return polkit_details(gpu->second, snapshot, operation.vm);
 }
 
 void Requests::cancel(unsigned id) {

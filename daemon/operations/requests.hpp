@@ -11,6 +11,7 @@
 #include "operations/departures.hpp"
 #include "operations/operation_list.hpp"
 #include "operations/platform.hpp"
+#include "operations/polkit_details.hpp"
 #include "operations/queries.hpp"
 #include "operations/recoveries.hpp"
 #include "operations/request.hpp"
@@ -43,7 +44,9 @@ class Requests {
   /// An operation that has succeeded already.
   unsigned already(const Request& request, std::uint32_t uid);
   /// For polkit's rules and prompts.
-  std::map<std::string, std::string> details(const Request& request) const;
+  PolkitDetails details(const Request& request) const;
+  /// The same of one that runs, also when its GPU has gone.
+  PolkitDetails details(const Operation& operation) const;
   void cancel(unsigned id);
   /// The machine is about to sleep (true) or awake again: nothing is started in between.
   void pause(bool asleep) { asleep_ = asleep; }
@@ -54,6 +57,7 @@ class Requests {
   void refresh(PciSlot slot);
   void add_running(const Request& request, Problems& problems) const;
   std::string gpu_to_release() const;
+  std::string vm_of(const Request& request) const;
   bool leaves_host(const Request& request) const;
 
   Inventory& inventory_;

@@ -42,6 +42,7 @@ def until(condition, timeout=10, what='condition'):
 class Machine:
     """One for the whole test process: the namespace has one /sys and one system bus."""
     asan_options = 'abort_on_error=1'
+    libvirt = 'test:///default'
 
     def __init__(self, name='laptop'):
         self.children, self.daemon, self.polkitd = [], None, None
@@ -201,7 +202,7 @@ class Machine:
         self.log = WORK / 'gpuctld.log'
         with open(self.log, 'ab') as out:
             self.daemon = subprocess.Popen([*prefix, binary, '--state-dir', WORK / 'state', '--runtime-dir', '/run/gpuctl',
-                                            '--libvirt-uri', 'test:///default', '--libvirt-module', BUILD / 'daemon/vm/gpuctl-libvirt.so', *arguments],
+                                            '--libvirt-uri', self.libvirt, '--libvirt-module', BUILD / 'daemon/vm/gpuctl-libvirt.so', *arguments],
                                            stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environment)
         until(lambda: self.root.owner(SERVICE) or self.daemon.poll() is not None, timeout=30, what='gpuctld')
         if self.daemon.poll() is not None:

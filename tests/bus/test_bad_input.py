@@ -58,6 +58,34 @@ class BadInput(BusTest):
                     self.assertEqual(root.error(root.attach, '0000:01:00.0', **{name: value}), 'InvalidArgument')
                     self.assertIn(name, root.last_message)
 
+    def test_what_is_about_a_vm_is_refused_without_one(self):
+        root = self.client()
+        for name in ('start', 'live'):
+            self.assertEqual(root.error(root.attach, '0000:01:00.0', **{name: True}), 'InvalidArgument')
+            for member, signature, first in (('Check', 'ssa{sv}', []), ('Plan', 'sssa{sv}', ['attach'])):
+                arguments = [*first, '0000:01:00.0', '', {name: Variant('b', True)}]
+                self.assertEqual(root.error(root.manager, member, signature, *arguments), 'InvalidArgument', (member, name))
+        self.assert_untouched()
+
+    def test_plan_and_check_take_what_their_verb_takes_and_nothing_else(self):
+        root = self.client()
+        check = lambda vm='', **options: root.manager('Check', 'ssa{sv}', '0000:01:00.0', vm, options)
+        plan = lambda verb, vm='', **options: root.manager('Plan', 'sssa{sv}', verb, '0000:01:00.0', vm, options)
+        yes, release = Variant('b', True), Variant('s', 'release')
+        for name in ('start', 'keep'):
+            self.assertEqual(root.error(plan, 'release', **{name: yes}), 'InvalidArgument')
+            self.assertIn(name, root.last_message)
+            self.assertEqual(root.error(check, verb=release, **{name: yes}), 'InvalidArgument')
+        for name in ('reset', 'rescan'):
+            self.assertEqual(root.error(plan, 'attach', **{name: yes}), 'InvalidArgument')
+            self.assertEqual(root.error(check, **{name: yes}), 'InvalidArgument')
+            self.assertIsNone(root.error(check, verb=release, **{name: yes}))
+        self.assertEqual(root.error(plan, 'release', 'no-such-vm'), 'InvalidArgument')
+        self.assertEqual(root.error(check, 'no-such-vm', verb=release), 'InvalidArgument')
+        for verb in (Variant('s', 'destroy'), Variant('s', ''), Variant('b', True)):
+            self.assertEqual(root.error(check, verb=verb), 'InvalidArgument')
+        self.assertEqual(root.error(root.attach, '0000:01:00.0', verb=release), 'InvalidArgument')
+
     def test_wrong_signatures_paths_and_members(self):
         bus = self.client().bus
         client = self.client()

@@ -4,6 +4,7 @@ import json
 import unittest
 
 from case import BusTest
+from dbus_wire import Variant
 from machine import GPU, MANAGER, OPERATION, ROOT, SERVICE, WORK, until
 from test_journal import DOMAIN
 
@@ -77,6 +78,8 @@ class Returns(BusTest):
         serial = bob.bus.send_call(SERVICE, ROOT, MANAGER, 'Release', 'sa{sv}', [ADDRESS, {}])
         self.assertEqual(self.root.error(self.root.attach, ADDRESS), 'Busy')  # answered after bob's call came in
         self.assertNotIn(serial, bob.bus.replies)
+        checked = self.root.manager('Check', 'ssa{sv}', ADDRESS, '', {'verb': Variant('s', 'release')})[0]
+        self.assertEqual([(p['id'].value, p['severity'].value) for p in checked][0], ('operation-running', 'info'))
         self.machine.fake('clear')
         operation = bob.bus.reply(serial)[0]
         self.assertNotEqual(operation, own)

@@ -272,6 +272,10 @@ class NoIommu(BusTest):
         root = self.client()
         self.assertEqual(root.error(root.attach, '0000:01:00.0'), 'Blocked')
         self.assertRegex(root.last_message.lower(), 'iommu')
+        verdict = lambda **options: [p['id'].value for p in root.manager('Check', 'ssa{sv}', '0000:01:00.0', '', options)[0]]
+        self.assertTrue(verdict())
+        self.assertEqual(verdict(verb=Variant('s', 'attach')), verdict())
+        self.assertEqual(verdict(verb=Variant('s', 'release')), [], 'nothing stands in the way of a release')
         self.assertEqual(self.machine.writes(), [])
 
 

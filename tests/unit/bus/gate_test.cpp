@@ -50,6 +50,14 @@ TEST_CASE("all actions must be granted, and the first refusal ends it") {
   CHECK(attempt.authorizer.asked.size() == 2);
 }
 
+TEST_CASE("polkit's rules find every detail, if only as an empty one") {
+  Attempt attempt;
+  attempt.run({"org.gpuctl1.attach"});
+  CHECK(
+      attempt.authorizer.asked[0].details ==
+      std::map<std::string, std::string>{{"gpu", "0000:01:00.0"}, {"name", ""}, {"vm", ""}, {"driver", ""}});
+}
+
 TEST_CASE("what is granted runs, and polkit heard who asked for what") {
   Attempt attempt;
   attempt.authorizer.verdicts = {{"org.gpuctl1.attach", Verdict::allowed}};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "bus/wire.hpp"
 
+#include <optional>
+
 #include <doctest/doctest.h>
 
 using namespace gpuctl;
@@ -53,6 +55,22 @@ TEST_CASE("arguments with control characters or of monstrous length are refused"
                                   std::string{"\x1b]0;x\x07"}, std::string{"a\x7f"}, std::string("a\0b", 3)})
     CHECK(refusal([&] { wire::request(Verb::attach, {}, text, {}); }) == ErrorCode::invalid_argument);
   CHECK(wire::request(Verb::attach, "01:00", "Windows 11 – Spiele", {}).vm == "Windows 11 – Spiele");
+}
+
+TEST_CASE("what is about a VM needs one, and a release takes none") {
+  const auto code = [](Verb verb, const char* vm, const wire::Options& options) -> std::optional<ErrorCode> {
+    try {
+      wire::request(verb, "01:00", vm, options);
+      return std::nullopt;
+    } catch (const Error& e) {
+      return e.code();
+    }
+  };
+  CHECK(code(Verb::attach, "", {.start = true}) == ErrorCode::invalid_argument);
+  CHECK(code(Verb::attach, "", {.live = true}) == ErrorCode::invalid_argument);
+  CHECK_FALSE(code(Verb::attach, "win11", {.live = true, .start = true}));
+  CHECK_FALSE(code(Verb::release, "", {.live = true}));
+  CHECK(code(Verb::release, "win11", {}) == ErrorCode::invalid_argument);
 }
 
 TEST_CASE("text that is not UTF-8 never reaches the bus") {

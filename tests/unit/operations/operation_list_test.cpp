@@ -73,6 +73,20 @@ TEST_CASE("the record of a stuck operation stays until the kernel has let go, an
   CHECK(listing.removed == 1);
 }
 
+TEST_CASE("one user's flood costs nobody else a record") {
+  Listing listing;
+  const auto end = [&](std::uint32_t uid) {
+    const auto id = listing.list.add("release", {0, 1, 0}, {}, uid).id;
+    listing.list.finish(id, OperationState::succeeded, {}, "nothing to do");
+    return id;
+  };
+  const auto others = end(0), first = end(1000);
+  for (std::size_t i = 0; i < 2 * OperationList::max_listed; ++i) end(1000);
+  CHECK(listing.list.all().size() == OperationList::max_listed);
+  CHECK(listing.list.find(others) != nullptr);
+  CHECK(listing.list.find(first) == nullptr);
+}
+
 TEST_CASE("states read back") {
   for (const auto s : {OperationState::running, OperationState::succeeded, OperationState::rolled_back,
                        OperationState::failed, OperationState::cancelled})
