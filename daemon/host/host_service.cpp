@@ -173,7 +173,8 @@ std::string HostService::set_boot_policy(const Gpu& gpu, const std::string& side
 std::string HostService::confirm_is_settled(const Gpu& gpu) const {
   auto policies = boot_policies();
   const auto* policy = find(policies, gpu.address);
-  if (policy == nullptr) throw Error(ErrorCode::not_found, no_policy(gpu));
+  if (policy == nullptr)
+    throw Error(ErrorCode::not_found, no_policy(gpu) + "\ngpuctl boot show shows what there is.");
   const bool this_boot = policy->boot == read_boot_id(root_);
   if (policy->state == PolicyState::pending)
     throw this_boot ? boot_not_had(gpu.address) : boot_not_begun(gpu.address);

@@ -17,15 +17,18 @@ using Members = std::set<PciAddress>;
 
 bool is_intel(const HostState& host) { return host.iommu == "intel" || host.virtualization == "vmx"; }
 
+/// A snapshot does not hold the command line: where the argument is right already, the doctor knows more.
 std::string iommu_remedy(const HostState& host) {
   if (host.iommu_in_firmware && is_intel(host))
-    return "The firmware describes an IOMMU but the kernel does not use it: add the kernel argument "
-           "intel_iommu=on "
-           "(gpuctl kernel-args enable) and reboot.";
+    return "The firmware describes an IOMMU but the kernel does not use it: unless it is there, add the "
+           "kernel "
+           "argument intel_iommu=on (gpuctl kernel-args enable) and reboot; if it is, see gpuctl doctor.";
   if (host.iommu_in_firmware)
     return "The firmware describes an IOMMU but the kernel does not use it: remove amd_iommu=off or "
-           "iommu=off from the "
-           "kernel arguments and reboot.";
+           "iommu=off "
+           "from the kernel arguments (gpuctl kernel-args enable) and reboot; if neither is there, see "
+           "gpuctl "
+           "doctor.";
   if (is_intel(host))
     return "Switch on VT-d (Intel Virtualization Technology for Directed I/O) in the firmware setup, and "
            "boot with "

@@ -45,7 +45,9 @@ Error blocked_error(const Problems& problems) {
   std::string text;
   for (const auto& p : problems) {
     if (p.severity != Severity::blocker) continue;
-    text += fmt::format("{}{}: {} {}", text.empty() ? "" : "\n", p.id, p.message, p.remedy);
+    const bool ended = p.message.ends_with('.') || p.message.ends_with('?') || p.message.ends_with('!');
+    text += fmt::format("{}{}: {}{}{}{}", text.empty() ? "" : "\n", p.id, p.message, ended ? "" : ".",
+                        p.remedy.empty() ? "" : " ", p.remedy);
   }
   return {ErrorCode::blocked, text};
 }

@@ -244,7 +244,11 @@ std::string VmService::undo(const std::string& name, bool dry_run, const Snapsho
   const auto vm = hypervisor_.vm(name);
   const auto before = undo_.top(vm.uuid);
   if (!before)
-    throw Error(ErrorCode::not_found, fmt::format("{} has no set-up that could be undone.", vm.name));
+    throw Error(
+        ErrorCode::not_found,
+        fmt::format("{} has no set-up that could be undone.\ngpuctl vm setup keeps a copy each time it "
+                    "changes a definition.",
+                    vm.name));
   const auto xml = with_hostdevs_of(*before, vm.inactive_xml, stale_functions(*before, snapshot));
   auto diff = public_diff(vm.inactive_xml, xml, vm.name);
   if (dry_run) return diff;

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include "operations/requests.hpp"
+
 using namespace gpuctl;
 using messages::Json;
 
@@ -26,4 +28,12 @@ TEST_CASE("text that is not UTF-8 does not break a message") {
 TEST_CASE("every severity reads back") {
   for (const auto s : {Severity::blocker, Severity::warning, Severity::info, Severity::ok})
     CHECK(messages::problem(messages::problem(Problem{"id", s, "", "", ""})).severity == s);
+}
+
+TEST_CASE("a refusal ends each problem's sentence before its remedy, and leaves out what does not block") {
+  const auto error = blocked_error({{"a", Severity::blocker, "x", "there is no IOMMU", "gpuctl doctor"},
+                                    {"b", Severity::warning, "x", "Slow.", "Wait."},
+                                    {"c", Severity::blocker, "x", "It is held.", ""}});
+  CHECK(error.code() == ErrorCode::blocked);
+  CHECK(std::string{error.what()} == "a: there is no IOMMU. gpuctl doctor\nc: It is held.");
 }
