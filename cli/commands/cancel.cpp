@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cli/commands/commands.hpp"
-#include "cli/output/json.hpp"
+#include "cli/commands/follow.hpp"
 #include "gpuctl_names.hpp"
 
 namespace gpuctl::cli {
@@ -16,7 +16,7 @@ Exit cancel(Context& context, unsigned number) {
   const auto after = client.operation(path);
   const auto& console = context.console;
   if (console.json())
-    print_json(console, {{"operation", json_of(after)}});
+    print_json(console, document_of(context, after));
   else if (console.terminal())
     console.print("Operation " + after.number() + " is told to stop and to roll back.\n");
   return Exit::done;

@@ -57,18 +57,25 @@ std::string failure_sentence(const Operation& o) {
   return o.kind + (o.state == "cancelled" ? " was cancelled" : " failed");
 }
 
-std::string_view failure_remedy(const Operation& o, const Explanation& explanation) {
-  if (o.state == "rolled-back" && explanation.status == Exit::failed)
-    return "Rolled back: the GPU is where it was before.";
-  return o.running() ? std::string_view{} : explanation.remedy;
+/// What the error itself asks for; an operation that failed by itself is explained by its message.
+std::string_view own_remedy(const Operation& o) {
+  const auto explanation = explain(error_name_of(o));
+  const bool told = o.running() || o.message.find('\n') != std::string::npos;
+  const bool goes_without_saying = o.state == "rolled-back" && explanation.status == Exit::failed;
+  return told || goes_without_saying ? std::string_view{} : explanation.remedy;
 }
 
-Exit report_failure(Context& context, const Operation& o) {
-  const auto explanation = explain(error_name_of(o));
-  const bool remedy_inside = o.message.find('\n') != std::string::npos;
-  context.console.complain(failure_sentence(o), remedy_inside ? "" : failure_remedy(o, explanation));
-  const bool ended_by_person = o.running() || o.state == "cancelled";
-  return ended_by_person ? Exit::failed : explanation.status;
+std::string failure_remedy(const Operation& o) {
+  const std::string remedy{own_remedy(o)};
+  if (o.state != "rolled-back") return remedy;
+  return "Rolled back: the GPU is where it was before." + (remedy.empty() ? "" : "\n" + remedy);
+}
+
+void print_end(const Console& console, const Operation& o) {
+  if (o.running()) return;
+  if (console.terminal() && o.state == "succeeded") console.print(done_sentence(o) + "\n");
+  if (console.format() == Format::plain)
+    console.print(record({o.state, o.kind, slot_of_path(o.gpu_path), o.message}));
 }
 
 }  // namespace
@@ -125,14 +132,23 @@ Operation follow(Context& context, const std::string& path) {
   }
 }
 
+Json document_of(Context& context, const Operation& o) {
+  Objects objects;
+  try {
+    objects = context.client().objects();
+  } catch (const Failure&) {  // takes nothing from what is known of the operation
+    objects = {};
+  }
+  return {{"operation", json_of(o, &objects)}};
+}
+
 Exit report(Context& context, const Operation& o) {
   const auto& console = context.console;
-  if (console.json()) print_json(console, {{"operation", json_of(o)}});
-  if (o.state != "succeeded") return report_failure(context, o);
-  if (console.terminal()) console.print(done_sentence(o) + "\n");
-  if (console.format() == Format::plain)
-    console.print(record({o.state, o.kind, slot_of_path(o.gpu_path), o.message}));
-  return Exit::done;
+  if (console.json()) print_json(console, document_of(context, o));
+  print_end(console, o);
+  if (o.state == "succeeded") return Exit::done;
+  console.complain(failure_sentence(o), failure_remedy(o));
+  return Exit::failed;
 }
 
 }  // namespace gpuctl::cli

@@ -5,6 +5,7 @@
 
 #include "cli/context.hpp"
 #include "cli/error_text.hpp"
+#include "cli/output/json.hpp"
 
 namespace gpuctl::cli {
 
@@ -13,7 +14,11 @@ namespace gpuctl::cli {
 /// goes away.
 Operation follow(Context& context, const std::string& path);
 
-/// Prints how the operation ended.
+/// The operation as a document of --json.
+Json document_of(Context& context, const Operation& operation);
+
+/// Prints how the operation ended; once there is one, whatever went wrong is a failed operation and no
+/// refusal.
 Exit report(Context& context, const Operation& operation);
 
 /// The lines of an operation that is being followed: a line a step on its end, on a terminal also the running

@@ -42,7 +42,7 @@ Exit run_operation(Context& context, bool wait, const std::function<std::string(
   const auto path = context.authorized(start);
   if (wait) return report(context, follow(context, path));
   if (context.console.json()) {
-    print_json(context.console, {{"operation", json_of(context.client().operation(path))}});
+    print_json(context.console, document_of(context, context.client().operation(path)));
   } else {
     context.console.print(path.substr(path.rfind('/') + 1) + "\n");
   }

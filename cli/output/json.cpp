@@ -89,7 +89,7 @@ Json json_of(const Operation& o, const Objects* objects) {
   return {{"number", json_number(o.number())},
           {"path", o.path},
           {"kind", o.kind},
-          {"gpu", gpu != nullptr ? Json(gpu->address) : Json(o.gpu_path)},
+          {"gpu", gpu != nullptr ? Json(gpu->address) : Json(nullptr)},
           {"vm", json_text(o.vm)},
           {"state", o.state},
           {"step", o.step},

@@ -87,17 +87,59 @@ TEST_CASE("a rolled-back operation exits with 1, says why, and that nothing chan
   CHECK(outcome.err ==
         "gpuctl: bind of 0000:01:00.0: Device or resource busy\nRolled back: the GPU is where it was "
         "before.\n");
-  CHECK(
-      outcome.out.ends_with("undone\tset-override\t0000:01:00.0\tvfio-pci\n"
-                            "undone\tunbind\t0000:01:00.0\tnvidia\n"
-                            "failed\tbind\t0000:01:00.0\tvfio-pci\n"));
+  CHECK(outcome.out.ends_with(
+      "undone\tset-override\t0000:01:00.0\tvfio-pci\n"
+      "undone\tunbind\t0000:01:00.0\tnvidia\n"
+      "failed\tbind\t0000:01:00.0\tvfio-pci\n"
+      "rolled-back\tattach\t0000:01:00\tbind of 0000:01:00.0: Device or resource busy\n"));
 }
 
-TEST_CASE("an operation that was refused on its way exits as the same refusal of the call would") {
-  CHECK(attaching(ended("rolled-back", "Blocked", "pid 1 holds it")).run({"attach"}).status == 3);
-  CHECK(attaching(ended("failed", "VmNotFound", "no such VM")).run({"attach"}).status == 5);
-  CHECK(attaching(ended("failed", "Internal", "")).run({"attach"}).status == 1);
-  CHECK(attaching(ended("failed", "", "")).run({"attach"}).status == 1);
+TEST_CASE("once there is an operation, whatever ends it is no refusal: the status is 1") {
+  for (const auto* error : {"Blocked", "LibvirtUnavailable", "DeviceChanged", "NotSupported", "VmNotFound",
+                            "NotAuthorized", "Internal", ""}) {
+    CHECK(attaching(ended("rolled-back", error, "no")).run({"attach"}).status == 1);
+    CHECK(attaching(ended("failed", error, "")).run({"attach"}).status == 1);
+  }
+}
+
+TEST_CASE("an operation that was refused on its way is rolled back, and its remedy is told as well") {
+  auto program = attaching(ended("rolled-back", "LibvirtUnavailable", "libvirt has gone"));
+  CHECK(program.run({"attach"}).err ==
+        "gpuctl: libvirt has gone\nRolled back: the GPU is where it was before.\n"
+        "Install libvirt and start it; without it, gpuctl attach binds the GPU to vfio-pci only.\n");
+  auto held = attaching(ended("rolled-back", "Blocked", "pid 1 holds it\nEnd it."));
+  CHECK(held.run({"attach"}).err.ends_with("End it.\nRolled back: the GPU is where it was before.\n"));
+}
+
+TEST_CASE("piped, an operation that does not succeed ends with its record too") {
+  CHECK(attaching(ended("failed", "TimedOut", "stuck"))
+            .run({"release"})
+            .out.ends_with("failed\tattach\t0000:01:00\tstuck\n"));
+  CHECK(attaching(ended("cancelled", "Cancelled", ""))
+            .run({"attach"})
+            .out.ends_with("cancelled\tattach\t0000:01:00\t-\n"));
+}
+
+TEST_CASE("with --json an operation's GPU is its address, wherever the operation is shown") {
+  auto program = attaching(succeeded);
+  program.daemon.objects = reference_laptop();
+  program.daemon.objects.operations = {succeeded};
+  for (const auto& words : {std::vector<std::string>{"attach"},
+                            {"release"},
+                            {"attach", "--no-wait"},
+                            {"release", "--no-wait"},
+                            {"cancel", "7"},
+                            {"operations"}}) {
+    auto arguments = words;
+    arguments.emplace_back("--json");
+    const auto json = nlohmann::json::parse(program.run(arguments).out);
+    const auto& operation = words[0] == "operations" ? json["operations"][0] : json["operation"];
+    CHECK(operation["gpu"] == "0000:01:00.0");
+  }
+  program.daemon.failures.emplace("objects", refusal("Internal"));
+  const auto json = nlohmann::json::parse(program.run({"attach", "--json"}).out);
+  CHECK(json["operation"]["state"] == "succeeded");
+  CHECK(json["operation"]["gpu"].is_null());
 }
 
 TEST_CASE("Ctrl-C asks the operation to cancel and waits for its end") {
