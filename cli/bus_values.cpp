@@ -149,6 +149,7 @@ Properties wire_options(const RequestOptions& options) {
   if (options.keep) wire.emplace("keep", sdbus::Variant{true});
   if (options.reset) wire.emplace("reset", sdbus::Variant{true});
   if (options.rescan) wire.emplace("rescan", sdbus::Variant{true});
+  if (!options.verb.empty()) wire.emplace("verb", sdbus::Variant{options.verb});
   return wire;
 }
 

@@ -85,6 +85,7 @@ enum class Interaction { allowed, declined };
 /// Options of Attach, Release, Check and Plan; only what differs from the default is sent.
 struct RequestOptions {
   bool force{}, live{}, start{}, keep{}, reset{}, rescan{};
+  std::string verb{};  ///< Check: release; "" is attach
   Interaction interaction{Interaction::allowed};
 };
 

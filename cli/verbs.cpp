@@ -87,7 +87,7 @@ void add_release(CLI::App& app, Request& r) {
     return release(c, {q.gpu, q.options, q.dry_run, !q.no_wait});
   });
   sub->add_option("GPU", r.gpu, "Which GPU; without it, the only one that is away");
-  sub->add_flag("--dry-run", r.dry_run, "Show the steps, change nothing");
+  sub->add_flag("--dry-run", r.dry_run, "Show the steps and the problems, change nothing");
   add_force(*sub, r);
   add_live(*sub, r, "Also out of the running VM");
   auto* reset = sub->add_flag("--reset", r.options.reset, "Reset a card that does not answer");

@@ -133,13 +133,14 @@ Operation follow(Context& context, const std::string& path) {
 }
 
 Json document_of(Context& context, const Operation& o) {
-  Objects objects;
-  try {
-    objects = context.client().objects();
-  } catch (const Failure&) {  // takes nothing from what is known of the operation
-    objects = {};
-  }
-  return {{"operation", json_of(o, &objects)}};
+  const auto objects = [&context]() -> Objects {
+    try {
+      return context.client().objects();
+    } catch (const Failure&) {  // takes nothing from what is known of the operation
+      return {};
+    }
+  };
+  return {{"operation", json_of(o, objects())}};
 }
 
 Exit report(Context& context, const Operation& o) {

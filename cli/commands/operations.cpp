@@ -26,7 +26,7 @@ Exit operations(Context& context) {
   const auto& console = context.console;
   if (console.json()) {
     auto list = Json::array();
-    for (const auto& operation : objects.operations) list.push_back(json_of(operation, &objects));
+    for (const auto& operation : objects.operations) list.push_back(json_of(operation, objects));
     print_json(console, {{"operations", std::move(list)}});
     return Exit::done;
   }

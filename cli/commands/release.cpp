@@ -5,14 +5,8 @@
 namespace gpuctl::cli {
 
 Exit release(Context& context, const ReleaseArguments& arguments) {
-  if (arguments.dry_run) {
-    return show_plan(context, context.client().plan("release", arguments.gpu, "", arguments.options), {});
-  }
-  return run_operation(context, arguments.wait, [&](Interaction interaction) {
-    auto options = arguments.options;
-    options.interaction = interaction;
-    return context.client().release(arguments.gpu, options);
-  });
+  const Move move{"release", arguments.gpu, "", arguments.options};
+  return arguments.dry_run ? show_move(context, move) : run_move(context, move, arguments.wait);
 }
 
 }  // namespace gpuctl::cli

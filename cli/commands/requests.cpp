@@ -26,27 +26,46 @@ bool has_domain(Context& context, const std::string& name) {
   }
 }
 
+bool is_blocked(const Failure& failure) { return short_name(failure.name()) == "Blocked"; }
+
+/// The steps; none where the request would be refused, for then the problems tell why.
+std::vector<Step> planned(Context& context, const Move& move) {
+  try {
+    return context.client().plan(move.verb, move.gpu, move.vm, move.options);
+  } catch (const Failure& failure) {
+    if (!is_blocked(failure)) throw;
+    return {};
+  }
+}
+
+std::vector<Problem> problems_of(Context& context, const Move& move) {
+  auto options = move.options;
+  if (move.verb == "release") options.verb = move.verb;
+  return context.client().check(move.gpu, move.vm, options);
+}
+
+std::string start(Context& context, const Move& move, Interaction interaction) {
+  auto options = move.options;
+  options.interaction = interaction;
+  return move.verb == "attach" ? context.client().attach(move.gpu, move.vm, options)
+                               : context.client().release(move.gpu, options);
+}
+
+Exit run_operation(Context& context, const Move& move, bool wait) {
+  const auto path =
+      context.authorized([&](Interaction interaction) { return start(context, move, interaction); });
+  if (wait) return report(context, follow(context, path));
+  if (context.console.json())
+    print_json(context.console, document_of(context, context.client().operation(path)));
+  else
+    context.console.print(path.substr(path.rfind('/') + 1) + "\n");
+  return Exit::done;
+}
+
 std::string steps_text(const Console& console, const std::vector<Step>& steps) {
   Table table{{"STEP", "SUBJECT", "DETAIL"}};
   for (const auto& step : steps) table.add({{step.kind}, {step.subject}, {step.detail}});
   return table.text(console);
-}
-
-}  // namespace
-
-std::string domain_name(Context& context, const std::string& word) {
-  return word == "vm" && !has_domain(context, word) ? std::string{} : word;
-}
-
-Exit run_operation(Context& context, bool wait, const std::function<std::string(Interaction)>& start) {
-  const auto path = context.authorized(start);
-  if (wait) return report(context, follow(context, path));
-  if (context.console.json()) {
-    print_json(context.console, document_of(context, context.client().operation(path)));
-  } else {
-    context.console.print(path.substr(path.rfind('/') + 1) + "\n");
-  }
-  return Exit::done;
 }
 
 Exit show_plan(Context& context, const std::vector<Step>& steps, const std::vector<Problem>& problems) {
@@ -62,18 +81,6 @@ Exit show_plan(Context& context, const std::vector<Step>& steps, const std::vect
   return any_blocks(problems) ? Exit::refused : Exit::done;
 }
 
-Exit show_findings(Context& context, const std::vector<Problem>& findings, const std::string& all_well) {
-  const auto& console = context.console;
-  const bool blocked = any_blocks(findings);
-  if (console.json()) {
-    print_json(console, {{"blocked", blocked}, {"problems", json_list(findings)}});
-  } else {
-    console.print(problems_text(console, findings));
-    if (!blocked && console.terminal()) console.print(console.paint(Colour::green, all_well) + "\n");
-  }
-  return blocked ? Exit::refused : Exit::done;
-}
-
 Exit show_refusal(Context& context, const Failure& failure, const std::vector<Problem>& problems) {
   const auto& console = context.console;
   const auto blockers = std::ranges::count_if(problems, &Problem::blocks);
@@ -87,6 +94,38 @@ Exit show_refusal(Context& context, const Failure& failure, const std::vector<Pr
                          {"problems", json_list(problems)}});
   }
   return Exit::refused;
+}
+
+}  // namespace
+
+std::string domain_name(Context& context, const std::string& word) {
+  return word == "vm" && !has_domain(context, word) ? std::string{} : word;
+}
+
+Exit run_move(Context& context, const Move& move, bool wait) {
+  try {
+    return run_operation(context, move, wait);
+  } catch (const Failure& failure) {
+    if (!is_blocked(failure)) throw;
+    return show_refusal(context, failure, problems_of(context, move));
+  }
+}
+
+Exit show_move(Context& context, const Move& move) {
+  const auto problems = problems_of(context, move);
+  return show_plan(context, planned(context, move), problems);
+}
+
+Exit show_findings(Context& context, const std::vector<Problem>& findings, const std::string& all_well) {
+  const auto& console = context.console;
+  const bool blocked = any_blocks(findings);
+  if (console.json()) {
+    print_json(console, {{"blocked", blocked}, {"problems", json_list(findings)}});
+  } else {
+    console.print(problems_text(console, findings));
+    if (!blocked && console.terminal()) console.print(console.paint(Colour::green, all_well) + "\n");
+  }
+  return blocked ? Exit::refused : Exit::done;
 }
 
 }  // namespace gpuctl::cli

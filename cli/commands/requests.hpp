@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What attach and release have in common.
 #pragma once
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,16 +13,20 @@ namespace gpuctl::cli {
 /// the bus.
 std::string domain_name(Context& context, const std::string& word);
 
-/// Starts an operation with `start` and, if `wait`, follows it to its end.
-Exit run_operation(Context& context, bool wait, const std::function<std::string(Interaction)>& start);
+/// One attach or release.
+struct Move {
+  std::string verb, gpu, vm;
+  RequestOptions options;
+};
 
-/// Prints the steps and the problems; refused if one of these stands in the way.
-Exit show_plan(Context& context, const std::vector<Step>& steps, const std::vector<Problem>& problems);
+/// Starts it and, if `wait`, follows it to its end. Where it is refused, all that stands in the way is
+/// printed.
+Exit run_move(Context& context, const Move& move, bool wait);
+
+/// Prints its steps and the problems; refused if one of these stands in the way.
+Exit show_move(Context& context, const Move& move);
 
 /// Prints findings, or `all_well` for people if nothing stands in the way; refused if something does.
 Exit show_findings(Context& context, const std::vector<Problem>& findings, const std::string& all_well);
-
-/// Prints all that stands in the way of what was refused with `failure`.
-Exit show_refusal(Context& context, const Failure& failure, const std::vector<Problem>& problems);
 
 }  // namespace gpuctl::cli

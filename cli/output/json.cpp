@@ -84,8 +84,8 @@ Json json_of(const Step& step) {
   return json;
 }
 
-Json json_of(const Operation& o, const Objects* objects) {
-  const auto* gpu = objects != nullptr ? objects->gpu_at(o.gpu_path) : nullptr;
+Json json_of(const Operation& o, const Objects& objects) {
+  const auto* gpu = objects.gpu_at(o.gpu_path);
   return {{"number", json_number(o.number())},
           {"path", o.path},
           {"kind", o.kind},

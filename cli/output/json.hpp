@@ -18,7 +18,8 @@ Json json_of(const Gpu& gpu, const Group* group);
 Json json_of(const Group& group);
 Json json_of(const Problem& problem);
 Json json_of(const Step& step);
-Json json_of(const Operation& operation, const Objects* objects = nullptr);
+/// Its GPU is named by the address that `objects` tell.
+Json json_of(const Operation& operation, const Objects& objects);
 Json json_of(const User& user);
 Json json_of(const Vm& vm);
 

@@ -12,6 +12,7 @@ std::string words(const RequestOptions& o) {
   if (o.keep) text += " keep";
   if (o.reset) text += " reset";
   if (o.rescan) text += " rescan";
+  if (!o.verb.empty()) text += " of-" + o.verb;
   if (o.interaction == Interaction::declined) text += " silent";
   return text;
 }

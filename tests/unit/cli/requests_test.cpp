@@ -121,8 +121,26 @@ TEST_CASE("dry-run prints the steps, and the problems with exit 3 where attach w
   program.daemon.failures.emplace("plan", refusal("Blocked"));
   CHECK(program.run({"attach", "--dry-run"}).status == 3);
   program.daemon.failures.clear();
-  CHECK(program.run({"release", "--dry-run"}).out ==
-        "unbind\t0000:01:00.0\tnvidia\nbind\t0000:01:00.0\tvfio-pci\n");
+}
+
+TEST_CASE("a release is looked at and refused as an attach is") {
+  auto program = ready();
+  program.daemon.steps = {{"unbind", "0000:01:00.0", "vfio-pci", ""}};
+  auto outcome = program.run({"release", "--dry-run", "01:00", "--reset"});
+  CHECK(outcome.status == 0);
+  CHECK(outcome.out == "unbind\t0000:01:00.0\tvfio-pci\n");
+  CHECK(program.daemon.calls == Calls{"check '01:00' '' reset of-release", "plan release '01:00' '' reset"});
+  program.daemon.problems = {nic, no_reset};
+  outcome = program.run({"release", "--dry-run"});
+  CHECK(outcome.status == 3);
+  CHECK(outcome.out.find("blocker\tforeign-device") != std::string::npos);
+  program.daemon.failures.emplace("release", refusal("Blocked", "2 problems"));
+  outcome = program.run({"release"});
+  CHECK(outcome.status == 3);
+  CHECK(outcome.err.starts_with("gpuctl: 1 problem stands in the way\n"));
+  const auto json = nlohmann::json::parse(program.run({"release", "--json"}).out);
+  CHECK(json["error"]["name"] == "Blocked");
+  CHECK(json["problems"][0]["id"] == "foreign-device");
 }
 
 TEST_CASE("--no-wait prints the number of the operation and does not follow it") {
