@@ -32,7 +32,8 @@ if(SYSTEMD_ANALYZE)
   endforeach()
 endif()
 
-set(GPUCTL_BUS_TESTS contract authorization host operations journal sleep bad_input limits fuzz endurance kill_matrix)
+set(GPUCTL_BUS_TESTS contract authorization host operations busy names journal sleep bad_input limits fuzz endurance
+    kill_matrix)
 # The shipped daemon on a bus of its own, with real polkitd, on fakesys; each file in namespaces of its own.
 if(TARGET fakesys AND TARGET gpuctld)
   foreach(name ${GPUCTL_BUS_TESTS})
