@@ -53,7 +53,7 @@ def held_sound_card(laptop):
     assert pid in said.out, said
 
 
-@case("a driver that hangs: list answers, the daemon restarts, the GPU is stuck, and heals when the driver lets go")
+@case("a driver that hangs: list answers, the daemon restarts, the GPU is stuck, and heals when the driver lets go", alone=True)
 def hanging_driver(laptop):
     quiet, idle = fastest(laptop, "gpuctl list"), answer_time(laptop)
     laptop.stub(remove_hangs=1)

@@ -70,6 +70,28 @@ def ended_without_gpuctld(laptop):
     home(laptop)
 
 
+def libvirtd_exits(laptop):
+    laptop.settled(lambda: laptop.run("systemctl is-active libvirtd || true").strip() == "inactive", 90, "libvirtd exits when idle")
+
+
+@case("libvirtd exits whenever it is idle: the GPU goes to the VM and comes home, and gpuctld does not keep libvirtd from it")
+def libvirtd_idle(laptop):
+    laptop.run("echo 'LIBVIRTD_ARGS=\"--timeout 3\"' >> /etc/default/libvirtd; systemctl stop libvirtd.socket "
+                "libvirtd-ro.socket libvirtd-admin.socket libvirtd; systemctl start libvirtd.socket")
+    laptop.gpuctl("attach empty --start").ended(DONE)
+    in_vm(laptop)
+    laptop.run("sleep 5; virsh destroy empty")
+    home(laptop)
+    libvirtd_exits(laptop)
+    laptop.run("virsh start empty")
+    in_vm(laptop)
+    laptop.run("kill -9 $(cat /run/libvirt/qemu/empty.pid)")
+    home(laptop)
+    libvirtd_exits(laptop)
+    laptop.gpuctl("release").ended(DONE)
+    assert not host_devices(laptop, "empty")
+
+
 @case("plugged into a running VM, which sees it; unplugged only by force, with the guest's consent")
 def plugged_while_running(laptop):
     laptop.run("virsh start gaming")

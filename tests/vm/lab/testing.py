@@ -16,21 +16,23 @@ DONE, FAILED, USAGE, REFUSED, NOT_AUTHORIZED, NOT_FOUND, UNREACHABLE = range(7)
 
 @dataclasses.dataclass
 class Case:
-    """A scenario: TITLE says what must hold; RUN(laptop) fails if it does not."""
+    """A scenario: TITLE says what must hold; RUN(laptop) fails if it does not. ALONE: it measures time, so nothing runs
+    beside it."""
     name: str
     title: str
     run: typing.Callable
     kind: str
     card: str
     iommu: str
+    alone: bool
 
 
 CASES = []
 
 
-def case(title, kind="laptop", card="nvidia", iommu="intel"):
+def case(title, kind="laptop", card="nvidia", iommu="intel", alone=False):
     def register(function):
-        CASES.append(Case(function.__name__, title, function, kind, card, iommu))
+        CASES.append(Case(function.__name__, title, function, kind, card, iommu, alone))
         return function
     return register
 
