@@ -16,6 +16,7 @@ def machine():
 
 
 class BusTest(unittest.TestCase):
+    measures_memory = False
     policy = 'rules'
     machine_name = 'laptop'
 
@@ -25,7 +26,7 @@ class BusTest(unittest.TestCase):
             self.machine.load(self.machine_name)
         self.machine.fresh()
         self.machine.policy(self.policy)
-        self.machine.start()
+        self.machine.start(keeps_freed=not self.measures_memory)
         self.clients = []
 
     def tearDown(self):

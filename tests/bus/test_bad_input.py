@@ -118,6 +118,10 @@ class BadInput(BusTest):
                 os.close(fd)
         self.assertEqual(len(os.listdir(f'/proc/{self.machine.daemon.pid}/fd')), before, 'received descriptors are closed')
 
+
+class Memory(BusTest):
+    measures_memory = True
+
     def test_big_strings_leave_no_memory_behind(self):
         root = self.client()
         def rss():

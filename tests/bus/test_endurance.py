@@ -9,7 +9,7 @@ import random
 import time
 import unittest
 
-from case import BusTest, machine
+from case import BusTest
 from dbus_wire import Variant
 from machine import GPU, MANAGER, ROOT, SERVICE
 
@@ -21,10 +21,7 @@ QUIET = {'interactive': Variant('b', False)}
 
 
 class Endurance(BusTest):
-    def setUp(self):
-        # What the program has freed AddressSanitizer must not keep: it would count as the program's.
-        machine().asan_options = 'abort_on_error=1:quarantine_size_mb=1:thread_local_quarantine_size_kb=16'
-        super().setUp()
+    measures_memory = True
 
     def descriptors(self):
         return len(os.listdir(f'/proc/{self.machine.daemon.pid}/fd'))
