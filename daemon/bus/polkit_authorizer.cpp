@@ -3,9 +3,9 @@
 
 #include <unistd.h>
 
-#include <algorithm>
-
 #include <fmt/format.h>
+
+#include "operations/fair_share.hpp"
 
 namespace gpuctl {
 namespace {
@@ -40,9 +40,8 @@ PolkitAuthorizer::PolkitAuthorizer(sdbus::IConnection& connection, EventLoop& lo
       bus_(dbus::make_proxy(connection, "org.freedesktop.DBus", "/org/freedesktop/DBus")) {}
 
 bool PolkitAuthorizer::over_limit(std::uint32_t uid) const {
-  const auto of_uid =
-      std::ranges::count_if(checks_, [uid](const auto& c) { return c.second.request.caller.uid == uid; });
-  return checks_.size() >= max_in_all || static_cast<std::size_t>(of_uid) >= max_per_uid;
+  const auto uid_of = [](const Check& check) { return check.request.caller.uid; };
+  return FairShare{max_per_uid, max_in_all}.is_used_up(uid, checks_, uid_of);
 }
 
 void PolkitAuthorizer::check(AuthorizationRequest request, std::function<void(Verdict)> answer) {

@@ -2,18 +2,12 @@
 #include "host/accounts.hpp"
 
 #include <algorithm>
-#include <charconv>
 
+#include "core/whole_number.hpp"
 #include "host/text.hpp"
 
 namespace gpuctl {
 namespace {
-
-std::optional<unsigned> number(std::string_view text) {
-  unsigned value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc{} && end == text.data() + text.size() ? std::optional{value} : std::nullopt;
-}
 
 struct Group {
   gid_t gid{};
@@ -24,7 +18,7 @@ std::optional<Group> find_group(const RootDir& root, std::string_view name) {
   for (const auto& line : lines(root.text("etc/group"))) {
     const auto fields = split(line, ':');
     if (fields.size() >= 4 && fields[0] == name)
-      return Group{number(fields[2]).value_or(0), split(fields[3], ',')};
+      return Group{whole_number(fields[2]).value_or(0), split(fields[3], ',')};
   }
   return std::nullopt;
 }
@@ -34,8 +28,8 @@ std::optional<Group> find_group(const RootDir& root, std::string_view name) {
 std::optional<Account> account(const RootDir& root, uid_t uid) {
   for (const auto& line : lines(root.text("etc/passwd"))) {
     const auto fields = split(line, ':');
-    if (fields.size() >= 4 && number(fields[2]) == uid)
-      return Account{fields[0], number(fields[3]).value_or(0)};
+    if (fields.size() >= 4 && whole_number(fields[2]) == uid)
+      return Account{fields[0], whole_number(fields[3]).value_or(0)};
   }
   return std::nullopt;
 }

@@ -2,23 +2,17 @@
 #include "host/nvidia_nodes.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 #include <sstream>
 
 #include <fmt/format.h>
 
+#include "core/whole_number.hpp"
+
 namespace gpuctl {
 namespace {
 
 constexpr unsigned nvidia_major = 195, last_gpu_minor = 247, modeset_minor = 254, control_minor = 255;
-
-std::optional<unsigned> number(std::string_view text) {
-  unsigned value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
 
 DeviceNode gpu_node(PciAddress address, unsigned minor) {
   return {fmt::format("/dev/nvidia{}", minor), NodeKind::nvidia, address, nvidia_major, minor, minor, false};
@@ -59,7 +53,7 @@ std::optional<unsigned> char_major(const RootDir& root, std::string_view name) {
   for (std::string line; std::getline(lines, line) && !line.starts_with("Block");) {
     std::istringstream words{line};
     std::string major, device;
-    if (words >> major >> device && device == name) return number(major);
+    if (words >> major >> device && device == name) return whole_number(major);
   }
   return std::nullopt;
 }
@@ -77,7 +71,7 @@ std::optional<unsigned> nvidia_minor(const RootDir& root, PciAddress address) {
     constexpr std::string_view key = "Device Minor:";
     if (!line.starts_with(key)) continue;
     const auto value = line.find_first_not_of(" \t", key.size());
-    return value == std::string::npos ? std::nullopt : number(std::string_view{line}.substr(value));
+    return value == std::string::npos ? std::nullopt : whole_number(std::string_view{line}.substr(value));
   }
   return std::nullopt;
 }

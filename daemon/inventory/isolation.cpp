@@ -20,19 +20,16 @@ bool is_intel(const HostState& host) { return host.iommu == "intel" || host.virt
 /// A snapshot does not hold the command line: where the argument is right already, the doctor knows more.
 std::string iommu_remedy(const HostState& host) {
   if (host.iommu_in_firmware && is_intel(host))
-    return "The firmware describes an IOMMU but the kernel does not use it: unless it is there, add the "
-           "kernel "
-           "argument intel_iommu=on (gpuctl kernel-args enable) and reboot; if it is, see gpuctl doctor.";
+    return "The firmware describes an IOMMU but the kernel does not use it: add the kernel argument "
+           "intel_iommu=on (gpuctl kernel-args enable) and reboot; if it is there already, see gpuctl "
+           "doctor.";
   if (host.iommu_in_firmware)
     return "The firmware describes an IOMMU but the kernel does not use it: remove amd_iommu=off or "
-           "iommu=off "
-           "from the kernel arguments (gpuctl kernel-args enable) and reboot; if neither is there, see "
-           "gpuctl "
-           "doctor.";
+           "iommu=off from the kernel arguments (gpuctl kernel-args enable) and reboot; if neither is there, "
+           "see gpuctl doctor.";
   if (is_intel(host))
     return "Switch on VT-d (Intel Virtualization Technology for Directed I/O) in the firmware setup, and "
-           "boot with "
-           "the kernel argument intel_iommu=on.";
+           "boot with the kernel argument intel_iommu=on.";
   if (host.virtualization == "svm")
     return "Switch on IOMMU (AMD-Vi) in the firmware setup; the kernel then uses it without any argument.";
   return "Switch on the IOMMU (Intel VT-d, AMD-Vi) in the firmware setup; on Intel also boot with "

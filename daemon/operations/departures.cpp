@@ -4,16 +4,15 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 
-#include <algorithm>
 #include <array>
 
 #include "core/error.hpp"
+#include "operations/fair_share.hpp"
 
 namespace gpuctl {
 
 UniqueFd Departures::lock(std::uint32_t uid) {
-  const auto of_uid = std::ranges::count_if(locks_, [uid](const auto& l) { return l.second.uid == uid; });
-  if (locks_.size() >= max_locks || static_cast<std::size_t>(of_uid) >= max_locks_per_uid)
+  if (FairShare{max_locks_per_uid, max_locks}.is_used_up(uid, locks_))
     throw Error(ErrorCode::limits_exceeded, "too many locks of this user are held; close some first");
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) < 0)

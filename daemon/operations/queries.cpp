@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <exception>
 
+#include "operations/fair_share.hpp"
 #include "operations/messages.hpp"
 
 namespace gpuctl {
@@ -34,8 +35,7 @@ std::variant<std::string, Error> decode(const std::string& message) {
 }  // namespace
 
 bool Queries::over_limit(std::uint32_t uid) const {
-  const auto of_uid = std::ranges::count_if(queries_, [uid](const auto& q) { return q.second.uid == uid; });
-  return queries_.size() >= max_in_all || static_cast<std::size_t>(of_uid) >= max_per_uid;
+  return FairShare{max_per_uid, max_in_all}.is_used_up(uid, queries_);
 }
 
 void Queries::ask(const std::string& name, std::uint32_t uid, Body body, Answer answer,

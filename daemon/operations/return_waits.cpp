@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "operations/return_waits.hpp"
 
-#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "core/error.hpp"
+#include "operations/fair_share.hpp"
 
 namespace gpuctl {
 
@@ -29,8 +29,7 @@ const Operation* ReturnWaits::met_by(const Request& request) const {
 bool ReturnWaits::concern(const Request& request) const { return met_by(request) != nullptr; }
 
 void ReturnWaits::require_room(std::uint32_t uid) const {
-  const auto of_uid = std::ranges::count_if(waits_, [uid](const auto& w) { return w.second.uid == uid; });
-  if (waits_.size() >= max_in_all || static_cast<std::size_t>(of_uid) >= max_per_uid)
+  if (FairShare{max_per_uid, max_in_all}.is_used_up(uid, waits_))
     throw Error(ErrorCode::limits_exceeded, "too many requests of this user are in flight; try again later");
 }
 

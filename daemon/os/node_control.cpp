@@ -7,27 +7,19 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <string_view>
-#include <system_error>
 
 #include <fmt/format.h>
 
 #include "core/error.hpp"
+#include "core/whole_number.hpp"
 
 namespace gpuctl {
 namespace {
 
 constexpr auto first_process_root = "proc/1/root";
 constexpr mode_t permission_bits = 07777;
-
-std::optional<unsigned> number(std::string_view text) {
-  unsigned value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
 
 }  // namespace
 
@@ -47,7 +39,7 @@ std::vector<unsigned> DevNodeControl::minors(const std::string& prefix) const {
   std::vector<unsigned> found;
   for (const auto& name : root_.list(first_process_root + prefix.substr(0, slash)))
     if (const auto minor =
-            name.starts_with(stem) ? number(std::string_view{name}.substr(stem.size())) : std::nullopt)
+            name.starts_with(stem) ? whole_number(std::string_view{name}.substr(stem.size())) : std::nullopt)
       found.push_back(*minor);
   std::ranges::sort(found);
   return found;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What QEMU wants of the kernel beside KVM and VFIO.
 #include <algorithm>
+#include <cstdlib>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -113,9 +114,10 @@ void access(const HostFacts& host, const Node& node, Problems& found) {
       {id, Severity::info, subject, fmt::format("you may not open {}: {}", node.path, node.closed), join});
 }
 
-/// "hugepages-2048kB" -> "2 MiB".
+/// "hugepages-2048kB" -> "2 MiB"; 64-bit ARM has some of 64 KiB.
 std::string page_size(const std::string& directory) {
   const auto kib = std::strtoul(directory.c_str() + directory.find('-') + 1, nullptr, 10);
+  if (kib < 1024) return fmt::format("{} KiB", kib);
   return kib >= 1024UL * 1024 ? fmt::format("{} GiB", kib / 1024 / 1024) : fmt::format("{} MiB", kib / 1024);
 }
 

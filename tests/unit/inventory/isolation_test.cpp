@@ -166,7 +166,7 @@ TEST_CASE("without an IOMMU the remedy fits the processor and what the firmware 
     return problem(snapshot, "iommu-off").remedy;
   };
   CHECK(remedy("vmx", true).find("add the kernel argument intel_iommu=on") != std::string::npos);
-  CHECK(remedy("vmx", true).find("if it is, see gpuctl doctor") != std::string::npos);
+  CHECK(remedy("vmx", true).find("if it is there already, see gpuctl doctor") != std::string::npos);
   CHECK(remedy("svm", true).find("see gpuctl doctor") != std::string::npos);
   CHECK(remedy("vmx", false).find("VT-d") != std::string::npos);
   CHECK(remedy("svm", false).find("AMD-Vi") != std::string::npos);
