@@ -10,9 +10,25 @@
 #include "operations/assignments.hpp"
 #include "operations/carry_out.hpp"
 #include "os/log.hpp"
+#include "rebind/kernel_performer.hpp"
 #include "rebind/live_state.hpp"
+#include "rebind/recovery.hpp"
 
 namespace gpuctl {
+namespace {
+
+/// Nothing else is done by a journal that is damaged: a device file that nobody may open is either closed by
+/// that operation, or its mode is left as it is.
+void reopen_nodes(const JournalHeader& header, const RootDir& root) {
+  DevNodeControl nodes(root);
+  for (const auto& step : reopening(header)) try {
+      open_nodes(nodes, step);
+    } catch (const Error& error) {
+      log(events::warning, error.what(), {.gpu = header.home.slot().str()});
+    }
+}
+
+}  // namespace
 
 Recoveries::Recoveries(EventLoop& loop, Inventory& inventory, OperationList& operations, Runner& runner,
                        Platform platform)
@@ -39,6 +55,7 @@ void Recoveries::start() {
   StateDir(platform_.runtime_dir / "bindings").remove_unfinished();
   for (const auto& problem : loaded.problems)
     log(events::warning, fmt::format("{} {}", problem.message, problem.remedy));
+  for (const auto& header : loaded.headers) reopen_nodes(header, root);
   for (const auto& journal : loaded.unfinished) pending_.insert(journal.slot());
   for (const auto gpu : std::set<PciSlot>(pending_)) recover(gpu);
 }

@@ -99,6 +99,13 @@ std::optional<JournalContents> read_records(const std::vector<std::string_view>&
   return contents;
 }
 
+/// What a damaged journal's first line says, if that is whole and of this boot.
+std::optional<JournalHeader> legible_header(const std::string& text, const std::string& boot_id) {
+  auto first = parse_journal(text.substr(0, text.find('\n') + 1));
+  if (!first || first->header.boot_id != boot_id) return std::nullopt;
+  return std::move(first->header);
+}
+
 Problem corrupt(const std::filesystem::path& dir, const std::string& name, const std::string& aside) {
   return {
       "journal-corrupt", Severity::warning, (dir / aside).string(),
@@ -158,13 +165,16 @@ JournalStore::Loaded JournalStore::load(const std::string& boot_id) {
   Loaded loaded;
   dir_.remove_unfinished();
   for (const auto& name : dir_.list()) {
-    auto contents = parse_journal(dir_.read(name).value_or(""));
-    if (!contents || contents->slot().str() != name)
+    const auto text = dir_.read(name).value_or("");
+    auto contents = parse_journal(text);
+    if (!contents || contents->slot().str() != name) {
       loaded.problems.push_back(corrupt(dir_.path(), name, dir_.move_aside(name)));
-    else if (contents->header.boot_id != boot_id)
+      if (auto header = legible_header(text, boot_id)) loaded.headers.push_back(std::move(*header));
+    } else if (contents->header.boot_id != boot_id) {
       dir_.remove(name);
-    else
+    } else {
       loaded.unfinished.push_back(std::move(*contents));
+    }
   }
   return loaded;
 }

@@ -73,7 +73,8 @@ class JournalStore {
 
   struct Loaded {
     std::vector<JournalContents> unfinished;
-    Problems problems;  ///< journal-corrupt: moved aside, never acted on
+    Problems problems;                   ///< journal-corrupt: moved aside, never acted on
+    std::vector<JournalHeader> headers;  ///< of those, where it is whole and of this boot
   };
   /// Only where no operation runs: at start. Those of another boot are dropped: the kernel has forgotten what
   /// they speak of.

@@ -74,6 +74,16 @@ std::optional<Error> unproven(const Step& step, const PciFunction& f) {
 
 }  // namespace
 
+void open_nodes(NodeControl& nodes, const Step& step) {
+  std::optional<Error> failed;
+  for (const auto& node : node_modes(step.to)) try {
+      nodes.change(node, closed, node.mode);
+    } catch (const Error& e) {
+      failed = Error(e.code(), fmt::format("{}: {}", step.subject, e.what()));
+    }
+  if (failed) throw Error(*failed);
+}
+
 KernelPerformer::KernelPerformer(PciControl& pci, SystemdControl& systemd, NodeControl& nodes,
                                  const RootDir& root, std::vector<PciAddress> functions, Users users)
     : pci_(pci),
@@ -102,7 +112,7 @@ void KernelPerformer::perform(const Step& step) {
     case StepKind::close_nodes:
       return close_nodes(step);
     case StepKind::open_nodes:
-      return open_nodes(step);
+      return open_nodes(nodes_, step);
     case StepKind::check_users:
       return check_users(step, address_of(step));
     case StepKind::check_present:
@@ -168,17 +178,6 @@ void KernelPerformer::close_nodes(const Step& step) {
     } catch (const Error& e) {
       log(events::warning, fmt::format("it stays open to newcomers: {}", e.what()), {.gpu = step.subject});
     }
-}
-
-/// A node that has gone with its driver, or whose mode somebody has set meanwhile, is right as it is.
-void KernelPerformer::open_nodes(const Step& step) {
-  std::optional<Error> failed;
-  for (const auto& node : node_modes(step.to)) try {
-      nodes_.change(node, closed, node.mode);
-    } catch (const Error& e) {
-      failed = Error(e.code(), fmt::format("{}: {}", step.subject, e.what()));
-    }
-  if (failed) throw Error(*failed);
 }
 
 void KernelPerformer::change_function(const Step& step, PciAddress address) {

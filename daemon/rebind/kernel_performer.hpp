@@ -12,6 +12,11 @@
 
 namespace gpuctl {
 
+/// Gives the device files of an open_nodes step their modes back, where nobody may open them now: one that
+/// has gone with its driver, or whose mode somebody has set meanwhile, is right as it is. Throws
+/// Error(kernel_refused) when all have been tried.
+void open_nodes(NodeControl& nodes, const Step& step);
+
 /// Every kind of step except those of a domain (vm_*). Success is what sysfs shows afterwards, not what a
 /// write returned: an unbind is over when the driver link and DRIVER= in uevent are gone, a bind when both
 /// name the driver (else not_bound). A write that failed although its effect is there counts as done.
@@ -36,7 +41,6 @@ class KernelPerformer : public StepPerformer {
   void rescan(const Step& step, PciAddress address);
   void announce(const std::string& card, const std::string& action);
   void close_nodes(const Step& step);
-  void open_nodes(const Step& step);
   void change_function(const Step& step, PciAddress address);
   void write(const Step& step, PciAddress address);
   void check_users(const Step& step, PciAddress address) const;

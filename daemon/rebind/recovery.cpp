@@ -74,6 +74,13 @@ bool is_fence(const Step& step) {
   return step.kind == StepKind::close_nodes || step.kind == StepKind::open_nodes;
 }
 
+Plan reopening(const Plan& done) {
+  Plan plan;
+  for (const auto& step : done)
+    if (step.kind == StepKind::close_nodes) plan.push_back(*inverse(step));
+  return plan;
+}
+
 /// A guest that runs is a user of the GPU, and so never gets as far as being stopped here.
 Plan undo_attach(const JournalContents& journal, const Snapshot& now, const Drivers& drivers) {
   auto plan = rollback_plan(journal.begun_steps(), now, drivers, journal.header.home);
@@ -88,12 +95,9 @@ bool all_on_vfio(const JournalContents& journal, const Snapshot& now) {
 
 }  // namespace
 
-Plan reopening(const JournalContents& journal) {
-  Plan plan;
-  for (const auto& step : journal.begun_steps())
-    if (step.kind == StepKind::close_nodes) plan.push_back(*inverse(step));
-  return plan;
-}
+Plan reopening(const JournalContents& journal) { return reopening(journal.begun_steps()); }
+
+Plan reopening(const JournalHeader& header) { return reopening(header.plan); }
 
 Recovery recovery_plan(const JournalContents& journal, const Snapshot& now, const Drivers& drivers,
                        bool helper_alive) {

@@ -24,6 +24,8 @@ Recovery recovery_plan(const JournalContents& journal, const Snapshot& now, cons
                        bool helper_alive);
 /// Device files that the operation has closed and may not have opened again.
 Plan reopening(const JournalContents& journal);
+/// The same where only the first line of its journal is legible: all that it was going to close.
+Plan reopening(const JournalHeader& header);
 /// With the live state of the machine.
 Recovery recovery_plan(const JournalContents& journal, const RootDir& root);
 

@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 
 #include "core/error.hpp"
+#include "rebind/recovery.hpp"
 #include "rebind/saved_bindings.hpp"
 #include "world.hpp"
 
@@ -117,6 +118,25 @@ TEST_CASE("garbage is moved aside and reported, and no device is touched") {
   it.world.journal_dir.StateDir::replace(slot_name, "again");
   CHECK(it.world.journals.load(boot).problems[0].subject.ends_with("/0000:01:00.corrupt.2"));
   CHECK(it.world.journals.load(boot).problems.empty());
+}
+
+TEST_CASE("of a damaged journal the first line still tells which device files were going to be closed") {
+  Interrupted it;
+  const auto damaged = it.text.substr(0, it.text.size() - 3);
+  const auto headers = [&](const std::string& text, const char* now) {
+    it.world.journal_dir.StateDir::replace(slot_name, text);
+    return it.world.journals.load(now).headers;
+  };
+  const auto found = headers(damaged, boot);
+  REQUIRE(found.size() == 1);
+  CHECK(found[0] == parse_journal(it.text)->header);
+  CHECK(headers(damaged, "another boot").empty());
+  CHECK(headers(damaged.substr(1), boot).empty());
+  CHECK(headers("", boot).empty());
+  JournalHeader header;
+  const Step close{StepKind::close_nodes, "0000:01:00.0", "", "/dev/nvidia0 195:0 0666"};
+  header.plan = {close, {StepKind::unbind, "0000:01:00.0", "nvidia", ""}};
+  CHECK(reopening(header) == Plan{*inverse(close)});
 }
 
 TEST_CASE("a journal under another GPU's name is garbage") {

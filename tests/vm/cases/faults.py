@@ -99,6 +99,23 @@ def closed_meanwhile(laptop):
     assert laptop.run(MODE).strip() in ("664", "666"), "at home"
 
 
+@case("kill -9 and a damaged journal: no device is touched, but the device files are open again")
+def damaged_while_closed(laptop):
+    laptop.gpuctl("list").ended(DONE)
+    made_by_userspace(laptop)
+    laptop.stub(remove_delay_ms=3000)
+    client = laptop.background("gpuctl attach")
+    laptop.run(f"for i in $(seq 600); do [ $({MODE}) = 0 ] && echo damage >> /run/gpuctl/journal/0000:01:00 && "
+               f"exec kill -9 {laptop.daemon_pid()}; sleep 0.01; done; exit 1")
+    assert ended(client).status != DONE
+    laptop.gpuctl("list").ended(DONE)
+    laptop.settled(lambda: laptop.run(MODE).strip() == "664", 30, "open again")
+    laptop.run("ls /run/gpuctl/journal/0000:01:00.corrupt && journalctl -u gpuctld | grep -q 'is damaged'")
+    laptop.stub(remove_delay_ms=0)
+    laptop.settled(lambda: laptop.gpuctl("release 01:00").status == DONE, 30, "brought back by hand")
+    usable(laptop)
+
+
 @case("a program that opens /dev/nvidia0 again and again: attached, or refused by its name; never stuck")
 def opened_in_a_loop(laptop):
     before = made_by_userspace(laptop)
