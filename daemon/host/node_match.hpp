@@ -34,7 +34,12 @@ class NodeMatch {
   std::vector<std::string_view> device_paths(std::string_view maps) const;
 
   static bool is_drm(unsigned major) { return major == 226; }
-  bool has_unnumbered() const { return has_unnumbered_; }
+  /// Whether a node whose number is not known may have this major: not those of memory and terminals, which
+  /// most open files are (Documentation/admin-guide/devices.txt).
+  bool may_be_unnumbered(unsigned major) const {
+    const bool fixed = major == 1 || major == 4 || major == 5 || (major >= 136 && major <= 143);
+    return has_unnumbered_ && !fixed;
+  }
   bool may_be_attribute(const struct statx& is) const {
     return S_ISREG(is.stx_mode) && is.stx_dev_major == sysfs_major_ && is.stx_dev_minor == sysfs_minor_;
   }

@@ -16,6 +16,8 @@
 #include <cstring>
 #include <iterator>
 #include <memory>
+#include <set>
+#include <sstream>
 #include <string_view>
 #include <system_error>
 #include <thread>
@@ -60,11 +62,31 @@ constexpr std::size_t processes_worth_a_thread = 64;
 
 using Buffer = std::array<char, 65536>;
 
-std::vector<pid_t> all_pids(int proc) {
+/// No: a kernel thread, or a process whose memory has gone.
+bool has_program(int proc, const std::string& directory) {
+  std::array<char, 1> first{};
+  return ::readlinkat(proc, (directory + "/exe").c_str(), first.data(), first.size()) >= 0 || errno != ENOENT;
+}
+
+/// Most of what a machine runs are kernel threads, which hold no files: the children of kthreadd without a
+/// program. (Programs that the kernel itself starts are its children as well.) Nothing where the kernel does
+/// not list children; then each is looked into.
+std::set<pid_t> children_of_kthreadd(const RootDir& root) {
+  std::set<pid_t> pids;
+  if (root.text("proc/2/comm") != "kthreadd") return pids;
+  std::istringstream children{root.text("proc/2/task/2/children")};
+  for (pid_t pid{}; children >> pid;) pids.insert(pid);
+  return pids;
+}
+
+std::vector<pid_t> pids_with_files(const RootDir& root, int proc) {
   const auto names = std::make_unique<Buffer>();
   std::vector<pid_t> pids;
   for_each_number(proc, *names, [&](const char* name) { pids.push_back(std::atoi(name)); });
   std::erase(pids, ::getpid());
+  const auto of_kernel = children_of_kthreadd(root);
+  std::erase_if(
+      pids, [&](pid_t pid) { return of_kernel.contains(pid) && !has_program(proc, std::to_string(pid)); });
   return pids;
 }
 
@@ -100,7 +122,7 @@ class Scanner {
 
   std::size_t scan_task(const std::string& directory) {
     const auto count = scan_descriptors(directory);
-    scan_maps(directory);
+    if (count > 0 || has_program(proc_, directory)) scan_maps(directory);
     return count;
   }
 
@@ -140,7 +162,7 @@ class Scanner {
       found(*node, node->is_run() ? node->path + std::to_string(is.stx_rdev_minor) : node->path, Via::fd);
     else if (match_.is_drm(is.stx_rdev_major))
       by_fdinfo(directory, name);  // opened before the card was plugged out and came back under another minor
-    else if (match_.has_unnumbered())
+    else if (match_.may_be_unnumbered(is.stx_rdev_major))
       by_path(fds, name);
   }
 
@@ -263,7 +285,7 @@ ProcessScan scan_processes(const RootDir& root, const GpuNodes& nodes) {
   const UniqueFd proc{::openat(root.fd(), "proc", dir_flags)};
   if (!proc) return {{}, {0}};
   const NodeMatch match{root, nodes};
-  auto scan = scan_with_threads(proc.get(), match, all_pids(proc.get()));
+  auto scan = scan_with_threads(proc.get(), match, pids_with_files(root, proc.get()));
   order(scan);
   return scan;
 }

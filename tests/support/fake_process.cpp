@@ -14,6 +14,8 @@ void add_process(FakeMachine& machine, const FakeProcess& process) {
   machine.file(directory + "/cmdline", command + '\0');
   machine.file(directory + "/cgroup", process.cgroup);
   machine.file(directory + "/maps", process.maps);
+  if (process.program)
+    std::filesystem::create_symlink("/usr/bin/" + process.comm, machine.root() / directory / "exe");
   const auto uid = std::to_string(process.uid);
   machine.file(directory + "/status", "Name:\t" + process.comm + "\nUid:\t" + uid + "\t" + uid + "\t0\t0\n");
   std::filesystem::create_directories(machine.root() / directory / "fd");

@@ -18,6 +18,7 @@ struct FakeProcess {
   std::vector<std::string> descriptors{};
   std::string maps{};
   std::string fdinfo{};  ///< of every descriptor
+  bool program{true};    ///< false: a kernel thread, or one that has no memory any more
 };
 
 void add_process(FakeMachine&, const FakeProcess&);

@@ -59,6 +59,21 @@ TEST_CASE("a holder is told with all that is known of it") {
   CHECK(users[0].remedy.find("systemctl stop nvidia-persistenced.service") != std::string::npos);
 }
 
+TEST_CASE("kernel threads are passed over, programs that the kernel has started are not") {
+  Laptop laptop;
+  laptop.file("proc/2/comm", "kthreadd\n");
+  laptop.file("proc/2/task/2/children", "3 4 ");
+  add_process(laptop, {.pid = 3, .comm = "kworker", .descriptors = {"/dev/nvidia0"}, .program = false});
+  add_process(laptop, {.pid = 4, .comm = "helper", .descriptors = {"/dev/nvidia0"}});
+  add_process(laptop, {.pid = 5, .comm = "ending", .descriptors = {"/dev/nvidia0"}, .program = false});
+  const auto users = laptop.users();
+  REQUIRE(users.size() == 2);
+  CHECK(users[0].pid == 4);
+  CHECK(users[1].pid == 5);
+  laptop.file("proc/2/comm", "bash\n");  // as in a container: what it has begun is no thread of the kernel
+  CHECK(laptop.users().size() == 3);
+}
+
 TEST_CASE("a descriptor counts by device number, whatever its path says") {
   Laptop laptop;
   // /dev/zero is a real node, 1:5: the GPU's own number here, behind a name that says nothing.
