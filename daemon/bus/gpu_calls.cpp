@@ -72,21 +72,22 @@ void GpuCalls::begin(Call call) {
 
 void GpuCalls::look(Call call) {
   requests_.require_free(call.request);
-  call.moves = requests_.moves(call.request);
   ++call.looks;
-  requests_.survey(call.request, call.caller.uid, [this, call](std::variant<Survey, Error> found) {
+  requests_.survey(call.request, call.caller.uid, [this, call](std::variant<Look, Error> found) mutable {
     if (const auto* error = std::get_if<Error>(&found)) return call.reply.error(*error);
-    answer(call.reply, [&] { surveyed(call, std::get<Survey>(found)); });
+    call.look = std::move(std::get<Look>(found));
+    answer(call.reply, [&] { surveyed(call); });
   });
 }
 
 /// An operation has come in between: what was seen may be half of what it did.
 bool GpuCalls::is_stale(const Call& call) const {
-  return returns_.concern(call.request) || requests_.moves(call.request) != call.moves;
+  return returns_.concern(call.request) || requests_.moves(call.request) != call.look->moves;
 }
 
 /// Refuses before anybody types a password in vain, and grants without one what already holds.
-void GpuCalls::surveyed(Call call, const Survey& survey) {
+void GpuCalls::surveyed(Call call) {
+  const auto& survey = call.look->prepared.survey;
   if (is_stale(call) && call.looks < max_looks) return begin(call);
   requests_.require_free(call.request);
   if (is_stale(call))
@@ -107,10 +108,11 @@ void GpuCalls::allowed(const Call& call) {
 }
 
 void GpuCalls::start(const Call& call) {
-  requests_.start(call.request, call.caller.uid, [reply = call.reply](std::variant<unsigned, Error> started) {
-    if (const auto* error = std::get_if<Error>(&started)) return reply.error(*error);
-    reply.value(sdbus::ObjectPath{wire::operation_path(std::get<unsigned>(started))});
-  });
+  const auto started = [reply = call.reply](std::variant<unsigned, Error> begun) {
+    if (const auto* error = std::get_if<Error>(&begun)) return reply.error(*error);
+    reply.value(sdbus::ObjectPath{wire::operation_path(std::get<unsigned>(begun))});
+  };
+  requests_.start(call.request, call.caller.uid, started, call.look);
 }
 
 void GpuCalls::check(const sdbus::IObject& object, Reply<std::vector<wire::Dict>> reply, std::string gpu,

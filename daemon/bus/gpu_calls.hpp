@@ -43,21 +43,21 @@ class GpuCalls {
     Request request;
     bool interactive{};
     Reply<sdbus::ObjectPath> reply;
-    unsigned moves{};  ///< of the GPU, when it was looked at
+    std::optional<Look> look{};  ///< the last one
     int looks{};
   };
   /// Surveys the request for `tell`, changing nothing.
   template <class ReplyType, class Tell>
   void look_at(const sdbus::IObject& object, const ReplyType& reply, Request request, Tell tell) {
     request = requests_.resolve(std::move(request));
-    requests_.survey(request, current_caller(object).uid, [reply, tell](std::variant<Survey, Error> found) {
+    requests_.survey(request, current_caller(object).uid, [reply, tell](std::variant<Look, Error> found) {
       if (const auto* error = std::get_if<Error>(&found)) return reply.error(*error);
-      tell(std::get<Survey>(found));
+      tell(std::get<Look>(found).prepared.survey);
     });
   }
   void begin(Call call);
   void look(Call call);
-  void surveyed(Call call, const Survey& survey);
+  void surveyed(Call call);
   bool is_stale(const Call& call) const;
   void allowed(const Call& call);
   void start(const Call& call);

@@ -180,8 +180,8 @@ Outcome execute(WorkerChannel& daemon, const Request& request, const Gpu& gpu, c
 }  // namespace
 
 void carry_out(WorkerChannel& daemon, const Request& request, const Snapshot& snapshot,
-               const Platform& platform, std::uint32_t started_by) try {
-  auto prepared = prepare(request, snapshot, platform);
+               const Platform& platform, std::uint32_t started_by, const std::optional<Prepared>& seen) try {
+  auto prepared = seen ? *seen : prepare(request, snapshot, platform);
   if (is_blocked(prepared.survey.problems)) throw blocked_error(prepared.survey.problems);
   const auto& gpu = *snapshot.gpu_of(*PciAddress::parse(request.gpu));
   StateDir assignment_dir(platform.state_dir / "assignments");

@@ -22,6 +22,36 @@ Severity severity(const std::string& name) {
 
 }  // namespace
 
+namespace {
+
+/// Its plan is the survey's.
+Json transaction(const Transaction& t) {
+  return {{"operation", t.operation},
+          {"before", binding_to_json(t.before)},
+          {"home", binding_to_json(t.home)},
+          {"vm", t.vm},
+          {"started_by", t.started_by}};
+}
+
+Transaction transaction(const Json& json) {
+  return {json.at("operation"),
+          {},
+          binding_from_json(json.at("before")),
+          binding_from_json(json.at("home")),
+          json.at("vm"),
+          json.at("started_by")};
+}
+
+Json quiesce(const QuiescePlan& q) {
+  return {{"units", q.units}, {"drm_cards", q.drm_cards}, {"modules", q.modules}, {"leaving", q.leaving}};
+}
+
+QuiescePlan quiesce(const Json& json) {
+  return {json.at("units"), json.at("drm_cards"), json.at("modules"), json.at("leaving")};
+}
+
+}  // namespace
+
 Json step(const Step& s) {
   return {{"kind", to_string(s.kind)}, {"subject", s.subject}, {"from", s.from}, {"to", s.to}};
 }
@@ -45,12 +75,14 @@ Problem problem(const Json& json) {
           json.at("remedy")};
 }
 
-std::string survey(const Survey& s) {
-  return text({{"type", "survey"},
-               {"problems", array_of(s.problems, problem)},
-               {"plan", array_of(s.plan, step)},
-               {"vm_name", s.vm_name},
-               {"vm_uuid", s.vm_uuid}});
+std::string prepared(const Prepared& p) {
+  return text({{"type", "prepared"},
+               {"problems", array_of(p.survey.problems, problem)},
+               {"plan", array_of(p.survey.plan, step)},
+               {"vm_name", p.survey.vm_name},
+               {"vm_uuid", p.survey.vm_uuid},
+               {"transaction", transaction(p.transaction)},
+               {"quiesce", quiesce(p.quiesce)}});
 }
 
 std::string plan(const Plan& p) { return text({{"type", "plan"}, {"plan", array_of(p, step)}}); }
@@ -77,9 +109,12 @@ Plan plan(const Json& json) {
   return result;
 }
 
-Survey survey(const Json& json) {
-  Survey result{{}, plan(json), json.at("vm_name"), json.at("vm_uuid")};
-  for (const auto& p : json.at("problems")) result.problems.push_back(problem(p));
+Prepared prepared(const Json& json) {
+  Prepared result{{{}, plan(json), json.at("vm_name"), json.at("vm_uuid")},
+                  transaction(json.at("transaction")),
+                  quiesce(json.at("quiesce"))};
+  for (const auto& p : json.at("problems")) result.survey.problems.push_back(problem(p));
+  result.transaction.plan = result.survey.plan;
   return result;
 }
 

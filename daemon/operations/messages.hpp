@@ -7,6 +7,7 @@
 #include "core/error.hpp"
 #include "operations/operation.hpp"
 #include "operations/request.hpp"
+#include "operations/survey.hpp"
 
 /// What workers tell the daemon: one JSON document a message, with its kind in "type".
 namespace gpuctl::messages {
@@ -23,7 +24,7 @@ Step step(const Json& json);
 Json problem(const Problem& problem);
 Problem problem(const Json& json);
 
-std::string survey(const Survey& survey);
+std::string prepared(const Prepared& prepared);
 std::string plan(const Plan& plan);
 std::string progress(std::size_t index, StepState state);
 std::string undo(const Step& step, StepState state);
@@ -31,7 +32,7 @@ std::string end(OperationState state, const std::string& error, const std::strin
 std::string error(const Error& error);
 
 /// The parts of a parsed message.
-Survey survey(const Json& json);
+Prepared prepared(const Json& json);
 Plan plan(const Json& json);
 Error error(const Json& json);
 

@@ -15,6 +15,10 @@
 namespace gpuctl {
 namespace {
 
+/// How long a look may be ago and still be what an operation goes by. Its own steps look at the users and at
+/// each function once more, whatever it is.
+constexpr std::chrono::seconds look_lasts{1};
+
 PciSlot slot_of(const Request& request) { return PciAddress::parse(request.gpu)->slot(); }
 
 const char* kind_of(const Request& request) { return request.verb == Verb::attach ? "attach" : "release"; }
@@ -92,22 +96,44 @@ void Requests::refresh(PciSlot slot) {
   inventory_.refresh(functions);
 }
 
-void Requests::survey(const Request& request, std::uint32_t uid, SurveyAnswer answer) {
+std::map<PciAddress, PciFunction> Requests::functions(const Request& request) const {
+  const auto& snapshot = inventory_.snapshot();
+  std::map<PciAddress, PciFunction> found;
+  if (const auto* gpu = snapshot.gpu_of(*PciAddress::parse(request.gpu)))
+    for (const auto address : gpu->functions)
+      if (const auto* function = snapshot.find(address)) found.emplace(address, *function);
+  return found;
+}
+
+void Requests::survey(const Request& request, std::uint32_t uid, LookAnswer answer) {
   refresh(slot_of(request));
   const auto body = [request, snapshot = inventory_.snapshot(), platform = platform_] {
-    return messages::survey(prepare(request, snapshot, platform).survey);
+    return messages::prepared(prepare(request, snapshot, platform));
   };
   const auto* operation = operations_.running_on(slot_of(request));
   const bool moving = operation != nullptr && !operation->stuck;
+  Look look{{}, std::chrono::steady_clock::now(), moves(request), functions(request)};
   queries_.ask("survey", uid, body,
-               [this, request, moving, moves = moves(request),
-                answer = std::move(answer)](std::variant<std::string, Error> result) {
+               [this, request, moving, look = std::move(look),
+                answer = std::move(answer)](std::variant<std::string, Error> result) mutable {
                  if (auto* error = std::get_if<Error>(&result)) return answer(std::move(*error));
-                 auto found = messages::survey(messages::Json::parse(std::get<std::string>(result)));
-                 if (moving || moves != this->moves(request)) leave_out_passing(found.problems);
-                 add_running(request, found.problems);
-                 answer(std::move(found));
+                 look.prepared = messages::prepared(messages::Json::parse(std::get<std::string>(result)));
+                 auto& problems = look.prepared.survey.problems;
+                 if (moving || look.moves != moves(request)) leave_out_passing(problems);
+                 add_running(request, problems);
+                 answer(std::move(look));
                });
+}
+
+bool Requests::still_holds(const Look& look, const Request& request) const {
+  const auto age = std::chrono::steady_clock::now() - look.begun;
+  return age < look_lasts && look.moves == moves(request) && look.functions == functions(request);
+}
+
+WorkerPool::Body Requests::work(const Request& request, std::uint32_t uid, const std::optional<Look>& look) {
+  auto seen = look && still_holds(*look, request) ? std::optional{look->prepared} : std::nullopt;
+  return [request, uid, seen = std::move(seen), snapshot = inventory_.snapshot(), platform = platform_](
+             WorkerChannel& channel) { carry_out(channel, request, snapshot, platform, uid, seen); };
 }
 
 void Requests::add_running(const Request& request, Problems& problems) const {
@@ -128,7 +154,8 @@ void Requests::require_free(const Request& request) const {
                                              running_sentence(*operation, request), operation->id));
 }
 
-void Requests::start(const Request& request, std::uint32_t uid, StartAnswer answer) {
+void Requests::start(const Request& request, std::uint32_t uid, StartAnswer answer,
+                     std::optional<Look> look) {
   require_free(request);
   if (const auto recovery = request.verb == Verb::release && request.revival == Revival::none
                                 ? recoveries_.recover(slot_of(request))
@@ -137,10 +164,10 @@ void Requests::start(const Request& request, std::uint32_t uid, StartAnswer answ
   refresh(slot_of(resolve(request)));
   auto& operation = operations_.add(kind_of(request), slot_of(request), vm_of(request), uid);
   operation.by_itself = request.by_itself;
-  const auto body = [request, uid, snapshot = inventory_.snapshot(), platform = platform_](
-                        WorkerChannel& channel) { carry_out(channel, request, snapshot, platform, uid); };
-  const auto begin = [this, id = operation.id, slot = operation.gpu, body, answer = std::move(answer)] {
-    if (!stopping_ && cancelled_early_.erase(id) == 0) return runner_.run(id, slot, body, answer);
+  const auto begin = [this, id = operation.id, slot = operation.gpu, request, uid, look = std::move(look),
+                      answer = std::move(answer)] {
+    if (!stopping_ && cancelled_early_.erase(id) == 0)
+      return runner_.run(id, slot, work(request, uid, look), answer);
     departures_.returned(slot);
     operations_.finish(id, OperationState::cancelled, std::string{error_name(ErrorCode::cancelled)},
                        "cancelled before anything was done");

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <variant>
@@ -16,14 +18,23 @@
 #include "operations/recoveries.hpp"
 #include "operations/request.hpp"
 #include "operations/runner.hpp"
+#include "operations/survey.hpp"
 
 namespace gpuctl {
+
+/// What a look at a request has found, and of which state of its GPU that is true.
+struct Look {
+  Prepared prepared;
+  std::chrono::steady_clock::time_point begun{};
+  unsigned moves{};                               ///< as Requests::moves() was
+  std::map<PciAddress, PciFunction> functions{};  ///< of the GPU
+};
 
 /// The use cases: attach and release. Finds the GPU, looks at what stands in the way, starts the work in a
 /// worker and follows it. One operation at a time for each GPU.
 class Requests {
  public:
-  using SurveyAnswer = std::function<void(std::variant<Survey, Error>)>;
+  using LookAnswer = std::function<void(std::variant<Look, Error>)>;
   using StartAnswer = Runner::Answer;
 
   Requests(Inventory& inventory, OperationList& operations, Queries& queries, Departures& departures,
@@ -33,14 +44,15 @@ class Requests {
   Request resolve(Request request) const;
   /// What a resolved request meets, found in a worker, and the operation that runs on its GPU. Changes
   /// nothing.
-  void survey(const Request& request, std::uint32_t uid, SurveyAnswer answer);
+  void survey(const Request& request, std::uint32_t uid, LookAnswer answer);
   /// Grows whenever an operation begins to work on the request's GPU: what was seen before is stale then.
   unsigned moves(const Request& request) const;
   /// Throws Error(busy), or Error(blocked) while the kernel holds on to the GPU.
   void require_free(const Request& request) const;
-  /// Looks again and, if nothing has come in the way, begins. Answers when the plan stands, or with the
-  /// refusal. A release first finishes what an earlier operation could not.
-  void start(const Request& request, std::uint32_t uid, StartAnswer answer);
+  /// Looks again - at the functions only, where `look` is of just now and they have not changed since - and,
+  /// if nothing has come in the way, begins. Answers when the plan stands, or with the refusal. A release
+  /// first finishes what an earlier operation could not.
+  void start(const Request& request, std::uint32_t uid, StartAnswer answer, std::optional<Look> look = {});
   /// An operation that has succeeded already.
   unsigned already(const Request& request, std::uint32_t uid);
   /// For polkit's rules and prompts.
@@ -55,6 +67,9 @@ class Requests {
 
  private:
   void refresh(PciSlot slot);
+  std::map<PciAddress, PciFunction> functions(const Request& request) const;
+  bool still_holds(const Look& look, const Request& request) const;
+  WorkerPool::Body work(const Request& request, std::uint32_t uid, const std::optional<Look>& look);
   void add_running(const Request& request, Problems& problems) const;
   std::string gpu_to_release() const;
   std::string vm_of(const Request& request) const;

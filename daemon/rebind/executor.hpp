@@ -24,6 +24,7 @@ struct Transaction {
   Binding home;    ///< the host side: what attach records, where release and recovery go
   std::string vm;  ///< UUID; empty = none
   unsigned started_by{};
+  bool operator==(const Transaction&) const = default;
 };
 
 enum class Ending { succeeded, rolled_back, failed, cancelled };

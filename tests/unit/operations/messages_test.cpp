@@ -8,16 +8,29 @@
 using namespace gpuctl;
 using messages::Json;
 
-TEST_CASE("a survey reads back as it was sent") {
-  const Survey sent{
-      {{"foreign-device", Severity::blocker, "0000:02:00.0", "A NIC is in the group.", "Move it."}},
-      {{StepKind::set_override, "0000:01:00.0", "", "vfio-pci"}, {StepKind::vm_start, "uuid", "", ""}},
-      "win11",
-      "uuid"};
-  const auto read = messages::survey(Json::parse(messages::survey(sent)));
-  CHECK(read.problems == sent.problems);
-  CHECK(read.plan == sent.plan);
-  CHECK(read.vm_name == sent.vm_name);
+TEST_CASE("what a look has found reads back as it was sent") {
+  Binding before;
+  before.gpu = *PciAddress::parse("0000:01:00.0");
+  before.functions.push_back(
+      {before.gpu, {0x10de, 0x25a0, 0x1043, 0x1ccc, 0x030000}, "nvidia", "nvidia", "", "auto", true});
+  auto home = before;
+  home.stopped_units = {"nvidia-persistenced.service"};
+  home.vm = "uuid";
+  Prepared sent{
+      {{{"foreign-device", Severity::blocker, "0000:02:00.0", "A NIC is in the group.", "Move it."}},
+       {{StepKind::set_override, "0000:01:00.0", "", "vfio-pci"}, {StepKind::vm_start, "uuid", "", ""}},
+       "win11",
+       "uuid"},
+      {"attach", {}, before, home, "uuid", 1000},
+      {{"nvidia-persistenced.service"}, {"card1"}, {"nvidia_drm"}, {812, 4711}}};
+  sent.transaction.plan = sent.survey.plan;
+  const auto read = messages::prepared(Json::parse(messages::prepared(sent)));
+  CHECK(read.survey.problems == sent.survey.problems);
+  CHECK(read.survey.plan == sent.survey.plan);
+  CHECK(read.survey.vm_name == sent.survey.vm_name);
+  CHECK(read.survey.vm_uuid == sent.survey.vm_uuid);
+  CHECK(read.transaction == sent.transaction);
+  CHECK(read.quiesce == sent.quiesce);
 }
 
 TEST_CASE("text that is not UTF-8 does not break a message") {
