@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 #include <ctime>
+#include <map>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -94,9 +95,15 @@ class BusClient final : public Client {
   }
 
   Operation do_operation(const std::string& path) override {
+    const auto listened = heard_.find(path);
+    if (listened == heard_.end()) return operation_of(path, read_operation(path));
+    if (listened->second.empty()) listened->second = read_operation(path);
+    return operation_of(path, listened->second);
+  }
+
+  Properties read_operation(const std::string& path) {
     const std::string interface = names::operation_interface;
-    return operation_of(
-        path, call<Properties>(*proxy(path), properties_interface, "GetAll", for_reading, interface));
+    return call<Properties>(*proxy(path), properties_interface, "GetAll", for_reading, interface);
   }
 
   std::string do_attach(const std::string& gpu, const std::string& vm,
@@ -206,10 +213,11 @@ class BusClient final : public Client {
   std::string do_report() override { return ask_host<std::string>("Report", for_searching, Properties{}); }
 
   void do_listen(const std::string& path) override try {
+    heard_[path];
     matches_.push_back(dbus::match(
         *connection_,
         std::string{"type='signal',sender='"} + names::service + "',path_namespace='" + path + "'",
-        [this](auto&) { changed_ = true; }));
+        [this](auto& message) { hear(message); }));
     matches_.push_back(
         dbus::match(*connection_,
                     std::string{"type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',"
@@ -218,6 +226,20 @@ class BusClient final : public Client {
                     [this](auto& message) { owner_changed(message); }));
   } catch (const sdbus::Error& error) {
     throw failure_of(error);
+  }
+
+  /// What was read of an operation at first is kept up to date: a signal has all that has changed. One that
+  /// is older than the reading is followed by those that are not.
+  void hear(sdbus::Message& message) {
+    changed_ = true;
+    const auto known = heard_.find(std::string{message.getPath()});
+    if (known == heard_.end() || known->second.empty()) return;
+    if (std::string{message.getMemberName()} != "PropertiesChanged") return;
+    std::string interface;
+    Properties changed;
+    message >> interface >> changed;
+    changed.merge(known->second);
+    known->second = std::move(changed);
   }
 
   void owner_changed(sdbus::Message& message) {
@@ -246,6 +268,7 @@ class BusClient final : public Client {
   std::unique_ptr<sdbus::IConnection> connection_;
   std::unique_ptr<sdbus::IProxy> root_;
   std::vector<sdbus::Slot> matches_;
+  std::map<std::string, Properties> heard_;  ///< of the operations that are listened to, once read
   bool changed_{}, gone_{};
 };
 

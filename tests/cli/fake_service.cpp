@@ -122,15 +122,12 @@ class FakeOperation final
   }
   ~FakeOperation() { unregisterAdaptor(); }
 
-  /// What happens after the answers to those who have looked.
-  void go_on() {
-    if (looks_ == seen_ || state_ != "running") return;
-    seen_ = looks_;
-    if (vm_ == "dies" && seen_ == 2) _exit(0);
-    if (vm_ == "endless") return;
-    ++step_;
-    if (step_ == 3) return finish("succeeded", "", "0000:01:00.0 is with vfio-pci.");
-    emit({"Step", "Steps"});
+  /// One step a round, once somebody has looked; whether there is more to come.
+  bool go_on() {
+    if (!looked_at_ || state_ != "running" || vm_ == "endless") return false;
+    if (vm_ == "dies" && step_ == 1) _exit(0);
+    if (++step_ == 3) return finish("succeeded", "", "0000:01:00.0 is with vfio-pci."), false;
+    return emit({"Step", "Steps"}), true;
   }
 
   void finish(const Text& state, const Text& error, const Text& message) {
@@ -153,7 +150,7 @@ class FakeOperation final
   sdbus::ObjectPath Gpu() override { return sdbus::ObjectPath{path_of_gpu(0)}; }
   Text Vm() override { return vm_; }
   Text State() override {
-    ++looks_;
+    looked_at_ = true;
     return state_;
   }
   std::uint32_t Step() override { return step_; }
@@ -170,7 +167,8 @@ class FakeOperation final
   Text Message() override { return message_; }
 
   Text vm_, state_{"running"}, error_, message_;
-  std::uint32_t step_{}, looks_{}, seen_{};
+  std::uint32_t step_{};
+  bool looked_at_{};
 };
 
 class FakeManager final
@@ -182,8 +180,10 @@ class FakeManager final
   }
   ~FakeManager() { unregisterAdaptor(); }
 
-  void go_on() {
-    for (auto& operation : operations_) operation->go_on();
+  bool go_on() {
+    bool more = false;
+    for (auto& operation : operations_) more |= operation->go_on();
+    return more;
   }
 
  private:
@@ -253,7 +253,7 @@ void serve_fake_gpuctld(std::size_t gpus, const std::function<void()>& ready) {
   ready();
   for (;;) {
     while (dbus::process_pending(*bus)) continue;
-    manager.go_on();
+    if (manager.go_on()) continue;
     const auto state = dbus::poll_state(*bus);
     pollfd waiting{state.fd, state.events, 0};
     poll(&waiting, 1, state.deadline_usec ? 10 : -1);
