@@ -254,10 +254,10 @@ ProcessScan scan_with_threads(int proc, const NodeMatch& match, const std::vecto
 
 void order(ProcessScan& scan) {
   std::ranges::sort(scan.holds);
-  const auto doubles = std::ranges::unique(scan.holds, [](const Hold& a, const Hold& b) {
+  const auto same = [](const Hold& a, const Hold& b) {
     return a.pid == b.pid && a.what == b.what;  // sorted: the strongest evidence stays
-  });
-  scan.holds.erase(doubles.begin(), doubles.end());
+  };
+  scan.holds.erase(std::unique(scan.holds.begin(), scan.holds.end(), same), scan.holds.end());
   std::ranges::sort(scan.unreadable);
 }
 

@@ -19,7 +19,7 @@ namespace {
 void ignore_message(char*, ...) {}
 
 /// libpci's contract: its error handler must not return. It is reached for failed allocations only.
-[[noreturn]] void give_up(char*, ...) { std::abort(); }
+[[gnu::noreturn]] void give_up(char*, ...) { std::abort(); }
 
 }  // namespace
 

@@ -32,8 +32,8 @@ void put_in_order(std::vector<Move>& moves, const Binding& recorded) {
   const auto* display = recorded.find(recorded.gpu);
   const bool to_vfio = display != nullptr && is_vfio_driver(display->driver);
   if (!to_vfio) std::ranges::reverse(moves);
-  std::ranges::stable_partition(
-      moves, [&](const Move& m) { return (m.function->address == recorded.gpu) != to_vfio; });
+  std::stable_partition(moves.begin(), moves.end(),
+                        [&](const Move& m) { return (m.function->address == recorded.gpu) != to_vfio; });
 }
 
 bool moves(const std::vector<Move>& all, PciAddress address) {

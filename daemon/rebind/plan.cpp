@@ -33,7 +33,8 @@ std::vector<Move> moves_to_vfio(const Gpu& gpu, const Snapshot& now, const Attac
     const auto driver = wanted == target.vfio_drivers.end() ? "vfio-pci" : wanted->second;
     moves.push_back({f, driver, module_of_vfio_driver(driver)});
   }
-  std::ranges::stable_partition(moves, [&gpu](const Move& m) { return m.function->address != gpu.address; });
+  std::stable_partition(moves.begin(), moves.end(),
+                        [&gpu](const Move& m) { return m.function->address != gpu.address; });
   return moves;
 }
 

@@ -178,7 +178,7 @@ void remove_own(const pugi::xml_document& document, const std::vector<PciAddress
 
 void sort_unique(std::vector<PciAddress>& functions) {
   std::ranges::sort(functions);
-  functions.erase(std::ranges::unique(functions).begin(), functions.end());
+  functions.erase(std::unique(functions.begin(), functions.end()), functions.end());
 }
 
 }  // namespace
