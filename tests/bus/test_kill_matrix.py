@@ -2,7 +2,8 @@
 """The shipped daemon, killed at and refused each change it makes: nothing is lost, and the next request works.
 
 A sample of the points in the tests; all of them with GPUCTL_KILL_MATRIX=all tests/bus/run test_kill_matrix, or N of each
-kind with GPUCTL_KILL_MATRIX=N.
+kind with GPUCTL_KILL_MATRIX=N. Several runs side by side do not meet: one for each class or test
+(tests/bus/run test_kill_matrix.Laptop).
 """
 import collections
 import itertools
@@ -20,6 +21,7 @@ from machine import WORK, until
 ERRORS = ['EBUSY', 'ENODEV', 'EINVAL', 'EIO', 'ENOMEM', 'EACCES', 'EINTR']
 FAULTS = [*(f'fail * {error}' for error in ERRORS), 'late-fail * EIO', 'short *']
 STATE_CALLS = 'fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat'
+FILE_ERRORS = ['ENOSPC', 'EROFS', 'EIO']
 WANTED = os.environ.get('GPUCTL_KILL_MATRIX', '')
 GPU = '0000:01:00.0'
 
@@ -82,9 +84,15 @@ class Matrix(BusTest):
         self.assertEqual(self.state_files(), self.files)
 
     def chosen(self, points, sample=None):
+        """Of all these points those that are wanted, one after the other; long runs tell how far they are."""
         points = list(points)
         wanted = {'all': len(points), '': sample or self.sample}.get(WANTED) or int(WANTED)
-        return self.random.sample(points, min(len(points), wanted))
+        picked = self.random.sample(points, min(len(points), wanted))
+        for number, point in enumerate(picked, 1):
+            yield point
+            if number % 25 == 0:
+                print(f'{number}/{len(picked)}', end=' ', flush=True)
+        self.counts[f'points of {len(points)}'] = len(picked)
 
     def writes_of(self, verb):
         self.ready(verb)
@@ -123,22 +131,50 @@ class Matrix(BusTest):
                 self.killed()
                 self.counts['kills at writes'] += 1
 
+    def traced(self, *options):
+        """The daemon anew, as strace runs it; the GPU stays as it is."""
+        self.machine.stop()
+        self.clients.remove(self.root)
+        self.root.close()
+        self.machine.start(prefix=['strace', '-f', '-D', '-qq', '--seccomp-bpf', '-e', f'trace={STATE_CALLS}', *options])
+        self.root = self.client()
+
+    def calls_of(self, verb):
+        """How many calls that change its own files the process makes that makes most of them: each counts for itself."""
+        said = WORK / 'calls'
+        self.ready(verb)
+        self.traced('-o', str(said))
+        self.assertEqual(self.run_to_end(verb)[0], 'succeeded')
+        self.machine.stop()
+        self.again()
+        self.usable()
+        pids = (line.split()[0] for line in said.read_text().splitlines() if 'resumed>' not in line)
+        return max(collections.Counter(pids).values())
+
+    def own_calls(self):
+        return [(verb, n) for verb in ('attach', 'release') for n in range(1, self.calls_of(verb) + 1)]
+
+    def at_own_call(self, verb, n, what):
+        """What becomes of VERB when WHAT happens at the N-th of these calls; the daemon is killed afterwards."""
+        self.ready(verb)
+        self.traced('-o', '/dev/null', '-e', f'inject={STATE_CALLS}:{what}:when={n}')
+        self.root.error(self.root.attach if verb == 'attach' else self.root.release, GPU)
+        until(lambda: self.machine.daemon.poll() is not None or not self.root.get('/org/gpuctl1', 'org.gpuctl1.Manager', 'Busy'),
+              30, 'an end')
+        self.machine.stop(signal.SIGKILL)
+        self.killed()
+
     def test_killed_at_each_call_that_changes_its_own_files(self):
-        for verb, n in self.chosen(itertools.product(('attach', 'release'), range(1, 7)), 2):
+        for verb, n in self.chosen(self.own_calls(), 2):
             with self.subTest(verb=verb, killed_at_call=n):
-                self.ready(verb)
-                self.machine.stop()
-                self.clients.remove(self.root)
-                self.root.close()
-                self.machine.start(prefix=['strace', '-f', '-D', '-qq', '-o', '/dev/null', '-e', f'trace={STATE_CALLS}',
-                                           '-e', f'inject={STATE_CALLS}:signal=KILL:when={n}'])
-                self.root = self.client()
-                self.root.error(self.root.attach if verb == 'attach' else self.root.release, GPU)
-                until(lambda: self.machine.daemon.poll() is not None or not self.root.get('/org/gpuctl1', 'org.gpuctl1.Manager', 'Busy'),
-                      30, 'an end')
-                self.machine.stop(signal.SIGKILL)
-                self.killed()
+                self.at_own_call(verb, n, 'signal=KILL')
                 self.counts['kills at its own files'] += 1
+
+    def test_each_error_at_each_call_that_changes_its_own_files(self):
+        for (verb, n), error in self.chosen(itertools.product(self.own_calls(), FILE_ERRORS), 2):
+            with self.subTest(verb=verb, call=n, error=error):
+                self.at_own_call(verb, n, f'error={error}')
+                self.counts['errors at its own files'] += 1
 
     def test_each_error_at_each_write(self):
         points = [(verb, n, fault) for verb in ('attach', 'release') for n in range(self.writes_of(verb)) for fault in FAULTS]
