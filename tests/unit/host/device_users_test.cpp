@@ -126,6 +126,20 @@ TEST_CASE("each process and file is told once, by its strongest evidence") {
   CHECK(user(users, 5, "/dev/nvidiactl")->shared);
 }
 
+TEST_CASE("among hundreds of processes, which several threads share, every holder is told once") {
+  Laptop laptop;
+  for (int pid = 1000; pid < 1400; ++pid) {
+    const bool holds = pid % 7 == 0;
+    add_process(
+        laptop,
+        {.pid = pid, .comm = "python3", .descriptors = {"/dev/null", holds ? "/dev/nvidia0" : "/dev/zero"}});
+  }
+  std::vector<int> expected, told;
+  for (int pid = 1001; pid < 1400; pid += 7) expected.push_back(pid);
+  for (const auto& u : laptop.users()) told.push_back(u.pid);
+  CHECK(told == expected);
+}
+
 TEST_CASE("readers of the GPU's attributes are told but keep nothing from leaving") {
   Laptop laptop;
   add_process(laptop,
