@@ -4,11 +4,10 @@
 // read finds.
 #include <array>
 #include <cstdlib>
-#include <filesystem>
 #include <sstream>
-#include <utility>
 
 #include "fuzz/fuzz.hpp"
+#include "fuzz/memory_tree.hpp"
 #include "inventory/inventory.hpp"
 #include "support/machines.hpp"
 
@@ -38,61 +37,63 @@ DeviceEvent event_of(const std::string& line) {
 /// The reference laptop, built once: what happened to it is taken back after each input.
 class Laptop {
  public:
-  Laptop() {
-    test::reference_laptop(machine_);
-    for (const auto* function : functions) directories_.push_back(machine_.directory(function));
+  Laptop() : directories_(built(machine_)), tree_(machine_.root()) {
+    for (const auto& directory : directories_) uevents_.push_back(tree_.contents(directory + "/uevent"));
   }
-  const std::filesystem::path& root() const { return machine_.root(); }
+  RootDir root() const { return RootDir{machine_.root()}; }
   const std::vector<std::string>& directories() const { return directories_; }
+  void restore() { tree_.reset(); }
 
   void happen(unsigned char what) {
     const auto which = what % 2U;
-    if (what / 2U % 5U == 0) return plug(which, !present_[which]);
-    if (!present_[which]) return;
+    const auto& directory = directories_[which];
     switch (what / 2U % 5U) {
+      case 0:
+        return plug(which);
       case 1:
-        machine_.bind(functions[which], "vfio-pci");
-        break;
+        return bind(which, "vfio-pci");
       case 2:
-        machine_.unbind(functions[which]);
-        break;
-      case 3:
-        machine_.begin_unbind(functions[which]);
-        break;
+        tree_.set(directory + "/driver", std::nullopt);
+        return tree_.set(directory + "/uevent", ids(which));
+      case 3:  // as while remove() hangs: DRIVER= is still there
+        return tree_.set(directory + "/driver", std::nullopt);
       default:
-        machine_.set(functions[which], "driver_override", what % 3U == 0 ? "vfio-pci" : "(null)");
-    }
-  }
-
-  void restore() {
-    for (const auto which : {0U, 1U}) {
-      plug(which, true);
-      machine_.bind(functions[which], which == 0 ? "nvidia" : "snd_hda_intel");
-      machine_.set(functions[which], "driver_override", "(null)");
+        tree_.set(directory + "/driver_override", what % 3U == 0 ? "vfio-pci\n" : "(null)\n");
     }
   }
 
  private:
-  void plug(unsigned which, bool in) {
-    if (std::exchange(present_[which], in) == in) return;
-    for (const auto& path : {directories_[which], std::string{"sys/bus/pci/devices/"} + functions[which]}) {
-      const auto here = root() / path;
-      const auto away = root() / ("away-" + std::to_string(which) + here.parent_path().filename().string());
-      in ? std::filesystem::rename(away, here) : std::filesystem::rename(here, away);
-    }
+  static std::vector<std::string> built(test::FakeMachine& machine) {
+    test::reference_laptop(machine);
+    return {machine.directory(functions[0]), machine.directory(functions[1])};
+  }
+
+  std::string ids(unsigned which) const {
+    const auto& uevent = uevents_[which];
+    return uevent.starts_with("DRIVER=") ? uevent.substr(uevent.find('\n') + 1) : uevent;
+  }
+
+  void bind(unsigned which, const std::string& driver) {
+    tree_.set(directories_[which] + "/driver", ">../../../../bus/pci/drivers/" + driver);
+    tree_.set(directories_[which] + "/uevent", "DRIVER=" + driver + "\n" + ids(which));
+  }
+
+  void plug(unsigned which) {
+    for (const auto& path : {directories_[which], std::string{"sys/bus/pci/devices/"} + functions[which]})
+      tree_.toggle(path);
   }
 
   test::FakeMachine machine_;
-  std::vector<std::string> directories_;
-  std::array<bool, 2> present_{true, true};
+  std::vector<std::string> directories_, uevents_;
+  fuzz::MemoryTree tree_;
 };
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static Laptop laptop;
-  const RootDir root{laptop.root()};
-  EventLoop loop;
+  static EventLoop loop;
+  const auto root = laptop.root();
   Events events;
   Inventory inventory{root, events, loop, [] { return Lookups{}; }};
   std::istringstream lines{std::string(data, data + size)};
@@ -103,7 +104,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (number % 3 == 0) loop.run_once(std::chrono::milliseconds{0});
   }
   for (const auto& directory : laptop.directories()) events.tell({"change", "pci", "", directory.substr(3)});
-  loop.run_once(std::chrono::milliseconds{0});
+  loop.run_once(std::chrono::milliseconds{0});  // nothing is left for the next input
   if (inventory.snapshot() != scan(root, Lookups{})) std::abort();
   laptop.restore();
   return 0;

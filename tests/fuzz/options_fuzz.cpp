@@ -7,28 +7,15 @@
 
 #include "bus/wire.hpp"
 #include "core/error.hpp"
+#include "fuzz/bytes.hpp"
 #include "fuzz/fuzz.hpp"
 
 using namespace gpuctl;
+using fuzz::Bytes;
 
 namespace {
 
 constexpr std::array<std::string_view, 7> names{"interactive", "force", "live", "start", "keep", "x", ""};
-
-class Bytes {
- public:
-  Bytes(const std::uint8_t* data, std::size_t size) : at_(data), end_(data + size) {}
-  bool empty() const { return at_ == end_; }
-  std::uint8_t next() { return empty() ? std::uint8_t{0} : *at_++; }
-  std::string text() {
-    std::string read;
-    for (auto left = next() % 40; left > 0 && !empty(); --left) read += static_cast<char>(next());
-    return read;
-  }
-
- private:
-  const std::uint8_t *at_, *end_;
-};
 
 /// As a bus would let it through: valid UTF-8 without NUL.
 std::string bus_text(Bytes& bytes) {
@@ -75,7 +62,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto clean = wire::utf8(std::string(data, data + size));
   if (wire::utf8(clean) != clean) std::abort();
   try {
-    check({data, size});
+    check(Bytes{data, size});
   } catch (const Error& error) {  // refused, by a sentence that can go on the bus as it is
     (void)wire::error(error);
     if (wire::utf8(error.what()) != error.what()) std::abort();

@@ -10,9 +10,11 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <random>
+#include <set>
 
 #include "fuzz/fuzz.hpp"
 
@@ -33,6 +35,22 @@ void keep_input(int signal) {
 void run(const std::string& input) {
   running = &input;
   LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(input.data()), input.size());
+}
+
+std::string contents(const std::filesystem::path& path) {
+  std::ifstream file{path, std::ios::binary};
+  return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+/// In the order of their names: every run is the same.
+std::vector<std::string> all_seeds() {
+  auto seeds = fuzz::seeds();
+  const auto directory = std::filesystem::path{TEST_DATA} / "fuzz/seeds" / FUZZER;
+  if (!std::filesystem::exists(directory)) return seeds;
+  const std::filesystem::directory_iterator files{directory};
+  const std::set<std::filesystem::path> sorted{begin(files), end(files)};
+  for (const auto& file : sorted) seeds.push_back(contents(file));
+  return seeds;
 }
 
 class Mutator {
@@ -74,7 +92,7 @@ class Mutator {
   }
 
   std::mt19937 random_{1};
-  std::vector<std::string> seeds_{fuzz::seeds()};
+  std::vector<std::string> seeds_{all_seeds()};
 };
 
 }  // namespace
@@ -85,8 +103,7 @@ int main(int argc, char** argv) {
   const double amount = argc == 2 ? std::strtod(argv[1], &rest) : 2;
   if (argc > 2 || (rest != nullptr && rest == argv[1])) {
     for (int i = 1; i < argc; ++i) {
-      std::ifstream file{argv[i], std::ios::binary};
-      run({std::istreambuf_iterator<char>{file}, {}});
+      run(contents(argv[i]));
     }
     return 0;
   }
