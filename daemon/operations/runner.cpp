@@ -4,17 +4,31 @@
 #include <utility>
 
 namespace gpuctl {
+namespace {
+
+Runner::Answer once(Runner::Answer answer) {
+  return
+      [answer = std::make_shared<Runner::Answer>(std::move(answer))](std::variant<unsigned, Error> result) {
+        if (const auto first = std::exchange(*answer, nullptr)) first(std::move(result));
+      };
+}
+
+}  // namespace
 
 void Runner::run(unsigned id, PciSlot gpu, WorkerPool::Body body, Answer answer) {
   ++begun_[gpu];
+  const auto tell = once(std::move(answer));
   RunningOperation::Handlers handlers;
-  handlers.planned = [id, answer] { answer(id); };
-  handlers.refused = [this, id, answer](const Error& error) {
+  handlers.planned = [id, tell] { tell(id); };
+  handlers.refused = [this, id, tell](const Error& error) {
     operations_.drop(id);
-    answer(error);
+    tell(error);
   };
   handlers.crashed = [this, gpu] { crashed_(gpu); };
-  handlers.ended = [this, id, gpu] { ended(id, gpu); };
+  handlers.ended = [this, id, gpu, tell] {
+    tell(id);  // its worker had no plan to tell: the operation says what became of it
+    ended(id, gpu);
+  };
   running_[id] = std::make_unique<RunningOperation>(loop_, workers_, inventory_, operations_, timeouts_, id,
                                                     std::move(body), std::move(handlers));
 }

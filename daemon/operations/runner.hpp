@@ -13,7 +13,7 @@ namespace gpuctl {
 /// The operations whose workers run.
 class Runner {
  public:
-  /// The operation's number when its plan stands, or the refusal.
+  /// The operation's number when its plan stands, or when it has ended without one; or the refusal.
   using Answer = std::function<void(std::variant<unsigned, Error>)>;
   Runner(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations,
          Departures& departures, TimeoutConfig timeouts)
