@@ -51,15 +51,25 @@ def write(path, text):
         pass  # not bound, or bound already
 
 
-def by_hand():
-    """The administrator's repair between two kills, with nobody's tool."""
+def take_home(address, wanted):
+    write(BUS / 'devices' / address / 'driver_override', '\n')
+    if driver(address) == wanted:
+        return True
+    quiet('modprobe', wanted)
+    write(BUS / 'devices' / address / 'driver/unbind', address)
+    write(BUS / 'drivers_probe', address)
+    return driver(address) == wanted
+
+
+def by_hand(after):
+    """The administrator's repair between two kills, with nobody's tool. The kernel may still be at what the killed process
+    has begun, and a tool's helper too."""
     for address, wanted in HOST_DRIVERS.items():
-        write(BUS / 'devices' / address / 'driver_override', '\n')
-        if driver(address) != wanted:
-            write(BUS / 'devices' / address / 'driver/unbind', address)
-            write(BUS / 'drivers_probe', address)
-        if driver(address) != wanted:
-            raise RuntimeError(f'{address} has {driver(address)} instead of {wanted}')
+        deadline = time.monotonic() + 30
+        while not take_home(address, wanted):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f'{after}: {address} has {driver(address)} instead of {wanted}')
+            time.sleep(0.1)
 
 
 def kill_group(client):
@@ -154,7 +164,7 @@ def both_ways(tool):
             killed(tool, to_vfio, length * moment / MOMENTS)
             found[left()] += 1
             tool.tidy()
-            by_hand()
+            by_hand(f'{type(tool).__name__} killed at {moment} of {MOMENTS} on the way {"out" if to_vfio else "home"}, left {left()}')
     return found
 
 
