@@ -144,6 +144,7 @@ void GpuCalls::read_rom(const sdbus::IObject& object, Reply<std::vector<std::uin
     const auto caller = current_caller(object);
     const auto request = requests_.resolve(wire::request(Verb::attach, std::move(gpu), {}, options));
     const auto address = *PciAddress::parse(request.gpu);
+    require_rom(RootDir(platform_.root), address);  // nobody types a password for what is not there
     const auto body = [address, platform = platform_] {
       const RootDir root(platform.root);
       return gpuctl::read_rom(root, *platform.pci_control(root), address);

@@ -82,16 +82,17 @@ void VmsObject::SetupVm(sdbus::Result<std::string>&& result, std::string vm, wir
   answer(reply, [&] {
     wire::require_plain("the VM's name", vm);
     auto request = parse_setup_options(plain_options(options));
-    PolkitDetails details{{"vm", vm}};
+    PolkitDetails details;
     if (const auto gpu = gpu_option(options, inventory_.snapshot())) {
       request.gpu = gpu->slot();
-      details = polkit_details(*gpu, inventory_.snapshot(), vm);
+      details = polkit_details(*gpu, inventory_.snapshot(), {});
     }
     const auto uid = current_caller(getObject()).uid;
     const auto body = [vm, request, uid, snapshot = inventory_.snapshot(), platform = platform_] {
       return vm_setup(vm, request, uid, snapshot, platform);
     };
-    configure(std::move(details), request.dry_run, flag(options, "interactive", true), body, reply);
+    Change change{vm, std::move(details), flag(options, "interactive", true), body};
+    request.dry_run ? run(body, reply) : configure(std::move(change), reply);
   });
 }
 
@@ -101,24 +102,35 @@ void VmsObject::UndoVm(sdbus::Result<std::string>&& result, std::string vm, wire
     wire::require_plain("the VM's name", vm);
     require_known(options, {"interactive", "dry-run"});
     const bool dry_run = flag(options, "dry-run", false);
-    configure(
-        {{"vm", vm}}, dry_run, flag(options, "interactive", true),
-        [vm, dry_run, snapshot = inventory_.snapshot(), platform = platform_] {
-          return vm_undo(vm, dry_run, snapshot, platform);
-        },
-        reply);
+    const auto body = [vm, dry_run, snapshot = inventory_.snapshot(), platform = platform_] {
+      return vm_undo(vm, dry_run, snapshot, platform);
+    };
+    Change change{vm, {}, flag(options, "interactive", true), body};
+    dry_run ? run(body, reply) : configure(std::move(change), reply);
   });
 }
 
-void VmsObject::configure(PolkitDetails details, bool only_shows, bool interactive, Queries::Body body,
-                          const TextReply& reply) {
+void VmsObject::run(const Queries::Body& body, const TextReply& reply) {
+  queries_.ask("libvirt", current_caller(getObject()).uid, body, text_to(reply));
+}
+
+/// A rule is written for a VM's name: that is asked for first, whatever the caller called it.
+void VmsObject::configure(Change change, const TextReply& reply) {
   const auto caller = current_caller(getObject());
-  const auto actions =
-      only_shows ? std::vector<std::string>{} : std::vector<std::string>{names::action_configure};
+  const auto name = [vm = change.vm, platform = platform_] { return vm_name(vm, platform); };
+  queries_.ask("libvirt", caller.uid, name,
+               [this, caller, change, reply](std::variant<std::string, Error> found) mutable {
+                 if (const auto* error = std::get_if<Error>(&found)) return reply.error(*error);
+                 change.details["vm"] = std::get<std::string>(found);
+                 pass_gate(caller, change, reply);
+               });
+}
+
+void VmsObject::pass_gate(const BusCaller& caller, const Change& change, const TextReply& reply) {
   gate_.pass(
-      {caller, actions, std::move(details), interactive},
-      [this, caller, body = std::move(body), reply] {
-        answer(reply, [&] { queries_.ask("libvirt", caller.uid, body, text_to(reply), change_deadline); });
+      {caller, {names::action_configure}, change.details, change.interactive},
+      [this, uid = caller.uid, body = change.body, reply] {
+        answer(reply, [&] { queries_.ask("libvirt", uid, body, text_to(reply), change_deadline); });
       },
       [reply](const Error& error) { reply.error(error); });
 }

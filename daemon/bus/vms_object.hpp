@@ -30,10 +30,17 @@ class VmsObject : public sdbus::AdaptorInterfaces<org::gpuctl1::Vms_adaptor> {
                      wire::Dict options) override;
   void ReleaseDomain(sdbus::Result<>&& result, std::string name, std::string xml) override;
 
-  /// `body` changes something that outlives a reboot: polkit org.gpuctl1.configure first, unless it only
-  /// shows.
-  void configure(PolkitDetails details, bool only_shows, bool interactive, Queries::Body body,
-                 const TextReply& reply);
+  /// Something that outlives a reboot: polkit org.gpuctl1.configure first.
+  struct Change {
+    std::string vm;         ///< name or UUID, as given
+    PolkitDetails details;  ///< without the VM
+    bool interactive{};
+    Queries::Body body;
+  };
+  void configure(Change change, const TextReply& reply);
+  void pass_gate(const BusCaller& caller, const Change& change, const TextReply& reply);
+  /// What changes nothing.
+  void run(const Queries::Body& body, const TextReply& reply);
   void require_root() const;
 
   Gate& gate_;

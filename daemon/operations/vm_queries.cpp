@@ -73,6 +73,10 @@ std::optional<PciSlot> only_attachable(const Snapshot& snapshot) try {
 
 }  // namespace
 
+std::string vm_name(const std::string& name_or_uuid, const Platform& platform) {
+  return platform.hypervisor()->vm(name_or_uuid).name;
+}
+
 std::string virtual_machines(const Snapshot& snapshot, const Platform& platform) {
   auto list = Json::array();
   for (const auto& vm : Session(platform).service.list(snapshot)) list.push_back(entry(vm));

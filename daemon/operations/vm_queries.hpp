@@ -13,6 +13,8 @@ namespace gpuctl {
 // Bodies of queries about virtual machines: each blocks on libvirt, so each runs in a worker. Problems come
 // as a JSON array of objects, changes as a unified diff.
 
+/// The name of the VM that goes by this name or UUID. Throws Error(vm_not_found).
+std::string vm_name(const std::string& name_or_uuid, const Platform& platform);
 std::string virtual_machines(const Snapshot& snapshot, const Platform& platform);
 std::string vm_check(const std::string& vm, const std::optional<Gpu>& gpu, const Snapshot& snapshot,
                      const Platform& platform);

@@ -87,10 +87,14 @@ std::string read_all(int file, PciAddress address) {
 
 }  // namespace
 
-std::string read_rom(const RootDir& root, PciControl& control, PciAddress address) {
-  const UniqueFd file{::openat(root.fd(), attribute(address, "rom").c_str(), O_RDWR | O_CLOEXEC)};
-  if (!file && errno == ENOENT)
+void require_rom(const RootDir& root, PciAddress address) {
+  if (!root.exists(attribute(address, "rom")))
     throw Error(ErrorCode::not_supported, fmt::format("{} has no ROM of its own", address.str()));
+}
+
+std::string read_rom(const RootDir& root, PciControl& control, PciAddress address) {
+  require_rom(root, address);
+  const UniqueFd file{::openat(root.fd(), attribute(address, "rom").c_str(), O_RDWR | O_CLOEXEC)};
   if (!file) refuse(address, "opened", errno);
   const Awake awake{root, control, address};
   require_answer(root, address);

@@ -14,5 +14,7 @@ namespace gpuctl {
 /// there is no ROM, device_gone when the card does not answer, kernel_refused with errno (EIO: no valid ROM
 /// in it).
 std::string read_rom(const RootDir& root, PciControl& control, PciAddress address);
+/// Throws Error(not_supported) where there is no ROM, without touching the card.
+void require_rom(const RootDir& root, PciAddress address);
 
 }  // namespace gpuctl

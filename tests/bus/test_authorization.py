@@ -29,7 +29,7 @@ MEMBERS = {
     f'{MANAGER}.Diagnose': (READ, [(ROOT, '', [], [])]),
     f'{MANAGER}.ListUsers': (READ, [(ROOT, 's', ['0000:01:00.0'], [])]),
     f'{MANAGER}.ListVms': (READ, [(ROOT, '', [], [])]),
-    f'{MANAGER}.ReadRom': (['attach'], [(ROOT, 'sa{sv}', ['0000:01:00.0', QUIET], [])]),
+    f'{MANAGER}.ReadRom': (['attach'], [(ROOT, 'sa{sv}', ['0000:00:02.0', QUIET], [])]),
     f'{MANAGER}.Inhibit': (READ, [(ROOT, 'ss', ['test', 'a test'], [])]),
     f'{GPU}.Attach': (['attach'], [(NVIDIA, 'sa{sv}', ['', QUIET], []), (NVIDIA, 'sa{sv}', ['', FORCED], ['force'])]),
     f'{GPU}.Release': (['release'], [(NVIDIA, 'a{sv}', [QUIET], []), (NVIDIA, 'a{sv}', [FORCED], ['force'])]),

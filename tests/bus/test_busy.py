@@ -9,6 +9,7 @@ from machine import GPU, MANAGER, OPERATION, ROOT, SERVICE, WORK, until
 from test_journal import DOMAIN
 
 ADDRESS = '0000:01:00.0'
+INTEGRATED = '0000:00:02.0'  # has a ROM
 NVIDIA = '/org/gpuctl1/gpus/0000_01_00'
 UUID = '5a3f2c1e-9d8b-4c7a-8e6f-0123456789ab'
 
@@ -96,7 +97,7 @@ class Returns(BusTest):
         self.domain_ends()
         self.machine.thaw()
         mallory = self.client('mallory')
-        refused = lambda: mallory.error(mallory.manager, 'ReadRom', 'sa{sv}', ADDRESS, {})
+        refused = lambda: mallory.error(mallory.manager, 'ReadRom', 'sa{sv}', INTEGRATED, {})
         self.assertEqual(refused(), 'NotAuthorized')  # and bob is through
         self.assertNotIn(serial, bob.bus.replies)
         self.machine.fake('clear')

@@ -71,13 +71,23 @@ class Names(BusTest):
                  ('Host', 'EnableKernelArguments', 'a{sv}', [QUIET], {'gpu': '', 'name': '', 'vm': '', 'driver': ''}),
                  ('Vms', 'SetupVm', 'sa{sv}', ['win11', {**QUIET, 'battery': Variant('b', True)}],
                   {'gpu': '', 'name': '', 'vm': 'win11', 'driver': ''}),
-                 ('Vms', 'SetupVm', 'sa{sv}', ['win11', {**QUIET, 'gpu': Variant('s', '01:00'), 'rom': Variant('s', '')}],
-                  {'gpu': ADDRESS, 'vm': 'win11', 'driver': 'nvidia'})]
+                 ('Vms', 'SetupVm', 'sa{sv}', [UUID, {**QUIET, 'gpu': Variant('s', '01:00'), 'rom': Variant('s', '')}],
+                  {'gpu': ADDRESS, 'vm': 'win11', 'driver': 'nvidia'}),
+                 ('Vms', 'UndoVm', 'sa{sv}', [UUID, QUIET], {'gpu': '', 'name': '', 'vm': 'win11', 'driver': ''})]
         for interface, member, signature, arguments, details in calls:
             with self.subTest(member=member, arguments=arguments):
                 error = alice.error(alice.bus.call, SERVICE, ROOT, f'org.gpuctl1.{interface}', member, signature, arguments)
                 self.assertEqual(error, 'NotAuthorized')
                 self.assert_told('configure', **details)
+
+    def test_nobody_is_asked_about_a_vm_that_is_not_there_or_a_rom_that_the_card_has_not(self):
+        alice = self.client('alice')
+        setup = lambda: alice.bus.call(SERVICE, ROOT, 'org.gpuctl1.Vms', 'SetupVm', 'sa{sv}', ['win12', {}])
+        self.assertEqual(alice.error(setup), 'VmNotFound')
+        self.assertEqual(alice.error(alice.manager, 'ReadRom', 'sa{sv}', ADDRESS, {}), 'NotSupported')
+        self.assertEqual(alice.error(alice.manager, 'ReadRom', 'sa{sv}', '0000:00:02.0', QUIET), 'NotAuthorized')
+        self.assertEqual(self.told()[0], 'attach')
+        self.assertEqual(self.questions.calls, [])
 
 
 if __name__ == '__main__':
