@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "core/whole_number.hpp"
 #include "host/text.hpp"
 
@@ -14,8 +16,8 @@ struct Group {
   std::vector<std::string> members;
 };
 
-std::optional<Group> find_group(const RootDir& root, std::string_view name) {
-  for (const auto& line : lines(root.text("etc/group"))) {
+std::optional<Group> find_group(const RootDir& root, const char* file, std::string_view name) {
+  for (const auto& line : lines(root.text(file))) {
     const auto fields = split(line, ':');
     if (fields.size() >= 4 && fields[0] == name)
       return Group{whole_number(fields[2]).value_or(0), split(fields[3], ',')};
@@ -23,7 +25,26 @@ std::optional<Group> find_group(const RootDir& root, std::string_view name) {
   return std::nullopt;
 }
 
+/// Image-based systems have the groups of the image in a file of its own (nss-altfiles).
+constexpr auto local_groups = "etc/group", image_groups = "usr/lib/group";
+
+std::optional<Group> find_group(const RootDir& root, std::string_view name) {
+  const auto local = find_group(root, local_groups, name);
+  return local ? local : find_group(root, image_groups, name);
+}
+
 }  // namespace
+
+std::string join_command(const HostFacts& host, std::string_view group) {
+  const auto who = account(host.root, host.caller.uid);
+  if (!who || !find_group(host.root, group)) return {};
+  // usermod knows the local file only
+  const auto copied =
+      find_group(host.root, local_groups, group)
+          ? std::string{}
+          : fmt::format("grep '^{}:' /{} | sudo tee -a /{} && ", group, image_groups, local_groups);
+  return fmt::format("{}sudo usermod -aG {} {}, then log in again", copied, group, who->name);
+}
 
 std::optional<Account> account(const RootDir& root, uid_t uid) {
   for (const auto& line : lines(root.text("etc/passwd"))) {

@@ -24,6 +24,9 @@ enum class Membership {
   now,
 };
 
+/// What the caller types to become a member, "" where that is not known.
+std::string join_command(const HostFacts& host, std::string_view group);
+
 /// Of the caller, who is not root, by group(5) and the groups of the calling process.
 Membership membership(const HostFacts& host, std::string_view group);
 

@@ -4,6 +4,7 @@
 #include <array>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "host/text.hpp"
 
@@ -30,8 +31,8 @@ constexpr std::array package_names{
                  "virt-viewer"},
     PackageNames{Software::dnsmasq, "dnsmasq", "dnsmasq-base", "dnsmasq", "dnsmasq", "dnsmasq"},
     PackageNames{Software::bridge_tools, "iproute2", "iproute2", "iproute", "iproute2", "iproute2"},
-    PackageNames{Software::kvm_kernel, "a kernel with KVM and VFIO", "linux-image-amd64",
-                 "kernel-modules-core", "linux", "kernel-default"},
+    PackageNames{Software::kvm_kernel, "a kernel with KVM and VFIO", "linux-image-amd64", "kernel", "linux",
+                 "kernel-default"},
 };
 
 const PackageNames& names_of(Software software) {
@@ -80,26 +81,47 @@ Distribution read_distribution(const RootDir& root) {
   return found;
 }
 
-std::string Distribution::install(Software software) const {
+std::string Distribution::package_of(Software software) const {
   const auto& names = names_of(software);
-  const auto apt_kernel = id == "ubuntu" ? "linux-generic" : id == "pop" ? "linux-system76" : names.apt;
   switch (packages) {
     case PackageTool::apt:
-      return fmt::format("sudo apt install {}", software == Software::kvm_kernel ? apt_kernel : names.apt);
+      if (software != Software::kvm_kernel) return std::string(names.apt);
+      return id == "ubuntu" ? "linux-generic" : id == "pop" ? "linux-system76" : std::string(names.apt);
     case PackageTool::dnf:
-      return fmt::format("sudo dnf install {}", names.dnf);
     case PackageTool::rpm_ostree:
-      return fmt::format("rpm-ostree install {}, then reboot", names.dnf);
+      return std::string(names.dnf);
     case PackageTool::pacman:
-      return fmt::format("sudo pacman -S {}", names.pacman);
+      return std::string(names.pacman);
     case PackageTool::zypper:
-      return fmt::format("sudo zypper install {}", names.zypper);
+      return std::string(names.zypper);
+    default:
+      return std::string(names.plain);
+  }
+}
+
+std::string Distribution::install(const std::vector<Software>& wanted) const {
+  std::vector<std::string> names;
+  for (const auto software : wanted) names.push_back(package_of(software));
+  const auto all = fmt::format("{}", fmt::join(names, " "));
+  switch (packages) {
+    case PackageTool::apt:
+      return "sudo apt install " + all;
+    case PackageTool::dnf:
+      return "sudo dnf install " + all;
+    case PackageTool::rpm_ostree:
+      // the kernel is the image's, never layered
+      return wanted.front() == Software::kvm_kernel ? "rpm-ostree upgrade"
+                                                    : fmt::format("rpm-ostree install {}, then reboot", all);
+    case PackageTool::pacman:
+      return "sudo pacman -S " + all;
+    case PackageTool::zypper:
+      return "sudo zypper install " + all;
     case PackageTool::nix:
-      return fmt::format("add {} to the system configuration and rebuild it", names.plain);
+      return fmt::format("add {} to the system configuration and rebuild it", fmt::join(names, ", "));
     case PackageTool::other:
       break;
   }
-  return fmt::format("install {} with the package manager of this system", names.plain);
+  return fmt::format("install {} with the package manager of this system", fmt::join(names, ", "));
 }
 
 }  // namespace gpuctl

@@ -2,6 +2,7 @@
 #pragma once
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "os/root_dir.hpp"
 
@@ -29,7 +30,12 @@ struct Distribution {
   PackageTool packages{PackageTool::other};
 
   /// What to type to get it, e.g. "sudo apt install ovmf".
-  std::string install(Software software) const;
+  std::string install(Software software) const { return install(std::vector{software}); }
+  /// All of them at once: where packages come with a reboot, one for each would be a long evening.
+  std::string install(const std::vector<Software>& wanted) const;
+
+ private:
+  std::string package_of(Software software) const;
 };
 
 Distribution read_distribution(const RootDir& root);

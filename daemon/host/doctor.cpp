@@ -47,12 +47,14 @@ GpuFindings look_at_gpus(const HostFacts& host) {
   return result;
 }
 
-/// Nothing can go, and no GPU says why: all there are show the host's picture, or there is none.
+/// Nothing can go, and no GPU says why: it is hidden, all there are show the host's picture, or there is
+/// none.
 Problem no_candidate(const HostFacts& host) {
+  if (auto hidden = checks::hidden_gpu(host)) return *hidden;
   const auto count = host.snapshot.gpus.size();
   if (count == 0)
     return {"gpu-candidate", Severity::blocker, "/sys/bus/pci/devices", "there is no GPU in this machine",
-            "if it has one, look whether firmware or a tool switched it off (ASUS: dgpu_disable)"};
+            "if it has one, look in the firmware setup whether it is switched off"};
   return {"gpu-candidate", Severity::blocker, "/sys/bus/pci/devices",
           count == 1 ? "the only GPU shows the host's picture: a VM would leave the host without a screen"
                      : "every GPU of this machine stays with the host",
@@ -77,7 +79,8 @@ Problems diagnose(const RootDir& root, const Snapshot& snapshot, const Caller& c
   for (const auto check : machine_checks) check(host, findings);
   const auto gpus = look_at_gpus(host);
   const bool candidates = !gpus.usable.empty() || !gpus.blocking.empty();
-  if (!candidates) findings.push_back(no_candidate(host));
+  const bool said = snapshot.host.gpu_mux_mode == 0;  // with the way out, by the check of the MUX
+  if (!candidates && !said) findings.push_back(no_candidate(host));
   const auto* blocker = first_blocker(findings);
   if (blocker == nullptr && gpus.usable.empty()) blocker = first_blocker(gpus.blocking);
   const auto summary = blocker == nullptr ? ready(gpus) : not_ready(*blocker);

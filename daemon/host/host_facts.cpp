@@ -81,6 +81,13 @@ ModuleState HostFacts::module_state(std::string_view module, std::string_view di
   return root.exists(sysfs) ? ModuleState::built_in : ModuleState::unknown;
 }
 
+std::string HostFacts::into_firmware_setup() const {
+  // logind asks UEFI for it; a legacy BIOS has nobody to ask.
+  return fmt::format("reboot into the firmware setup ({})",
+                     root.exists("sys/firmware/efi") ? "`systemctl reboot --firmware-setup`"
+                                                     : "Del, F2 or what the screen says at power-on");
+}
+
 bool HostFacts::unit_enabled(std::string_view unit) const {
   for (const auto* base : {"etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"})
     for (const auto& entry : root.list(base)) {

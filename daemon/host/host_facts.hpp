@@ -50,6 +50,8 @@ struct HostFacts {
   std::string first_program(std::initializer_list<std::string_view> names) const;
   /// `directory` below kernel/ where the module's file is, e.g. "drivers/vfio/pci".
   ModuleState module_state(std::string_view module, std::string_view directory) const;
+  /// "reboot into the firmware setup", and how on this machine.
+  std::string into_firmware_setup() const;
   /// The unit is wanted by some target or service, as `systemctl enable` or its package leaves it.
   bool unit_enabled(std::string_view unit) const;
 };

@@ -25,15 +25,6 @@ void require_unblocked(const Problems& problems) {
   if (!text.empty()) throw Error(ErrorCode::blocked, text);
 }
 
-bool names_only(const OldSetup& old, const Gpu& gpu, const Snapshot& snapshot) {
-  return std::ranges::all_of(old.ids, [&](const auto& id) {
-    return std::ranges::any_of(gpu.functions, [&](auto address) {
-      const auto* f = snapshot.find(address);
-      return f != nullptr && f->id.ids() == id;
-    });
-  });
-}
-
 std::string without_line(const std::string& text, const std::string& line) {
   std::string result;
   for (const auto& each : lines(text))

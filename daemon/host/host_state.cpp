@@ -43,13 +43,16 @@ std::string read_virtualization(const RootDir& root) {
 
 }  // namespace
 
-std::optional<int> read_gpu_mux_mode(const RootDir& root) {
+std::string gpu_mux_file(const RootDir& root) {
   for (const auto* path : {"sys/class/firmware-attributes/asus-armoury/attributes/gpu_mux_mode/current_value",
-                           "sys/devices/platform/asus-nb-wmi/gpu_mux_mode"}) {
-    const auto mode = root.text(path);
-    if (mode == "0" || mode == "1") return mode == "1";
-  }
-  return std::nullopt;
+                           "sys/devices/platform/asus-nb-wmi/gpu_mux_mode"})
+    if (const auto mode = root.text(path); mode == "0" || mode == "1") return path;
+  return {};
+}
+
+std::optional<int> read_gpu_mux_mode(const RootDir& root) {
+  const auto file = gpu_mux_file(root);
+  return file.empty() ? std::nullopt : std::optional{root.text(file) == "1" ? 1 : 0};
 }
 
 HostState read_host_state(const RootDir& root) {

@@ -72,6 +72,15 @@ std::vector<OldSetup> find_old_setups(const RootDir& root, const KernelCommandLi
   return found;
 }
 
+bool names_only(const OldSetup& old, const Gpu& gpu, const Snapshot& snapshot) {
+  return std::ranges::all_of(old.ids, [&](const auto& id) {
+    return std::ranges::any_of(gpu.functions, [&](auto address) {
+      const auto* f = snapshot.find(address);
+      return f != nullptr && f->id.ids() == id;
+    });
+  });
+}
+
 std::vector<PciAddress> functions_with(const std::vector<std::string>& ids, const Snapshot& snapshot) {
   std::vector<PciAddress> found;
   for (const auto& [address, function] : snapshot.functions)

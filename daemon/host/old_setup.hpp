@@ -21,6 +21,9 @@ struct OldSetup {
 
 std::vector<OldSetup> find_old_setups(const RootDir& root, const KernelCommandLine& command_line);
 
+/// Nothing but this GPU is meant by it: another card of the same model may be hit, another model is not.
+bool names_only(const OldSetup& old, const Gpu& gpu, const Snapshot& snapshot);
+
 /// Functions of `snapshot` with one of these ids: all of them go to vfio-pci, also the one nobody meant.
 std::vector<PciAddress> functions_with(const std::vector<std::string>& ids, const Snapshot& snapshot);
 

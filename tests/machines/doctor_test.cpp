@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "host/boot_loader.hpp"
 #include "host/doctor.hpp"
 #include "host/host_state.hpp"
 #include "host/report.hpp"
@@ -61,6 +62,9 @@ std::string contents(const fs::path& path) {
 std::string json_report(const CapturedMachine& captured) {
   Recording recording;
   const auto findings = examine(captured, &recording);
+  RootDir root{captured.machine.root()};
+  root.record_to(&recording);
+  static_cast<void>(find_boot_loader(root).configured(root));
   return report(RootDir{captured.machine.root()}, recording, {captured.uid, captured.groups}, findings);
 }
 
@@ -149,6 +153,54 @@ TEST_CASE("huge pages are counted by size") {
   CHECK(finding(laptop, "hugepages").severity == Severity::info);
 }
 
+TEST_CASE("a GPU that is switched off is not taken for one that is not there") {
+  CapturedMachine laptop{machines_dir / "single-gpu/machine.tree"};
+  CHECK(finding(laptop, "ready").remedy.starts_with("add a second GPU"));
+  laptop.machine.file("sys/devices/platform/asus-nb-wmi/dgpu_disable", "1\n");
+  CHECK(finding(laptop, "ready").remedy ==
+        "`echo 0 | sudo tee /sys/devices/platform/asus-nb-wmi/dgpu_disable`, then reboot");
+  laptop.machine.erase("sys/devices/platform/asus-nb-wmi/dgpu_disable")
+      .file("etc/supergfxd.conf", "{\n  \"mode\": \"Integrated\"\n}\n");
+  CHECK(finding(laptop, "gpu-hidden").subject == "/etc/supergfxd.conf");
+  laptop.machine.file("etc/supergfxd.conf", "{\n  \"mode\": \"Hybrid\"\n}\n")
+      .file("etc/modprobe.d/system76-power.conf", "blacklist i2c_nvidia_gpu\nblacklist nvidia\n");
+  CHECK(finding(laptop, "ready").remedy == "`system76-power graphics hybrid`, then reboot");
+}
+
+TEST_CASE("the MUX is told where this kernel has it, and set back with what is installed") {
+  CapturedMachine laptop{machines_dir / "mux-discrete/machine.tree"};
+  const auto armoury = "sys/class/firmware-attributes/asus-armoury/attributes/gpu_mux_mode/current_value";
+  laptop.machine.file(armoury, "0\n").file("usr/bin/supergfxctl", "");
+  CHECK(finding(laptop, "gpu-mux").subject == std::string("/") + armoury);
+  CHECK(finding(laptop, "gpu-mux").remedy.find("`supergfxctl -m Hybrid`") != std::string::npos);
+  CHECK(said_about(laptop, "gpu-candidate") == 0);
+}
+
+TEST_CASE("whether interrupts are remapped is what the kernel shows") {
+  CapturedMachine desktop{machines_dir / "amd-desktop-fedora/machine.tree"};
+  desktop.machine.file("proc/interrupts", "  0:  11  IR-IO-APIC   2-edge  timer\n");
+  CHECK(finding(desktop, "interrupt-remapping").message == "interrupts are remapped");
+  desktop.machine.file("proc/interrupts", "  0:  11  IO-APIC   2-edge  timer\n 24: 0 PCI-MSI-0000:03:00.0\n");
+  CHECK(finding(desktop, "interrupt-remapping").severity == Severity::blocker);
+  CHECK(finding(desktop, "ready").subject == "/proc/interrupts");
+}
+
+TEST_CASE("libvirt's daemons are started in the form that is enabled") {
+  CapturedMachine fedora{machines_dir / "amd-desktop-fedora/machine.tree"};
+  fedora.machine.erase("run/libvirt/virtqemud-sock").file("usr/sbin/libvirtd", "");
+  CHECK(finding(fedora, "libvirt-running").remedy == "sudo systemctl enable --now libvirtd.socket");
+  fedora.machine.link("etc/systemd/system/sockets.target.wants/virtqemud.socket",
+                      "/usr/lib/systemd/system/virtqemud.socket");
+  CHECK(finding(fedora, "libvirt-running").remedy.find("virtqemud.socket") != std::string::npos);
+}
+
+TEST_CASE("a legacy BIOS is not asked to boot into its setup") {
+  CapturedMachine board{machines_dir / "group-too-wide/machine.tree"};
+  board.machine.erase("sys/firmware/acpi/tables/DMAR").erase("sys/class/iommu");
+  CHECK(finding(board, "iommu-firmware").remedy.find("systemctl") == std::string::npos);
+  CHECK(finding(board, "iommu-firmware").remedy.find("Del, F2") != std::string::npos);
+}
+
 TEST_CASE("a report has what the checks of VM devices rest on") {
   CapturedMachine laptop{machines_dir / "laptop-ready/machine.tree"};
   laptop.machine.file("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "4096\n")
@@ -186,6 +238,42 @@ TEST_CASE("a report names neither people nor machines") {
     CHECK_MESSAGE(text.find(secret) == std::string::npos, secret);
   CHECK(text.find("10de:1") != std::string::npos);
   CHECK_FALSE(nlohmann::json::parse(text, nullptr, false).is_discarded());
+}
+
+TEST_CASE("a report does not tell what a hostile hand has put where it looks") {
+  CapturedMachine captured{machines_dir / "lockdown/machine.tree"};
+  captured.machine.file("etc/hostname", "anna-laptop\n")
+      .file(
+          "etc/passwd",
+          "root:x:0:0:root:/root:/bin/bash\nmaria:x:1000:1000:Maria Lindqvist,Room 7:/home/maria:/bin/bash\n"
+          "corp.jdoe:x:1234567:100:John Doherty:/home/corp.jdoe:/bin/bash\n")
+      .cmdline(
+          "root=/dev/mapper/anna--laptop--vg-root rd.luks.key=/keys/s3cret "
+          "ds=nocloud;seedfrom=http://u:pw77@10.1.2.3/ "
+          "netroot=iscsi:@203.0.113.9::3260 passwd=hunter2 intel_iommu=on vfio-pci.ids=10de:25a0 quiet")
+      .file("etc/default/grub",
+            "# ask corp.jdoe@example.org\nGRUB_DISTRIBUTOR=\"Umbrella GmbH\"\n"
+            "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet token=abc99 iommu=pt\"\nGRUB_CMDLINE_LINUX=pin=4711\n")
+      .file("boot/loader/entries/x.conf", "title Lindqvist home\nlinux /vmlinuz\noptions cred=zzz9 quiet\n")
+      .file("etc/modprobe.d/x.conf",
+            "# vfio of John Doherty\noptions vfio-pci ids=10de:1\nblacklist secretmodule\n")
+      .file("etc/udev/rules.d/70-x.rules",
+            "SUBSYSTEM==\"kvmfr\", ATTRS{serial}==\"S3R1AL\", OWNER=\"maria\", RUN+=\"/home/bob/x mail "
+            "boss@corp.example\"\n")
+      .file(
+          "etc/libvirt/hooks/qemu",
+          "#!/bin/sh\n# vfio by maria\ncurl https://bot:t0ken@hooks.example/vfio 192.0.2.44 /media/jane/x\n");
+  const auto text = json_report(captured);
+  for (const auto* secret :
+       {"maria",        "Maria",    "Lindqvist",   "jdoe",    "Doherty", "John",       "anna", "s3cret",
+        "pw77",         "10.1.2.3", "203.0.113.9", "hunter2", "abc99",   "4711",       "zzz9", "Umbrella",
+        "secretmodule", "S3R1AL",   "bob",         "boss",    "t0ken",   "192.0.2.44", "jane"})
+    CHECK_MESSAGE(text.find(secret) == std::string::npos, secret);
+  for (const auto* kept : {"intel_iommu=on", "vfio-pci.ids=10de:25a0", "options vfio-pci ids=10de:1", "iommu=pt"})
+    CHECK_MESSAGE(text.find(kept) != std::string::npos, kept);
+  const auto file = fs::path(captured.machine.root()) / "report.json";
+  std::ofstream{file} << text;
+  CHECK(ids(examine(CapturedMachine{file})) == ids(examine(captured)));
 }
 
 TEST_CASE("a report has no file that not everybody may read") {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
+#include <optional>
+#include <vector>
+
 #include "core/devices.hpp"
 #include "core/problem.hpp"
 #include "host/host_facts.hpp"
@@ -29,6 +32,12 @@ void gpu(const HostFacts&, const Gpu&, Problems&);
 void gpu_group(const HostFacts&, const Gpu&, Problems&);
 void gpu_display(const HostFacts&, const Gpu&, Problems&);
 void gpu_hardware(const HostFacts&, const Gpu&, Problems&);
+
+/// What every VM with a GPU needs and this host has not: libvirt, QEMU, UEFI firmware, dnsmasq.
+std::vector<Software> missing_vm_software(const HostFacts&);
+
+/// Why a GPU that is built in may not be on the bus at all.
+std::optional<Problem> hidden_gpu(const HostFacts&);
 
 /// The firmware's picture comes from it, a screen on it is lit, or it sits on the root bus like an integrated
 /// one: not a candidate for VMs, so what would stand in its way is no problem of this machine.

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <algorithm>
 #include <string_view>
 
 #include <fmt/format.h>
 
 #include "host/checks/checks.hpp"
+#include "host/host_state.hpp"
+#include "host/text.hpp"
 
 namespace gpuctl::checks {
 namespace {
@@ -84,10 +87,14 @@ void removing_rules(const HostFacts& host, Problems& found) {
 
 /// A hook that binds by itself would work against gpuctl, and a hook that calls libvirt deadlocks.
 void libvirt_hook(const HostFacts& host, Problems& found) {
-  const auto text = host.root.text("etc/libvirt/hooks/qemu");
+  std::string text;
+  for (const auto& line : lines(host.root.text("etc/libvirt/hooks/qemu")))
+    if (!trimmed(line).starts_with('#')) text += line + "\n";
   if (text.empty() || text.find("gpuctl") != std::string::npos) return;
-  const bool binds = text.find("nodedev-detach") != std::string::npos ||
-                     text.find("vfio") != std::string::npos || host.root.exists("etc/libvirt/hooks/qemu.d");
+  const bool dispatches = std::ranges::any_of(host.root.list("etc/libvirt/hooks/qemu.d"),
+                                              [](const auto& name) { return name != "gpuctl"; });
+  const bool binds = dispatches || text.find("nodedev-detach") != std::string::npos ||
+                     text.find("vfio") != std::string::npos;
   if (!binds) return;
   found.push_back({"libvirt-hook", Severity::warning, "/etc/libvirt/hooks/qemu",
                    "a libvirt hook of an older set-up moves devices when VMs start and stop",
@@ -97,15 +104,17 @@ void libvirt_hook(const HostFacts& host, Problems& found) {
 void mux(const HostFacts& host, Problems& found) {
   const auto mode = host.snapshot.host.gpu_mux_mode;
   if (!mode) return;
+  const auto file = "/" + gpu_mux_file(host.root);
   if (*mode == 0)
     found.push_back(
-        {"gpu-mux", Severity::blocker, "/sys/devices/platform/asus-nb-wmi/gpu_mux_mode",
+        {"gpu-mux", Severity::blocker, file,
          "the MUX is in discrete mode: the laptop's panel hangs off the discrete GPU, and would go dark with "
          "it",
-         "switch to Optimus (hybrid) mode in the vendor's tool or firmware setup (`supergfxctl -m Hybrid` or "
-         "`asusctl`), then reboot"});
+         fmt::format("switch to Optimus (hybrid) mode: `{}`, then reboot", host.program("supergfxctl").empty()
+                                                                               ? "echo 1 | sudo tee " + file
+                                                                               : "supergfxctl -m Hybrid")});
   else
-    found.push_back({"gpu-mux", Severity::ok, "/sys/devices/platform/asus-nb-wmi/gpu_mux_mode",
+    found.push_back({"gpu-mux", Severity::ok, file,
                      "the MUX is in Optimus (hybrid) mode: the panel hangs off the integrated GPU", ""});
 }
 

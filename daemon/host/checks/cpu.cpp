@@ -28,8 +28,8 @@ void no_virtualization(const HostFacts& host, Problems& found) {
       {"cpu-virtualization", Severity::blocker, cpuinfo,
        "the CPU shows neither vmx nor svm: hardware virtualization is switched off (perhaps locked) in the "
        "firmware setup, or the CPU has none",
-       amd ? "reboot into the firmware setup and switch on \"SVM Mode\" (\"AMD-V\")"
-           : "reboot into the firmware setup and switch on \"Intel Virtualization Technology\" (\"VT-x\")"});
+       host.into_firmware_setup() + (amd ? " and switch on \"SVM Mode\" (\"AMD-V\")"
+                                         : " and switch on \"Intel Virtualization Technology\" (\"VT-x\")")});
 }
 
 }  // namespace

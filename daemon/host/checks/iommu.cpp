@@ -24,7 +24,7 @@ std::uint64_t hex(std::string_view text) {
   return value;
 }
 
-void in_firmware(const IommuSupport& support, Problems& found) {
+void in_firmware(const HostFacts& host, const IommuSupport& support, Problems& found) {
   const auto name = technology(support.intel);
   if (support.stage != IommuStage::not_in_firmware) {
     found.push_back({"iommu-firmware", Severity::ok, support.table,
@@ -37,10 +37,10 @@ void in_firmware(const IommuSupport& support, Problems& found) {
            "firmware gives no {} table: {} is switched off in the firmware setup, or this board has none; "
            "no kernel argument can change that",
            support.intel ? "DMAR" : "IVRS", name),
-       support.intel ? "reboot into the firmware setup (`systemctl reboot --firmware-setup`) and switch on "
-                       "\"VT-d\" (\"Intel VT for Directed I/O\"); VT-x alone is not enough"
-                     : "reboot into the firmware setup (`systemctl reboot --firmware-setup`) and switch on "
-                       "\"IOMMU\" (\"AMD-Vi\"; \"Auto\" is off on many boards)"});
+       host.into_firmware_setup() +
+           (support.intel
+                ? " and switch on \"VT-d\" (\"Intel VT for Directed I/O\"); VT-x alone is not enough"
+                : " and switch on \"IOMMU\" (\"AMD-Vi\"; \"Auto\" is off on many boards)")});
 }
 
 void in_kernel(const HostFacts& host, const IommuSupport& support, Problems& found) {
@@ -92,25 +92,55 @@ bool all_units_remap(const RootDir& root) {
   });
 }
 
+enum class Remapping { on, off, unknown };
+
+/// Interrupt chips behind a remapping unit are called IR-IO-APIC, IR-PCI-MSI
+/// (drivers/iommu/intel/irq_remapping.c, drivers/iommu/amd/iommu.c).
+Remapping seen_remapping(const RootDir& root) {
+  const auto text = root.text("proc/interrupts");
+  if (text.find("IR-") != std::string::npos) return Remapping::on;
+  return text.find("IO-APIC") == std::string::npos ? Remapping::unknown : Remapping::off;
+}
+
+Problem no_remapping(const char* subject, std::string message, std::string remedy) {
+  return {"interrupt-remapping", Severity::blocker, subject, message + "; VFIO then refuses devices",
+          std::move(remedy)};
+}
+
+Problem remapping(const char* subject, std::string message) {
+  return {"interrupt-remapping", Severity::ok, subject, std::move(message), ""};
+}
+
+/// What the kernel's interrupts show; what its IOMMU units say they can, where those are not to be had.
+Problem remapping_by_hardware(const HostFacts& host, const IommuSupport& support) {
+  const auto remedy =
+      host.into_firmware_setup() + " and switch on \"Interrupt Remapping\" or x2APIC, or update the firmware";
+  if (!all_units_remap(host.root))
+    return no_remapping("/sys/class/iommu", "an IOMMU unit has no interrupt remapping (ecap bit 3)", remedy);
+  switch (seen_remapping(host.root)) {
+    case Remapping::on:
+      return remapping("/proc/interrupts", "interrupts are remapped");
+    case Remapping::off:
+      return no_remapping("/proc/interrupts", "the kernel does not remap interrupts (no IR-IO-APIC)",
+                          fmt::format("read why with `journalctl -k -b -g \"{}\"`; {}",
+                                      support.intel ? "DMAR-IR" : "AMD-Vi", remedy));
+    case Remapping::unknown:
+      break;
+  }
+  return remapping("/sys/class/iommu", support.intel ? "every IOMMU unit can remap interrupts"
+                                                     : "nothing speaks against it: AMD-Vi remaps by itself");
+}
+
 /// Without it VFIO refuses (EPERM) unless allow_unsafe_interrupts: a guest could inject interrupts into the
 /// host.
 void interrupt_remapping(const HostFacts& host, const IommuSupport& support, Problems& found) {
   if (support.stage != IommuStage::active) return;
   const auto argument = host.command_line.list("intremap");
-  if (std::ranges::find(argument, "off") != argument.end()) {
-    found.push_back(
-        {"interrupt-remapping", Severity::blocker, cmdline,
-         "the kernel argument intremap=off switches interrupt remapping off; VFIO then refuses devices",
-         "take intremap=off out of the kernel arguments and reboot"});
-  } else if (!all_units_remap(host.root)) {
-    found.push_back(
-        {"interrupt-remapping", Severity::blocker, "/sys/class/iommu",
-         "an IOMMU unit has no interrupt remapping (ecap bit 3); VFIO then refuses devices",
-         "switch on x2APIC or \"Interrupt Remapping\" in the firmware setup, or update the firmware"});
-  } else {
-    found.push_back({"interrupt-remapping", Severity::ok, "/sys/class/iommu",
-                     "every IOMMU unit can remap interrupts", ""});
-  }
+  const bool off = std::ranges::find(argument, "off") != argument.end();
+  found.push_back(off ? no_remapping(cmdline,
+                                     "the kernel argument intremap=off switches interrupt remapping off",
+                                     "take intremap=off out of the kernel arguments and reboot")
+                      : remapping_by_hardware(host, support));
 }
 
 void danger(const HostFacts& host, Problems& found) {
@@ -131,7 +161,7 @@ void danger(const HostFacts& host, Problems& found) {
 
 void iommu(const HostFacts& host, Problems& found) {
   const auto support = read_iommu_support(host.root, host.command_line);
-  in_firmware(support, found);
+  in_firmware(host, support, found);
   in_kernel(host, support, found);
   groups(host, support, found);
   interrupt_remapping(host, support, found);

@@ -13,16 +13,23 @@ std::string running_socket(const RootDir& root) {
   return {};
 }
 
+/// The two may not run side by side. Where both are installed, the one that its package has enabled counts.
+bool is_modular(const HostFacts& host) {
+  if (host.program("libvirtd").empty()) return true;
+  const bool both = !host.program("virtqemud").empty();
+  return both && host.unit_enabled("virtqemud.socket") && !host.unit_enabled("libvirtd.socket");
+}
+
 void running(const HostFacts& host, Problems& found) {
   if (const auto socket = running_socket(host.root); !socket.empty()) {
     found.push_back({"libvirt-running", Severity::ok, "/" + socket, "libvirt listens", ""});
     return;
   }
-  const bool modular = !host.program("virtqemud").empty() && host.program("libvirtd").empty();
   found.push_back(
       {"libvirt-running", Severity::blocker, "/run/libvirt", "libvirt is installed, but does not listen",
-       modular ? "sudo systemctl enable --now virtqemud.socket virtnetworkd.socket virtnodedevd.socket"
-               : "sudo systemctl enable --now libvirtd.socket"});
+       is_modular(host)
+           ? "sudo systemctl enable --now virtqemud.socket virtnetworkd.socket virtnodedevd.socket"
+           : "sudo systemctl enable --now libvirtd.socket"});
 }
 
 /// The group's members manage VMs without a password (socket group, or polkit rule of the package); others
@@ -45,8 +52,7 @@ void access(const HostFacts& host, Problems& found) {
       found.push_back(
           {"libvirt-access", Severity::info, "/etc/group",
            "you are not in group libvirt: virsh and virt-manager ask for an administrator's password",
-           fmt::format("sudo usermod -aG libvirt {}, then log in again",
-                       account(host.root, host.caller.uid).value().name)});
+           join_command(host, "libvirt")});
   }
 }
 
@@ -67,7 +73,7 @@ void libvirt(const HostFacts& host, Problems& found) {
   if (daemon.empty()) {
     found.push_back({"libvirt-installed", Severity::blocker, "/usr/sbin/libvirtd",
                      "libvirt is not installed: neither libvirtd nor virtqemud is there",
-                     host.distribution.install(Software::libvirt)});
+                     host.distribution.install(missing_vm_software(host))});
     return;
   }
   found.push_back({"libvirt-installed", Severity::ok, "/" + daemon, "libvirt is installed", ""});

@@ -34,13 +34,12 @@ void shared_memory(const HostFacts& host, Problems& found) {
   const auto rules = find_lines(host.root, {"etc/tmpfiles.d", "run/tmpfiles.d", "usr/lib/tmpfiles.d"},
                                 ".conf", "/dev/shm/looking-glass");
   if (rules.empty()) {
-    found.push_back({"looking-glass-shm", Severity::warning, "/etc/tmpfiles.d",
-                     "the Looking Glass client is installed, but nothing prepares /dev/shm/looking-glass: "
-                     "QEMU makes it for "
-                     "itself, and the client may not open it",
-                     "put `f /dev/shm/looking-glass 0660 YOURSELF kvm -` into "
-                     "/etc/tmpfiles.d/10-looking-glass.conf, then "
-                     "`sudo systemd-tmpfiles --create`"});
+    found.push_back(
+        {"looking-glass-shm", Severity::warning, "/etc/tmpfiles.d",
+         "the Looking Glass client is installed, but nothing prepares /dev/shm/looking-glass: "
+         "QEMU makes it for "
+         "itself, and the client may not open it",
+         "`gpuctl vm setup VM --looking-glass 1920x1080` (the guest's size) prepares it and the VM"});
     return;
   }
   found.push_back({"looking-glass-shm", Severity::ok, "/" + rules.front().path,

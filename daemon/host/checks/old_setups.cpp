@@ -24,6 +24,30 @@ bool takes_boot_display(const std::vector<PciAddress>& all, const Snapshot& snap
   });
 }
 
+/// The one card that is meant; nullptr: several or none, the user has to say.
+const Gpu* meant(const std::vector<PciAddress>& taken, const Snapshot& snapshot) {
+  const Gpu* found = nullptr;
+  for (const auto address : taken) {
+    const auto* gpu = snapshot.gpu_of(address);
+    if (gpu == nullptr || gpu == found || stays_with_host(*gpu, snapshot)) continue;
+    if (found != nullptr) return nullptr;
+    found = gpu;
+  }
+  return found;
+}
+
+std::string replacement(const HostFacts& host, const OldSetup& old, const std::vector<PciAddress>& taken) {
+  if (old.path == "etc/modprobe.d/supergfxd.conf") return "`supergfxctl -m Hybrid` takes it out";
+  const auto* gpu = meant(taken, host.snapshot);
+  const auto set = fmt::format("name the one card by its address: `gpuctl boot set {} vm",
+                               gpu == nullptr ? "GPU" : gpu->address.str());
+  if (old.kind == OldSetup::Kind::kernel_argument)
+    return set + "`, then `gpuctl kernel-args enable --drop-vfio-ids`";
+  const bool migrates =
+      gpu != nullptr && old.path.starts_with("etc/") && names_only(old, *gpu, host.snapshot);
+  return set + (migrates ? " --migrate` puts this out of action" : "`, then remove this line");
+}
+
 void by_ids(const HostFacts& host, const OldSetup& old, Problems& found) {
   const auto taken = functions_with(old.ids, host.snapshot);
   const bool display = takes_boot_display(taken, host.snapshot);
@@ -31,7 +55,7 @@ void by_ids(const HostFacts& host, const OldSetup& old, Problems& found) {
       {"vfio-ids", Severity::warning, "/" + old.path,
        fmt::format("\"{}\" gives {} to vfio-pci at every boot, by id and not by address{}", old.line,
                    addresses(taken), display ? "; one of them shows the host's picture" : ""),
-       "gpuctl's own boot policy names the one card: `gpuctl boot set GPU vm`, then remove this"});
+       replacement(host, old, taken)});
 }
 
 }  // namespace

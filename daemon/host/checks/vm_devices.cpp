@@ -105,11 +105,7 @@ void access(const HostFacts& host, const Node& node, Problems& found) {
         {id, Severity::ok, subject, fmt::format("you may open {} (group {})", node.path, set.group), ""});
     return;
   }
-  const auto who = account(host.root, host.caller.uid);
-  const auto join = set.group.empty() || !who ? std::string{}
-                    : member == Membership::later
-                        ? "log out and in again"
-                        : fmt::format("sudo usermod -aG {} {}, then log in again", set.group, who->name);
+  const auto join = member == Membership::later ? "log out and in again" : join_command(host, set.group);
   found.push_back(
       {id, Severity::info, subject, fmt::format("you may not open {}: {}", node.path, node.closed), join});
 }

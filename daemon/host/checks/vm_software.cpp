@@ -37,11 +37,15 @@ std::string uefi_descriptor(const RootDir& root) {
   return {};
 }
 
+std::string qemu_program(const HostFacts& host) {
+  return host.first_program({"qemu-system-x86_64", "qemu-kvm"});
+}
+
 void qemu(const HostFacts& host, Problems& found) {
-  const auto path = host.first_program({"qemu-system-x86_64", "qemu-kvm"});
+  const auto path = qemu_program(host);
   if (path.empty())
     found.push_back({"qemu-installed", Severity::blocker, "/usr/bin/qemu-system-x86_64",
-                     "QEMU is not installed", host.distribution.install(Software::qemu)});
+                     "QEMU is not installed", host.distribution.install(missing_vm_software(host))});
   else
     found.push_back({"qemu-installed", Severity::ok, "/" + path, "QEMU is installed", ""});
 }
@@ -88,6 +92,15 @@ void helper(const HostFacts& host, const Helper& h, Problems& found) {
 }
 
 }  // namespace
+
+std::vector<Software> missing_vm_software(const HostFacts& host) {
+  std::vector<Software> missing;
+  if (host.first_program({"virtqemud", "libvirtd"}).empty()) missing.push_back(Software::libvirt);
+  if (qemu_program(host).empty()) missing.push_back(Software::qemu);
+  if (uefi_descriptor(host.root).empty()) missing.push_back(Software::ovmf);
+  if (host.program("dnsmasq").empty()) missing.push_back(Software::dnsmasq);
+  return missing;
+}
 
 void vm_software(const HostFacts& host, Problems& found) {
   qemu(host, found);
