@@ -11,9 +11,10 @@
 
 namespace gpuctl {
 
-/// Takes out of a report what tells who or which machine it is: MAC addresses, UUIDs, machine ids, disk
-/// serials, IP addresses of the kernel command line, credentials, host and user names. Equal names become
-/// equal stand-ins, so the doctor finds the same on the redacted files.
+/// Takes out of a report what tells who or which machine it is: MAC and IP addresses, UUIDs, machine ids,
+/// serial numbers, credentials, e-mail addresses, host names, names of users and of people. Of kernel
+/// arguments only those that checks look at keep their values, of configuration only lines that they look at,
+/// and no comment. Equal names become equal stand-ins, so the doctor finds the same on the redacted files.
 class Redactor {
  public:
   /// Reads host and user names below `root`.
@@ -27,6 +28,8 @@ class Redactor {
 
  private:
   std::string caller_line(std::string_view passwd) const;
+  /// `name` is not to be seen, wherever it stands as a word.
+  void hide(const std::string& name, const std::string& stand_in);
 
   uid_t caller_;
   std::vector<std::pair<std::string, std::string>> names_;  ///< word, stand-in

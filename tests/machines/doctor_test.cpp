@@ -269,7 +269,8 @@ TEST_CASE("a report does not tell what a hostile hand has put where it looks") {
         "pw77",         "10.1.2.3", "203.0.113.9", "hunter2", "abc99",   "4711",       "zzz9", "Umbrella",
         "secretmodule", "S3R1AL",   "bob",         "boss",    "t0ken",   "192.0.2.44", "jane"})
     CHECK_MESSAGE(text.find(secret) == std::string::npos, secret);
-  for (const auto* kept : {"intel_iommu=on", "vfio-pci.ids=10de:25a0", "options vfio-pci ids=10de:1", "iommu=pt"})
+  for (const auto* kept :
+       {"intel_iommu=on", "vfio-pci.ids=10de:25a0", "options vfio-pci ids=10de:1", "iommu=pt"})
     CHECK_MESSAGE(text.find(kept) != std::string::npos, kept);
   const auto file = fs::path(captured.machine.root()) / "report.json";
   std::ofstream{file} << text;
