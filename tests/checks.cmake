@@ -32,6 +32,12 @@ if(SYSTEMD_ANALYZE)
   endforeach()
 endif()
 
+# The packages of this build.
+if(TARGET gpuctld)
+  add_test(NAME packages COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/packages/run ${PROJECT_BINARY_DIR})
+  set_tests_properties(packages PROPERTIES LABELS packages TIMEOUT 1800 SKIP_RETURN_CODE 77)
+endif()
+
 set(GPUCTL_BUS_TESTS contract authorization host operations busy names journal sleep bad_input limits fuzz endurance
     kill_matrix)
 # The shipped daemon on a bus of its own, with real polkitd, on fakesys; each file in namespaces of its own.
