@@ -9,11 +9,19 @@
 namespace gpuctl::cli {
 namespace {
 
-/// The last line: "ready", or the first thing to do.
-std::string conclusion(const std::vector<Problem>& findings) {
+/// What decides: gpuctld's own summary. One of eight GPUs may be dead, and the machine is ready with the
+/// others.
+const Problem* obstacle(const std::vector<Problem>& findings) {
+  const auto summary = std::ranges::find(findings, "ready", &Problem::id);
+  if (summary != findings.end()) return summary->blocks() ? &*summary : nullptr;
   const auto first = std::ranges::find_if(findings, &Problem::blocks);
-  if (first == findings.end()) return "ready";
-  return first->remedy.empty() ? first->message : first->remedy;
+  return first == findings.end() ? nullptr : &*first;
+}
+
+/// The last line: "ready", or the first thing to do.
+std::string conclusion(const Problem* obstacle) {
+  if (obstacle == nullptr) return "ready";
+  return obstacle->remedy.empty() ? obstacle->message : obstacle->remedy;
 }
 
 }  // namespace
@@ -25,8 +33,9 @@ Exit doctor(Context& context, const std::string& report_file) {
     if (!report_file.empty()) write_whole_file(report_file, context.client().report());
   };
   if (console.json()) write_report();  // one document: the findings, or the error
-  const bool ready = !any_blocks(findings);
-  const auto last = conclusion(findings);
+  const auto* in_the_way = obstacle(findings);
+  const bool ready = in_the_way == nullptr;
+  const auto last = conclusion(in_the_way);
   if (console.json()) {
     print_json(console,
                {{"ready", ready}, {"next", json_text(ready ? "" : last)}, {"findings", json_list(findings)}});

@@ -63,6 +63,21 @@ TEST_CASE("doctor ends with ready, or with the first thing to do") {
   CHECK(json["findings"].size() == 3);
 }
 
+TEST_CASE("a machine with one dead GPU of several is ready with the others") {
+  Program program;
+  program.daemon.findings = {
+      {"gpu-power", "blocker", "0000:a1:00.0", "It does not answer.", "Power off and on."},
+      {"ready", "ok", "", "ready: 0000:01:00.0 can be handed to a VM", "gpuctl attach"}};
+  auto outcome = program.run({"doctor"});
+  CHECK(outcome.status == 0);
+  CHECK(outcome.out.ends_with("\nready\n"));
+  program.daemon.findings.back() = {"ready", "blocker", "0000:a1:00.0", "not ready: no GPU answers",
+                                    "Look inside."};
+  outcome = program.run({"doctor"});
+  CHECK(outcome.status == 3);
+  CHECK(outcome.out.ends_with("\nLook inside.\n"));
+}
+
 TEST_CASE("a report that cannot be written is told after the findings") {
   Program program;
   program.daemon.findings = {{"kvm", "ok", "/dev/kvm", "KVM works.", ""}};
