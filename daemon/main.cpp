@@ -76,6 +76,17 @@ LogPriority log_priority(LogLevel level) {
   return LogPriority::info;
 }
 
+int run(const Arguments& arguments, char* program) try {
+  const auto loaded = load_config(RootDir(arguments.config_root));
+  if (arguments.check_config) return report(loaded, stderr);
+  set_log_priority(log_priority(loaded.config.log.level));
+  for (const auto& problem : loaded.problems) log(events::config_wrong, problem.str());
+  return Daemon({production_platform(arguments, loaded.config), program}).run();
+} catch (const std::exception& e) {
+  log(events::error, e.what());
+  return 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -84,15 +95,10 @@ int main(int argc, char** argv) {
       "system bus; people use gpuctl."};
   Arguments arguments;
   declare(app, arguments);
-  CLI11_PARSE(app, argc, argv);
   try {
-    const auto loaded = load_config(RootDir(arguments.config_root));
-    if (arguments.check_config) return report(loaded, stderr);
-    set_log_priority(log_priority(loaded.config.log.level));
-    for (const auto& problem : loaded.problems) log(events::config_wrong, problem.str());
-    return Daemon({production_platform(arguments, loaded.config), argv[0]}).run();
-  } catch (const std::exception& e) {
-    log(events::error, e.what());
-    return 1;
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;  // --help and --version end this way too
   }
+  return run(arguments, argv[0]);
 }
