@@ -117,9 +117,13 @@ std::string boot_rules(const BootPolicies& policies, RuleFile file) {
 
 std::string initramfs_tool(const RootDir& root) {
   if (root.exists("run/ostree-booted")) return {};  // its initramfs belongs to the image
-  for (const auto* tool : {"update-initramfs", "mkinitcpio", "dracut"})
-    if (root.exists(std::string("usr/sbin/") + tool) || root.exists(std::string("usr/bin/") + tool))
-      return tool;
+  const auto installed = [&](const std::string& program) {
+    return root.exists("usr/sbin/" + program) || root.exists("usr/bin/" + program);
+  };
+  // dracut's packages may bring an update-initramfs that calls dracut
+  if (installed("dracut") && !installed("mkinitramfs") && !installed("mkinitcpio")) return "dracut";
+  for (const auto* tool : {"update-initramfs", "mkinitcpio"})
+    if (installed(tool)) return tool;
   return {};
 }
 

@@ -203,3 +203,12 @@ TEST_CASE("\"last\" is remembered when the system goes down") {
   end_boot(host.root, host.systemd.paths().state, host.snapshot);
   CHECK_FALSE(host.root.exists(path_of(RuleFile::last)));
 }
+
+TEST_CASE("an update-initramfs that dracut brings is dracut") {
+  Host host;
+  CHECK(initramfs_tool(host.root) == "update-initramfs");
+  host.machine.file("usr/bin/dracut", "");
+  CHECK(initramfs_tool(host.root) == "dracut");
+  host.machine.file("usr/sbin/mkinitramfs", "");  // dracut-core alone, for its lsinitrd
+  CHECK(initramfs_tool(host.root) == "update-initramfs");
+}
