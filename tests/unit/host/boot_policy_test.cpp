@@ -118,6 +118,22 @@ TEST_CASE("another card at the address is left alone") {
         std::vector<std::string>{"boot-policy-gpu-missing"});
 }
 
+TEST_CASE("of two equal cards only the one that was named goes") {
+  auto s = laptop();
+  const PciAddress other{0, 4, 0, 0};
+  s.functions[other] = s.functions[gpu_address];
+  s.functions[other].address = other;
+  s.gpus[other.slot()] = {other, {other}};
+  auto policies = with_policy(BootSide::vm, s);
+  CHECK(boot_rules(policies, RuleFile::trial).find("0000:04:00.0") == std::string::npos);
+  policies[0].state = PolicyState::confirmed;
+  CHECK(boot_actions(policies, normal, s, "boot-b").actions ==
+        std::vector<BootAction>{{gpu_address, BootSide::vm}});
+  s.functions.erase(gpu_address);  // the other slot is no substitute for a card that was taken out
+  s.gpus.erase(gpu_address.slot());
+  CHECK(boot_actions(policies, normal, s, "boot-b").actions.empty());
+}
+
 TEST_CASE("the GPU that shows the host's picture is refused, when set and at boot") {
   const auto s = laptop();
   CHECK(ids(boot_policy_problems(s.gpus.at({0, 0, 2}), BootSide::vm, s)) ==

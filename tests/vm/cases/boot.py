@@ -133,6 +133,19 @@ def swapped_card(laptop):
     nothing_configured(laptop)
 
 
+@case("of two equal cards only the one that was named is on VFIO, from the start, and the other with its driver")
+def equal_cards(laptop):
+    laptop.plug("nvidia", "rp4")
+    laptop.gpuctl("boot set 04:00 vm").ended(DONE)
+    laptop.reboot()
+    boot_unit_is_fine(laptop)
+    laptop.bound({**ON_HOST, "0000:04:00.0": "vfio-pci", "0000:04:00.1": "vfio-pci"})
+    bound = [line for line in laptop.run("dmesg").splitlines() if BOUND_BY_NVIDIA in line]
+    assert len(bound) == 1 and "01:00.0" in bound[0], bound
+    laptop.gpuctl("boot clear").ended(DONE)
+    nothing_configured(laptop)
+
+
 @case("boot set last: where the GPU was at the end of the boot counts, not where it was when that was said")
 def policy_last(laptop):
     laptop.gpuctl("boot set 01:00 last").ended(DONE)
