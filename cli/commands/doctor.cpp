@@ -19,9 +19,9 @@ const Problem* obstacle(const std::vector<Problem>& findings) {
 }
 
 /// The last line: "ready", or the first thing to do.
-std::string conclusion(const Problem* obstacle) {
-  if (obstacle == nullptr) return "ready";
-  return obstacle->remedy.empty() ? obstacle->message : obstacle->remedy;
+std::string conclusion(const Problem* first) {
+  if (first == nullptr) return "ready";
+  return first->remedy.empty() ? first->message : first->remedy;
 }
 
 }  // namespace
