@@ -128,3 +128,20 @@ def started_on_demand(laptop):
     processes = laptop.run("ps -o comm= --ppid 2 -p 2 -N | grep -c '^gpuctld' || true").strip()
     assert processes == "1", f"{processes} gpuctld processes on an idle machine"
     laptop.run("systemctl is-active gpuctld")
+
+
+@case("the doctor: neither root nor password, one last line, a report without serial numbers; journalctl -x tells what was done")
+def doctor_and_journal(laptop):
+    said = laptop.gpuctl("doctor --report /tmp/report.json", user="user").ended(DONE)
+    assert said.out.splitlines()[-1] == "ready", said
+    report = laptop.run("cat /tmp/report.json")
+    assert {finding["id"] for finding in json.loads(report)["findings"]} >= {"iommu-kernel", "interrupt-remapping", "ready"}
+    told = laptop.run("cat /etc/machine-id /proc/sys/kernel/random/boot_id; hostname; findmnt -no UUID /").split()
+    assert not [word for word in told if word in report and word != "laptop"], told
+    laptop.gpuctl("attach").ended(DONE)
+    laptop.gpuctl("release").ended(DONE)
+    laptop.ask("journalctl -b -x --no-pager -u gpuctld").says(
+        "Moving GPU 0000:01:00 has begun", "GPU 0000:01:00 has been moved", "Documentation: man:gpuctl(1)")
+    selected = laptop.run("journalctl -b --no-pager -o json GPU=0000:01:00 OPERATION=1 CALLER_UID=0").splitlines()
+    ids = [json.loads(line).get("MESSAGE_ID") for line in selected]
+    assert {"1fd5cbb8f26e44aaa528ce0d00d59f66", "5f8aa30e5df94fbe91433e77e5158c2f"} <= set(ids), selected
