@@ -6,7 +6,7 @@ from lab.testing import (DONE, NOT_AUTHORIZED, NOT_FOUND, ON_HOST, ON_VFIO, REFU
 CALL = ("gdbus call --system --dest org.gpuctl1 --object-path /org/gpuctl1 --method org.gpuctl1.Manager.")
 
 
-@case("an unprivileged user without a rule: not authorized, exit 4, nothing changed; reading is free")
+@case("an unprivileged user without a rule: not authorized, exit 4, nothing changed; reading is free", main=True)
 def without_rule(laptop):
     before = laptop.host_state()
     laptop.gpuctl("list", user="user").ended(DONE)
@@ -18,7 +18,7 @@ def without_rule(laptop):
     laptop.changed_nothing(before)
 
 
-@case("with the example rule a member of the group gpuctl attaches and releases")
+@case("with the example rule a member of the group gpuctl attaches and releases", main=True)
 def with_example_rule(laptop):
     rule = laptop.run("dpkg -L gpuctl | grep -E 'rules(\\.example)?$' | head -n 1").strip()
     assert rule, "the package ships no example rule"
@@ -30,13 +30,14 @@ def with_example_rule(laptop):
     laptop.gpuctl("attach", user="admin").ended(NOT_AUTHORIZED)
 
 
-@case("two attaches at once: one works, the other is told Busy")
+@case("two attaches at once: one works, the other is told Busy", main=True)
 def two_at_once(laptop):
     laptop.gpuctl("list").ended(DONE)
-    laptop.stub(remove_delay_ms=3000)
+    laptop.stub(remove_hangs=1)
     first = laptop.background("gpuctl attach")
-    laptop.settled(lambda: laptop.gpu()["state"] == "changing", 20, "the first one runs")
+    laptop.settled(lambda: laptop.gpu()["state"] == "changing", what="the first one runs")
     laptop.gpuctl("attach").ended(REFUSED).says("01:00")
+    laptop.stub(remove_hangs=0)
     ended(first).ended(DONE)
     laptop.bound(ON_VFIO)
 
@@ -44,15 +45,15 @@ def two_at_once(laptop):
 @case("cancel stops an attach and takes everything back")
 def cancelled(laptop):
     laptop.gpuctl("list").ended(DONE)
-    laptop.stub(remove_delay_ms=2000)
+    laptop.stub(remove_delay_ms=5000)
     first = laptop.background("gpuctl attach")
-    laptop.settled(lambda: laptop.gpu()["state"] == "changing", 20, "it runs")
+    laptop.settled(lambda: laptop.gpu()["state"] == "changing", what="it runs")
     running = [o for o in laptop.gpuctl("--json operations").ended(DONE).json["operations"] if o["state"] == "running"]
     number = running[0].get("number", running[0].get("id"))
     laptop.gpuctl(f"cancel {number}", user="user").ended(NOT_AUTHORIZED)
     laptop.gpuctl(f"cancel {number}").ended(DONE)
     assert ended(first).status != DONE
-    laptop.settled(lambda: laptop.drivers() == ON_HOST, 30, "back on the host")
+    laptop.settled(lambda: laptop.drivers() == ON_HOST, what="back on the host")
     laptop.no_override_left()
 
 
@@ -71,7 +72,7 @@ WRONG_CALLS = [
 ]
 
 
-@case("bad input gets the error that names it, and nothing changes")
+@case("bad input gets the error that names it, and nothing changes", main=True)
 def bad_input(laptop):
     laptop.gpuctl("list").ended(DONE)
     before, pid = laptop.host_state(), laptop.daemon_pid()
@@ -86,7 +87,7 @@ def bad_input(laptop):
     assert laptop.daemon_pid() == pid, "the daemon has been restarted"
 
 
-@case("strings of a megabyte are refused, to anybody, and the daemon stays")
+@case("strings of a megabyte are refused, to anybody, and the daemon stays", main=True)
 def megabyte_strings(laptop):
     laptop.gpuctl("list").ended(DONE)
     before, pid = laptop.host_state(), laptop.daemon_pid()

@@ -15,18 +15,19 @@ def refused_naming(laptop, gpu, foreign):
     laptop.changed_nothing(before)
 
 
-@case("a network card behind the same PCIe-to-PCI bridge: refused, naming it, nothing changed", kind="bridge")
+@case("a network card behind the same PCIe-to-PCI bridge: refused, naming it, nothing changed", kind="bridge",
+      main=True)
 def nic_behind_bridge(laptop):
     refused_naming(laptop, "02:01", "0000:02:02.0")
 
 
 @case("a network card as a further function of the slot: refused, naming it, nothing changed",
-      card="nvidia-with-nic")
+      card="nvidia-with-nic", main=True)
 def nic_in_slot(laptop):
     refused_naming(laptop, "01:00", "0000:01:00.2")
 
 
-@case("behind a PCIe switch, whose port shares the group: accepted", kind="switch")
+@case("behind a PCIe switch, whose port shares the group: accepted", kind="switch", main=True)
 def behind_switch(laptop):
     functions = ("0000:03:00.0", "0000:03:00.1")
     group = laptop.run(f"ls /sys/bus/pci/devices/{functions[0]}/iommu_group/devices").split()
@@ -38,7 +39,7 @@ def behind_switch(laptop):
     laptop.bound(before)
 
 
-@case("a card of four functions is moved whole", card="nvidia-four-functions")
+@case("a card of four functions is moved whole", card="nvidia-four-functions", main=True)
 def four_functions(laptop):
     functions = [f"0000:01:00.{number}" for number in range(4)]
     laptop.settled(lambda: laptop.drivers("0000:01:00.2")["0000:01:00.2"] == "xhci_hcd", 60, "xhci_hcd")
@@ -51,7 +52,7 @@ def four_functions(laptop):
     laptop.no_override_left(*functions)
 
 
-@case("no IOMMU: refused, with the remedy, nothing changed", iommu="none")
+@case("no IOMMU: refused, with the remedy, nothing changed", iommu="none", main=True)
 def no_iommu(laptop):
     before = laptop.host_state()
     problems = laptop.gpuctl("--json check --gpu 01:00").ended(REFUSED).json["problems"]

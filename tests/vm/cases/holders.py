@@ -22,7 +22,7 @@ def answer_time(laptop):
     return float(took[len(took) // 2])
 
 
-@case("an open /dev/nvidia0: refused within a second, naming pid, unit and remedy; fine when it is closed")
+@case("an open /dev/nvidia0: refused within a second, naming pid, unit and remedy; fine when it is closed", alone=True)
 def held_open(laptop):
     pid = laptop.run(HOLDER).strip()
     before = laptop.host_state()
@@ -59,7 +59,7 @@ def hanging_driver(laptop):
     laptop.stub(remove_hangs=1)
     laptop.gpuctl("attach --no-wait").ended(DONE)
     laptop.settled(lambda: "nv_remove" in laptop.run("cat /proc/[0-9]*/wchan /proc/[0-9]*/stack 2>/dev/null || true")
-                   or laptop.drivers()[GPU] is None, 20, "the unbind hangs")
+                   or laptop.drivers()[GPU] is None, what="the unbind hangs")
     hung = fastest(laptop, "gpuctl list")
     answered = answer_time(laptop)
     assert answered < 100, f"the daemon takes {answered} ms for an answer, {idle} ms before"

@@ -12,7 +12,7 @@ INTERFACES = {"/org/gpuctl1": "org.gpuctl1.Manager", "/org/gpuctl1/gpus/0000_01_
               "/org/gpuctl1/groups/15": "org.gpuctl1.IommuGroup"}
 
 
-@case("gpuctl list of the reference laptop equals the fixture")
+@case("gpuctl list of the reference laptop equals the fixture", main=True)
 def list_equals_fixture(laptop):
     expected = json.loads(FIXTURE.read_text())["gpus"][0]
     listed = laptop.gpuctl("--json list", user="user").ended(DONE).json["gpus"]
@@ -31,7 +31,7 @@ def show_contains_lspci(laptop):
         assert not missing, f"gpuctl {command} lacks {missing}:\n" + "\n".join(said)
 
 
-@case("attach without a VM and back: both functions, from nvidia and snd_hda_intel, nothing left behind")
+@case("attach without a VM and back: both functions, from nvidia and snd_hda_intel, nothing left behind", main=True)
 def attach_and_back(laptop):
     laptop.bound(ON_HOST)
     power = laptop.run(f"cd /sys/bus/pci/devices; cat {GPU}/power/control {AUDIO}/power/control {GPU}/d3cold_allowed")
@@ -118,7 +118,7 @@ def monitor(laptop):
     laptop.settled(lambda: laptop.run("systemctl show -P ActiveState watcher").strip() == "active")
     laptop.gpuctl("list").ended(DONE)
     laptop.gpuctl("attach").ended(DONE)
-    laptop.settled(lambda: "vm" in laptop.run("cat /tmp/monitor").split(), 10, "gpuctl monitor says vm")
+    laptop.settled(lambda: "vm" in laptop.run("cat /tmp/monitor").split(), what="gpuctl monitor says vm")
 
 
 @case("the daemon is started by the first call and is the only thing that runs")

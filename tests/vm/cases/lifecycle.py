@@ -22,7 +22,7 @@ def put_gpu_into(laptop, vm, managed="no"):
 def in_vm(laptop, vm="empty"):
     laptop.bound(ON_VFIO)
     assert laptop.run(f"virsh domstate {vm}").strip() == "running"
-    laptop.settled(lambda: laptop.gpu()["vm"] == vm, 10, f"gpuctl says that {vm} has it")
+    laptop.settled(lambda: laptop.gpu()["vm"] == vm, what=f"gpuctl says that {vm} has it")
 
 
 def home(laptop, timeout=60):
@@ -42,7 +42,8 @@ def stays_on_vfio(laptop, seconds=4):
     laptop.bound(ON_VFIO)
 
 
-@case("virsh start with managed='no': the hook takes the GPU first; virsh destroy: it is back, and so every time")
+@case("virsh start with managed='no': the hook takes the GPU first; virsh destroy: it is back, and so every time",
+      main=True)
 def started_by_virsh(laptop):
     put_gpu_into(laptop, "empty")
     before = laptop.run("virsh dumpxml --inactive empty")
@@ -188,9 +189,9 @@ def restarted_at_once(laptop):
 @case("a start waits for an attach that is going on")
 def started_meanwhile(laptop):
     put_gpu_into(laptop, "empty")
-    laptop.stub(remove_delay_ms=3000)
+    laptop.stub(remove_delay_ms=6000)
     attach = laptop.background("gpuctl attach")
-    laptop.settled(lambda: laptop.gpu()["state"] == "changing", 20, "an attach is going on")
+    laptop.settled(lambda: laptop.gpu()["state"] == "changing", what="an attach is going on")
     laptop.run("virsh start empty")
     in_vm(laptop)
     ended(attach).ended(DONE)

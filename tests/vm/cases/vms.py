@@ -35,7 +35,7 @@ def back_on_host(laptop, drivers):
     laptop.no_override_left()
 
 
-@case("attach to a VM and start it: its own PCI scan sees both functions; release after it stops")
+@case("attach to a VM and start it: its own PCI scan sees both functions; release after it stops", main=True)
 def attach_to_started_vm(laptop):
     before = laptop.run("virsh dumpxml --inactive gaming")
     laptop.gpuctl("attach gaming --start").ended(DONE)
@@ -52,7 +52,7 @@ def attach_to_started_vm(laptop):
     assert laptop.run("virsh dumpxml --inactive gaming") == before, "the definition is not what it was"
 
 
-@case("a GPU of another vendor goes to a VM and comes back", card="bochs")
+@case("a GPU of another vendor goes to a VM and comes back", card="bochs", main=True)
 def other_vendor(laptop):
     laptop.bound(BOCHS_HOST)
     laptop.gpuctl("attach gaming --gpu 01:00 --start").ended(DONE)

@@ -17,7 +17,7 @@ DONE, FAILED, USAGE, REFUSED, NOT_AUTHORIZED, NOT_FOUND, UNREACHABLE = range(7)
 @dataclasses.dataclass
 class Case:
     """A scenario: TITLE says what must hold; RUN(laptop) fails if it does not. ALONE: it measures time, so nothing runs
-    beside it."""
+    beside it. MAIN: it shows the main job end to end."""
     name: str
     title: str
     run: typing.Callable
@@ -25,14 +25,15 @@ class Case:
     card: str
     iommu: str
     alone: bool
+    main: bool
 
 
 CASES = []
 
 
-def case(title, kind="laptop", card="nvidia", iommu="intel", alone=False):
+def case(title, kind="laptop", card="nvidia", iommu="intel", alone=False, main=False):
     def register(function):
-        CASES.append(Case(function.__name__, title, function, kind, card, iommu, alone))
+        CASES.append(Case(function.__name__, title, function, kind, card, iommu, alone, main))
         return function
     return register
 
@@ -108,7 +109,7 @@ class Laptop(Machine):
             override = self.run(f"cat /sys/bus/pci/devices/{address}/driver_override").strip()
             assert override == "(null)", f"{address} still has the override {override!r}"
 
-    def settled(self, condition, timeout=30, what="condition"):
+    def settled(self, condition, timeout=90, what="condition"):
         """Waits until CONDITION() is true. For things that come from outside: the kernel, libvirt, a restart."""
         deadline = time.monotonic() + timeout
         while not condition():
