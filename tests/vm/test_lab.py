@@ -36,6 +36,12 @@ class Sources(unittest.TestCase):
             text = f"deb mirror+file:{mirrors.name} bookworm main\n"
             self.assertEqual(self.found(one_line=text), "http://near.example/debian")
 
+    def test_an_archive_that_does_not_answer_is_named(self):
+        with tempfile.TemporaryDirectory() as apt:
+            pathlib.Path(apt, "sources.list").write_text("deb file:///nowhere bookworm main\n")
+            with self.assertRaisesRegex(mirror.NoMirror, "file:///nowhere/dists/trixie/InRelease"):
+                mirror.require_answer("trixie", pathlib.Path(apt))
+
     def test_without_a_debian_archive_it_says_so(self):
         with self.assertRaises(mirror.NoMirror):
             self.found(one_line="deb http://b.example/other nodistro main\n")

@@ -38,9 +38,17 @@ def locked(name):
         yield
 
 
+def place(kind, key):
+    return ROOT / f"{kind}-{key}"
+
+
+def is_built(kind, key):
+    return place(kind, key).exists()
+
+
 def built(kind, key, build, what, keep=2):
     """Directory KIND-KEY, made by build(directory) unless it is there already; older ones of the kind are dropped."""
-    done = ROOT / f"{kind}-{key}"
+    done = place(kind, key)
     if not done.exists():
         with locked(kind):
             if not done.exists():  # nobody else has built it meanwhile

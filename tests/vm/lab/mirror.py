@@ -3,6 +3,7 @@
 import pathlib
 import re
 import subprocess
+import tempfile
 
 APT = pathlib.Path("/etc/apt")
 
@@ -62,6 +63,16 @@ def debian(apt=APT):
         if re.fullmatch(codename, suite) and "main" in components:
             return resolved(uri).rstrip("/")
     raise NoMirror(f"no Debian archive with the component main among the apt sources in {apt}")
+
+
+def require_answer(suite, apt=APT):
+    """The archive has SUITE, and apt's own downloader, with its proxies, gets it."""
+    uri = f"{debian(apt)}/dists/{suite}/InRelease"
+    with tempfile.TemporaryDirectory() as scratch:
+        done = subprocess.run(["/usr/lib/apt/apt-helper", "-o", "Acquire::Retries=3", "download-file", uri,
+                               f"{scratch}/InRelease"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode:
+        raise NoMirror(f"{uri} cannot be downloaded:\n{done.stdout}{done.stderr}")
 
 
 def download_options():
