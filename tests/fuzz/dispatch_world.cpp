@@ -28,11 +28,12 @@ std::string answer_to(const std::string& name, Bytes& script) {
   if (choice % 16 == 15) return {};
   if (choice % 16 == 14) return "E" + messages::error(Error{ErrorCode::vm_not_found, "there is no such VM"});
   if (name == "survey") {
-    Survey survey{
+    Prepared seen;
+    seen.survey = {
         {}, choice % 4 == 0 ? Plan{} : some_plan(), "gaming", "9f3c2b54-0d2e-4a7c-9a53-0b1c8c5b0c11"};
     if (choice % 8 > 4)
-      survey.problems = {some_problem(choice % 8 == 7 ? Severity::blocker : Severity::warning)};
-    return "A" + messages::survey(survey);
+      seen.survey.problems = {some_problem(choice % 8 == 7 ? Severity::blocker : Severity::warning)};
+    return "A" + messages::prepared(seen);
   }
   if (name == "kernel-arguments" && choice % 2 == 0)
     return R"(A{"boot-loader":"grub","enabled":true,"missing":["a"]})";
