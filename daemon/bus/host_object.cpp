@@ -76,7 +76,7 @@ void HostObject::pass_gate(const BusCaller& caller, const Change& change,
       {caller, {names::action_configure}, change.details, change.interactive},
       [this, caller, change, refused, answer] {
         try {
-          configuring_.run({change.what, caller.uid, change.body(), change.brief}, answer);
+          configuring_.run({change.what, caller.uid, change.body()}, answer);
         } catch (const Error& e) {
           refused(e);
         }
@@ -181,15 +181,17 @@ void HostObject::ConfirmBootPolicy(sdbus::Result<std::string>&& result, std::str
   });
 }
 
+/// Root alone, and nobody is asked: a boot so slow that polkit does not start in time would be without its
+/// policy.
 void HostObject::ApplyBootPolicy(sdbus::Result<Dicts>&& result, wire::Dict options) {
   const Reply<Dicts> reply{std::move(result)};
   answer(reply, [&] {
-    require_known(options, {"interactive"});
     const auto uid = current_caller(getObject()).uid;
-    const auto body = [this] {
-      return [snapshot = inventory_.snapshot(), platform = platform_] {
-        return apply_boot_policy(snapshot, platform);
-      };
+    if (uid != 0)
+      throw Error(ErrorCode::not_authorized, "only gpuctl-boot.service, which runs as root, may call this");
+    require_known(options, {"interactive"});
+    const auto body = [snapshot = inventory_.snapshot(), platform = platform_] {
+      return apply_boot_policy(snapshot, platform);
     };
     const auto move = [this, reply, uid](std::variant<std::string, Error> found) {
       answer(reply, [&] {
@@ -198,9 +200,7 @@ void HostObject::ApplyBootPolicy(sdbus::Result<Dicts>&& result, wire::Dict optio
                               [reply](const Problems& left) { reply.value(wire::problems(left)); });
       });
     };
-    configure(
-        {"applies the boot policy", {}, flag(options, "interactive", true), {}, body, true},
-        [reply](const Error& e) { reply.error(e); }, move);
+    configuring_.run({"applies the boot policy", uid, body, true}, move);
   });
 }
 

@@ -43,7 +43,6 @@ class HostObject : public sdbus::AdaptorInterfaces<org::gpuctl1::Host_adaptor> {
     Queries::Body settled;
     /// Makes the body when polkit has said yes, from the state of that moment.
     std::function<Queries::Body()> body;
-    bool brief{};  ///< see Configuring::Work
   };
   void configure(Change change, std::function<void(const Error&)> refused, Queries::Answer answer);
   void pass_gate(const BusCaller& caller, const Change& change,

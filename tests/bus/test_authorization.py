@@ -47,7 +47,7 @@ MEMBERS = {
     f'{HOST}.BootPolicies': (READ, [(ROOT, '', [], [])]),
     f'{HOST}.SetBootPolicy': (['configure'], [(ROOT, 'ssa{sv}', ['0000:01:00.0', 'host', QUIET], [])]),
     f'{HOST}.ConfirmBootPolicy': (['configure'], [(ROOT, 'sa{sv}', ['0000:01:00.0', QUIET], [])]),
-    f'{HOST}.ApplyBootPolicy': (['configure'], [(ROOT, 'a{sv}', [QUIET], [])]),
+    f'{HOST}.ApplyBootPolicy': (ROOT_ONLY, [(ROOT, 'a{sv}', [QUIET], [])]),
     f'{HOST}.Report': (READ, [(ROOT, 'a{sv}', [{}], [])]),
 }
 CALLERS = ['root', 'alice', 'bob', 'mallory', 'nobody']

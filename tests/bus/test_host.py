@@ -152,6 +152,15 @@ class BootPolicy(HostTest):
         self.host('ApplyBootPolicy', 'a{sv}', {})
         self.host('SetBootPolicy', 'ssa{sv}', NVIDIA, 'clear', {})
 
+    def test_applying_waits_for_no_polkit_which_may_not_be_up_so_early(self):
+        self.host('SetBootPolicy', 'ssa{sv}', NVIDIA, 'vm', {})
+        self.confirm_by_hand()
+        self.machine.policy('dead')
+        self.addCleanup(self.machine.policy, 'rules')
+        self.assertEqual(self.refusal('ApplyBootPolicy', 'a{sv}', {}, user='bob'), 'NotAuthorized')
+        self.host('ApplyBootPolicy', 'a{sv}', {})
+        self.assert_drivers(gpu='vfio-pci', audio='vfio-pci')
+
     def test_another_card_at_the_address_stays_where_it_is(self):
         self.host('SetBootPolicy', 'ssa{sv}', NVIDIA, 'vm', {})
         functions = json.loads(STORE.read_text())['policies'][0]['functions']
