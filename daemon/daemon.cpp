@@ -46,7 +46,7 @@ Daemon::Daemon(const DaemonOptions& options)
       gpu_calls_(gate_, requests_, returns_, queries_, platform_),
       host_calls_(queries_, inventory_, platform_),
       tree_(*connection_, loop_, inventory_, operations_, requests_, gate_, gpu_calls_, host_calls_,
-            departures_, [this](PciSlot gpu) { return vm_of(gpu); }),
+            departures_, [this] { return vm_names(); }),
       vm_watch_(loop_, workers_, inventory_, operations_, requests_, assignments_, platform_),
       lifecycle_(loop_, inventory_, operations_, requests_, assignments_, vm_watch_),
       vms_(*connection_, gate_, queries_, inventory_, lifecycle_, platform_),
@@ -73,9 +73,10 @@ Lookups Daemon::lookups() const {
           [](const RootDir& root) { return read_host_state(root); }};
 }
 
-std::string Daemon::vm_of(PciSlot gpu) const {
-  const auto assignment = assignments_.find(gpu);
-  return assignment ? assignment->vm_name : std::string{};
+VmNames Daemon::vm_names() const {
+  VmNames names;
+  for (const auto& [gpu, assignment] : assignments_.all()) names.emplace(gpu, assignment.vm_name);
+  return names;
 }
 
 int Daemon::run() {

@@ -33,7 +33,7 @@ class Daemon {
  private:
   void stop(int status);
   Lookups lookups() const;
-  std::string vm_of(PciSlot gpu) const;
+  VmNames vm_names() const;
 
   Platform platform_;
   std::unique_ptr<sdbus::IConnection> connection_;  ///< outlives the replies that workers and timers owe

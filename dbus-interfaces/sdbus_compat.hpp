@@ -14,6 +14,8 @@
 
 #include <sdbus-c++/sdbus-c++.h>
 
+struct sd_bus_message;
+
 namespace gpuctl::dbus {
 
 #ifdef GPUCTL_SDBUS_2
@@ -22,51 +24,46 @@ using ErrorName = sdbus::Error::Name;
 using InterfaceName = sdbus::InterfaceName;
 using PropertyName = sdbus::PropertyName;
 using MemberName = sdbus::SignalName;
+using MethodName = sdbus::MethodName;
 #else
 using ServiceName = std::string;
 using ErrorName = std::string;
 using InterfaceName = std::string;
 using PropertyName = std::string;
 using MemberName = std::string;
+using MethodName = std::string;
 #endif
 
 inline sdbus::Error make_error(const std::string& name, const std::string& message) {
   return sdbus::Error{ErrorName{name}, message};
 }
 
-/// Unique bus name of the caller whose message is being handled; empty outside a handler.
-inline std::string current_sender(const sdbus::IObject& object) {
+/// Unique bus name of the caller.
+inline std::string sender(const sdbus::Message& call) {
 #ifdef GPUCTL_SDBUS_2
-  const auto message = object.getCurrentlyProcessedMessage();
-  if (!message.isValid()) return {};
-  const char* sender = message.getSender();
-  return sender == nullptr ? std::string{} : std::string{sender};
+  const char* name = call.getSender();
+  return name == nullptr ? std::string{} : std::string{name};
 #else
-  const auto* message = object.getCurrentlyProcessedMessage();
-  return message == nullptr ? std::string{} : message->getSender();
+  return call.getSender();
 #endif
 }
 
-/// Effective uid of that caller, as the bus driver knows it.
-inline std::uint32_t current_sender_uid(const sdbus::IObject& object) {
-#ifdef GPUCTL_SDBUS_2
-  return object.getCurrentlyProcessedMessage().getCredsEuid();
-#else
-  return object.getCurrentlyProcessedMessage()->getCredsEuid();
-#endif
-}
-
-/// Supplementary groups of that caller's process; nothing when the bus cannot tell (it has gone).
-inline std::optional<std::vector<gid_t>> current_sender_groups(const sdbus::IObject& object) {
+/// Supplementary groups of the caller's process; nothing when the bus cannot tell (it has gone).
+inline std::optional<std::vector<gid_t>> sender_groups(const sdbus::Message& call) {
   try {
-#ifdef GPUCTL_SDBUS_2
-    return object.getCurrentlyProcessedMessage().getCredsSupplementaryGids();
-#else
-    return object.getCurrentlyProcessedMessage()->getCredsSupplementaryGids();
-#endif
+    return call.getCredsSupplementaryGids();
   } catch (const sdbus::Error&) {
     return std::nullopt;
   }
+}
+
+/// The call that is being handled. Only inside a handler.
+inline decltype(auto) current_call(const sdbus::IObject& object) {
+#ifdef GPUCTL_SDBUS_2
+  return object.getCurrentlyProcessedMessage();
+#else
+  return *object.getCurrentlyProcessedMessage();
+#endif
 }
 
 inline void emit_properties_changed(const sdbus::IObject& object, const std::string& interface,
@@ -84,6 +81,43 @@ inline std::unique_ptr<sdbus::IProxy> make_proxy(sdbus::IConnection& connection,
                                                  const std::string& path) {
   return sdbus::createProxy(connection, ServiceName{service}, sdbus::ObjectPath{path});
 }
+
+/// sd-bus below a connection, for what sdbus-c++ has no words for.
+class Underneath {
+ public:
+  explicit Underneath(sdbus::IConnection& connection)
+      : proxy_(make_proxy(connection, "org.freedesktop.DBus", "/org/freedesktop/DBus")),
+        any_(create(*proxy_)) {}
+  /// Some message of that connection: it leads to the sd_bus.
+  sd_bus_message* message() const { return any_.raw(); }
+  /// A call that sd-bus has handed over, as sdbus-c++ would.
+  sdbus::MethodCall call(sd_bus_message* message) const { return any_.same_for(message); }
+
+ private:
+  /// What a message keeps to itself.
+  class Opened : public sdbus::MethodCall {
+   public:
+    explicit Opened(sdbus::MethodCall message) : MethodCall(std::move(message)) {}
+    sd_bus_message* raw() const { return static_cast<sd_bus_message*>(msg_); }
+#ifdef GPUCTL_SDBUS_2
+    sdbus::MethodCall same_for(void* message) const { return Opened{message, connection_}; }
+
+   private:
+    Opened(void* message, decltype(connection_) connection) : MethodCall(message, connection) {}
+#else
+    sdbus::MethodCall same_for(void* message) const { return Opened{message, sdbus_}; }
+
+   private:
+    Opened(void* message, decltype(sdbus_) below) : MethodCall(message, below) {}
+#endif
+  };
+  static sdbus::MethodCall create(sdbus::IProxy& proxy) {
+    return proxy.createMethodCall(InterfaceName{"org.freedesktop.DBus.Peer"}, MethodName{"Ping"});
+  }
+
+  std::unique_ptr<sdbus::IProxy> proxy_;
+  Opened any_;
+};
 
 /// 1.x activates signal handlers only when told that there are no more to come.
 inline void finish_registration([[maybe_unused]] sdbus::IProxy& proxy) {

@@ -35,34 +35,35 @@ std::vector<std::string> actions(const Request& request) {
 
 }  // namespace
 
-BusCaller current_caller(const sdbus::IObject& object) {
-  try {
-    return {dbus::current_sender(object), dbus::current_sender_uid(object)};
-  } catch (const sdbus::Error&) {
-    throw Error(ErrorCode::not_authorized, "the caller has left the bus");
-  }
-}
-
-Caller doctor_caller(const sdbus::IObject& object) {
-  return {current_caller(object).uid, dbus::current_sender_groups(object)};
-}
-
-void GpuCalls::attach(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu,
+void GpuCalls::attach(const sdbus::Message& call, Reply<sdbus::ObjectPath> reply, std::string gpu,
                       std::string vm, const wire::Dict& dict) {
   answer(reply, [&] {
     const auto options = wire::options(dict, known_options(Verb::attach));
-    begin({current_caller(object), wire::request(Verb::attach, std::move(gpu), std::move(vm), options),
+    begin({caller_of(call), wire::request(Verb::attach, std::move(gpu), std::move(vm), options),
            options.interactive, reply});
   });
 }
 
-void GpuCalls::release(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu,
+void GpuCalls::release(const sdbus::Message& call, Reply<sdbus::ObjectPath> reply, std::string gpu,
                        const wire::Dict& dict) {
   answer(reply, [&] {
     const auto options = wire::options(dict, known_options(Verb::release));
-    begin({current_caller(object), wire::request(Verb::release, std::move(gpu), {}, options),
-           options.interactive, reply});
+    begin({caller_of(call), wire::request(Verb::release, std::move(gpu), {}, options), options.interactive,
+           reply});
   });
+}
+
+void GpuCalls::attach_one(const std::string& gpu, sdbus::MethodCall call) {
+  std::string vm;
+  wire::Dict options;
+  call >> vm >> options;
+  attach(call, Reply{sdbus::Result<sdbus::ObjectPath>{call}}, gpu, vm, options);
+}
+
+void GpuCalls::release_one(const std::string& gpu, sdbus::MethodCall call) {
+  wire::Dict options;
+  call >> options;
+  release(call, Reply{sdbus::Result<sdbus::ObjectPath>{call}}, gpu, options);
 }
 
 void GpuCalls::begin(Call call) {

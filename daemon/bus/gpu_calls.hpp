@@ -2,18 +2,14 @@
 #pragma once
 #include <string>
 
+#include "bus/caller.hpp"
 #include "bus/gate.hpp"
 #include "bus/reply.hpp"
 #include "bus/wire.hpp"
-#include "host/host_facts.hpp"
 #include "operations/requests.hpp"
 #include "operations/return_waits.hpp"
 
 namespace gpuctl {
-
-BusCaller current_caller(const sdbus::IObject& object);
-/// The same with its groups, for the doctor.
-Caller doctor_caller(const sdbus::IObject& object);
 
 /// Attach and Release from the bus: parse, look at what stands in the way, ask polkit, look again, start.
 /// A GPU that an operation has is Busy at every one of these moments; only a release waits for a GPU that
@@ -26,10 +22,13 @@ class GpuCalls {
         returns_(returns),
         queries_(queries),
         platform_(std::move(platform)) {}
-  void attach(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu, std::string vm,
+  void attach(const sdbus::Message& call, Reply<sdbus::ObjectPath> reply, std::string gpu, std::string vm,
               const wire::Dict& options);
-  void release(const sdbus::IObject& object, Reply<sdbus::ObjectPath> reply, std::string gpu,
+  void release(const sdbus::Message& call, Reply<sdbus::ObjectPath> reply, std::string gpu,
                const wire::Dict& options);
+  /// Calls of a GPU's own object; their arguments are as its interface says, for sd-bus has seen to it.
+  void attach_one(const std::string& gpu, sdbus::MethodCall call);
+  void release_one(const std::string& gpu, sdbus::MethodCall call);
   void check(const sdbus::IObject& object, Reply<std::vector<wire::Dict>> reply, std::string gpu,
              std::string vm, wire::Dict options);
   void plan(const sdbus::IObject& object, Reply<std::vector<wire::PlannedStep>> reply,

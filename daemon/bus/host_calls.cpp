@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "bus/host_calls.hpp"
 
-#include "bus/gpu_calls.hpp"
+#include "bus/caller.hpp"
 #include "bus/query_reply.hpp"
 #include "inventory/find_gpu.hpp"
 #include "operations/host_queries.hpp"

@@ -28,12 +28,13 @@ void ManagerObject::update(ManagerView view) {
 
 void ManagerObject::Attach(sdbus::Result<sdbus::ObjectPath>&& result, std::string gpu, std::string vm,
                            wire::Dict options) {
-  gpu_calls_.attach(getObject(), Reply<sdbus::ObjectPath>{std::move(result)}, std::move(gpu), std::move(vm),
-                    options);
+  gpu_calls_.attach(dbus::current_call(getObject()), Reply<sdbus::ObjectPath>{std::move(result)},
+                    std::move(gpu), std::move(vm), options);
 }
 
 void ManagerObject::Release(sdbus::Result<sdbus::ObjectPath>&& result, std::string gpu, wire::Dict options) {
-  gpu_calls_.release(getObject(), Reply<sdbus::ObjectPath>{std::move(result)}, std::move(gpu), options);
+  gpu_calls_.release(dbus::current_call(getObject()), Reply<sdbus::ObjectPath>{std::move(result)},
+                     std::move(gpu), options);
 }
 
 void ManagerObject::Check(sdbus::Result<Dicts>&& result, std::string gpu, std::string vm,

@@ -1,40 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "bus/object_tree.hpp"
 
-#include "inventory/isolation.hpp"
-
 namespace gpuctl {
-namespace {
-
-/// Makes `objects` stand for exactly the keys of `wanted`: `make` for new ones, `update` for the others.
-template <class Objects, class Wanted, class Make, class Update>
-void reconcile(Objects& objects, const Wanted& wanted, Make make, Update update) {
-  std::erase_if(objects, [&](const auto& entry) { return !wanted.contains(entry.first); });
-  for (const auto& [key, value] : wanted) {
-    const auto it = objects.find(key);
-    if (it == objects.end())
-      objects.emplace(key, make(value));
-    else
-      update(*it->second, value);
-  }
-}
-
-}  // namespace
 
 ObjectTree::ObjectTree(sdbus::IConnection& connection, EventLoop& loop, Inventory& inventory,
                        OperationList& operations, Requests& requests, Gate& gate, GpuCalls& gpu_calls,
-                       HostCalls& host_calls, Departures& departures,
-                       std::function<std::string(PciSlot)> vm_of)
+                       HostCalls& host_calls, Departures& departures, std::function<VmNames()> vms)
     : connection_(connection),
       loop_(loop),
       inventory_(inventory),
       operations_(operations),
       requests_(requests),
       gate_(gate),
-      gpu_calls_(gpu_calls),
-      vm_of_(std::move(vm_of)),
-      manager_(connection, gpu_calls, host_calls, departures, manager_view()) {
-  update();
+      vms_(std::move(vms)),
+      manager_(connection, gpu_calls, host_calls, departures, manager_view()),
+      gpu_kind_(
+          inventory.snapshot(),
+          {[this](const Gpu& gpu) { return state_of(gpu); }, [this](const Gpu& gpu) { return vm_of(gpu); },
+           [&gpu_calls](const std::string& gpu, auto call) { gpu_calls.attach_one(gpu, call); },
+           [&gpu_calls](const std::string& gpu, auto call) { gpu_calls.release_one(gpu, call); }}),
+      group_kind_(inventory.snapshot()),
+      gpus_(connection, gpu_kind_),
+      groups_(connection, group_kind_) {
+  show_devices(ObjectFamily::Listeners::none);  // the name is not taken yet
   inventory_.on_change([this](const Snapshot&, const Snapshot&) { update_later(); });
   operations_.observe({[this](const Operation& o) {
                          operation_objects_[o.id] =
@@ -66,24 +54,9 @@ GpuState ObjectTree::state_of(const Gpu& gpu) const {
   return bound_state(gpu, inventory_.snapshot());
 }
 
-GpuView ObjectTree::gpu_view(const Gpu& gpu) const {
-  const auto& snapshot = inventory_.snapshot();
-  const auto& display = *snapshot.find(gpu.address);
-  GpuView view{gpu.slot(),
-               gpu.address,
-               {},
-               display.names.vendor,
-               state_of(gpu),
-               vm_of_(gpu.slot()),
-               display.iommu_group,
-               display.boot_vga,
-               {},
-               attach_problems(gpu, snapshot)};
-  view.name = display.names.device.empty() ? function_name(display) : display.names.device;
-  if (view.state == GpuState::changing) leave_out_passing(view.problems);
-  for (const auto address : gpu.functions)
-    if (const auto* function = snapshot.find(address)) view.functions.push_back(*function);
-  return view;
+std::string ObjectTree::vm_of(const Gpu& gpu) const {
+  const auto it = vm_names_.find(gpu.slot());
+  return it == vm_names_.end() ? std::string{} : it->second;
 }
 
 /// Several changes of one round become one signal for each object.
@@ -96,26 +69,19 @@ void ObjectTree::update_later() {
 
 void ObjectTree::update() {
   update_due_ = false;
-  update_groups();
-  update_gpus();
+  show_devices(ObjectFamily::Listeners::some);
   manager_.update(manager_view());
 }
 
-void ObjectTree::update_gpus() {
-  reconcile(
-      gpus_, inventory_.snapshot().gpus,
-      [this](const Gpu& gpu) { return std::make_unique<GpuObject>(connection_, gpu_calls_, gpu_view(gpu)); },
-      [this](GpuObject& object, const Gpu& gpu) { object.update(gpu_view(gpu)); });
-}
-
-void ObjectTree::update_groups() {
+void ObjectTree::show_devices(ObjectFamily::Listeners listeners) {
+  vm_names_ = vms_();
   const auto& snapshot = inventory_.snapshot();
-  reconcile(
-      groups_, snapshot.groups,
-      [&](const IommuGroup& g) {
-        return std::make_unique<GroupObject>(connection_, group_view(g, snapshot));
-      },
-      [&](GroupObject& object, const IommuGroup& g) { object.update(group_view(g, snapshot)); });
+  std::vector<ObjectKind::Id> groups;
+  for (const auto& [number, group] : snapshot.groups) groups.push_back(number);
+  groups_.update(groups, listeners);
+  std::vector<ObjectKind::Id> gpus;
+  for (const auto& [slot, gpu] : snapshot.gpus) gpus.push_back(GpuKind::id_of(slot));
+  gpus_.update(gpus, listeners);
 }
 
 }  // namespace gpuctl

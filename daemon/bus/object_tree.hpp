@@ -3,22 +3,26 @@
 #include <map>
 #include <memory>
 
-#include "bus/gpu_object.hpp"
-#include "bus/group_object.hpp"
+#include "bus/gpu_calls.hpp"
+#include "bus/gpu_kind.hpp"
+#include "bus/group_kind.hpp"
 #include "bus/manager_object.hpp"
+#include "bus/object_family.hpp"
 #include "bus/operation_object.hpp"
 #include "inventory/inventory.hpp"
 #include "operations/operation_list.hpp"
 
 namespace gpuctl {
 
+using VmNames = std::map<PciSlot, std::string>;
+
 /// Exports, updates and withdraws the objects on the bus as devices and operations change.
 class ObjectTree {
  public:
-  /// `vm_of`: name of the domain that has a GPU by gpuctl, "" for none.
+  /// `vms`: the domains that have GPUs by gpuctl. Asked when something has changed, not when somebody reads.
   ObjectTree(sdbus::IConnection& connection, EventLoop& loop, Inventory& inventory, OperationList& operations,
              Requests& requests, Gate& gate, GpuCalls& gpu_calls, HostCalls& host_calls,
-             Departures& departures, std::function<std::string(PciSlot)> vm_of);
+             Departures& departures, std::function<VmNames()> vms);
   /// Soon; for what no other observer tells, such as the domain that has a GPU.
   void update_later();
   /// Tells everybody that a GPU leaves the host, or is back.
@@ -28,11 +32,10 @@ class ObjectTree {
 
  private:
   ManagerView manager_view() const;
-  GpuView gpu_view(const Gpu& gpu) const;
   GpuState state_of(const Gpu& gpu) const;
+  std::string vm_of(const Gpu& gpu) const;
   void update();
-  void update_gpus();
-  void update_groups();
+  void show_devices(ObjectFamily::Listeners listeners);
 
   sdbus::IConnection& connection_;
   EventLoop& loop_;
@@ -40,11 +43,12 @@ class ObjectTree {
   OperationList& operations_;
   Requests& requests_;
   Gate& gate_;
-  GpuCalls& gpu_calls_;
-  std::function<std::string(PciSlot)> vm_of_;
+  std::function<VmNames()> vms_;
+  VmNames vm_names_;
   ManagerObject manager_;
-  std::map<PciSlot, std::unique_ptr<GpuObject>> gpus_;
-  std::map<unsigned, std::unique_ptr<GroupObject>> groups_;
+  GpuKind gpu_kind_;
+  GroupKind group_kind_;
+  ObjectFamily gpus_, groups_;
   std::map<unsigned, std::unique_ptr<OperationObject>> operation_objects_;
   bool update_due_{};
 };

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "bus/caller.hpp"
 #include "bus/farewell.hpp"
 #include "gpuctl_names.hpp"
 
@@ -77,7 +78,7 @@ std::string OperationObject::Error() {
 void OperationObject::Cancel(sdbus::Result<>&& result) {
   const Reply<> reply{std::move(result)};
   answer(reply, [&] {
-    const BusCaller caller{dbus::current_sender(getObject()), dbus::current_sender_uid(getObject())};
+    const auto caller = current_caller(getObject());
     if (!shown_.running()) return reply.value();
     const bool own = caller.uid == shown_.started_by;
     const auto actions = own ? std::vector<std::string>{} : std::vector<std::string>{names::action_cancel};

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "core/hex.hpp"
 #include "gpuctl_names.hpp"
 
 namespace gpuctl::wire {
@@ -60,6 +61,42 @@ std::string subsystem_name(const PciFunction& f) {
   if (f.id.subsystem_vendor == 0 && f.id.subsystem_device == 0) return {};
   const auto device = f.names.subsystem_device.empty() ? "Device" : f.names.subsystem_device;
   return f.names.subsystem_vendor.empty() ? device : f.names.subsystem_vendor + " " + device;
+}
+
+constexpr auto function_members = "sssssasssasssss";
+
+void write_texts(const std::vector<std::string>& texts, ValueSink& sink) {
+  sink.open('a', "s");
+  for (const auto& text : texts) sink.text(text);
+  sink.close();
+}
+
+void write_function(const PciFunction& f, ValueSink& sink) {
+  sink.open('r', function_members);
+  sink.text(f.address.str());
+  sink.text(hex(pci_class(f.id), 4));
+  sink.text(f.id.ids());
+  sink.text(hex(f.id.subsystem_vendor, 4) + ':' + hex(f.id.subsystem_device, 4));
+  sink.text(f.driver);
+  write_texts(f.modules, sink);
+  sink.text(f.driver_override);
+  sink.text(f.power_state);
+  write_texts(f.reset_methods, sink);
+  sink.text(function_name(f));
+  sink.text(hex(f.revision, 2));
+  sink.text(f.names.class_name);
+  sink.text(subsystem_name(f));
+  sink.close();
+}
+
+void write_problem(const Problem& p, ValueSink& sink) {
+  sink.open('a', "{sv}");
+  sink.entry("id", p.id);
+  sink.entry("severity", to_string(p.severity));
+  sink.entry("subject", p.subject);
+  sink.entry("message", p.message);
+  sink.entry("remedy", p.remedy);
+  sink.close();
 }
 
 }  // namespace
@@ -126,20 +163,17 @@ std::vector<Dict> problems(const Problems& list) {
   return result;
 }
 
-FunctionTuple function(const PciFunction& f) {
-  return FunctionTuple{f.address.str(),
-                       fmt::format("{:04x}", pci_class(f.id)),
-                       f.id.ids(),
-                       fmt::format("{:04x}:{:04x}", f.id.subsystem_vendor, f.id.subsystem_device),
-                       utf8(f.driver),
-                       f.modules,
-                       utf8(f.driver_override),
-                       f.power_state,
-                       f.reset_methods,
-                       utf8(function_name(f)),
-                       fmt::format("{:02x}", f.revision),
-                       utf8(f.names.class_name),
-                       utf8(subsystem_name(f))};
+void write_functions(const std::vector<PciAddress>& functions, const Snapshot& snapshot, ValueSink& sink) {
+  sink.open('a', functions_type + 1);
+  for (const auto address : functions)
+    if (const auto* function = snapshot.find(address)) write_function(*function, sink);
+  sink.close();
+}
+
+void write(const Problems& problems, ValueSink& sink) {
+  sink.open('a', "a{sv}");
+  for (const auto& problem : problems) write_problem(problem, sink);
+  sink.close();
 }
 
 std::vector<PlannedStep> plan(const Plan& steps) {

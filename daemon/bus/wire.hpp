@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bus/value_sink.hpp"
 #include "core/devices.hpp"
 #include "core/error.hpp"
 #include "core/problem.hpp"
@@ -17,10 +18,6 @@
 namespace gpuctl::wire {
 
 using Dict = std::map<std::string, sdbus::Variant>;
-using FunctionTuple =
-    sdbus::Struct<std::string, std::string, std::string, std::string, std::string, std::vector<std::string>,
-                  std::string, std::string, std::vector<std::string>, std::string, std::string, std::string,
-                  std::string>;
 using PlannedStep = sdbus::Struct<std::string, std::string, std::string>;
 using ShownStep = sdbus::Struct<std::string, std::string, std::string, std::string>;
 
@@ -46,7 +43,13 @@ void require_plain(std::string_view what, std::string_view text);
 
 Dict problem(const Problem& problem);
 std::vector<Dict> problems(const Problems& problems);
-FunctionTuple function(const PciFunction& function);
+
+inline constexpr auto functions_type = "a(sssssasssasssss)";
+/// Those of `functions` that the snapshot knows.
+void write_functions(const std::vector<PciAddress>& functions, const Snapshot& snapshot, ValueSink& sink);
+inline constexpr auto problems_type = "aa{sv}";
+void write(const Problems& problems, ValueSink& sink);
+
 std::vector<PlannedStep> plan(const Plan& plan);
 std::vector<ShownStep> steps(const Operation& operation);
 sdbus::Error error(const Error& error);

@@ -3,20 +3,29 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
+#include "core/hex.hpp"
 
 namespace gpuctl {
 
-std::string PciIdentity::ids() const { return fmt::format("{:04x}:{:04x}", vendor, device); }
+std::string PciIdentity::ids() const { return hex(vendor, 4) + ':' + hex(device, 4); }
 
 const PciFunction* Snapshot::find(PciAddress address) const {
   const auto it = functions.find(address);
   return it == functions.end() ? nullptr : &it->second;
 }
 
+/// Nearly always the GPU of its own slot; only what a device link ties to one is elsewhere.
 const Gpu* Snapshot::gpu_of(PciAddress address) const {
+  const auto holds = [address](const Gpu& gpu) {
+    return std::ranges::find(gpu.functions, address) != gpu.functions.end();
+  };
+  const auto reaches_beyond = [](const Gpu& gpu) {
+    return std::ranges::any_of(gpu.functions, [&](PciAddress one) { return one.slot() != gpu.slot(); });
+  };
+  const auto own = gpus.find(address.slot());
+  if (own != gpus.end() && holds(own->second)) return &own->second;
   for (const auto& [slot, gpu] : gpus)
-    if (std::ranges::find(gpu.functions, address) != gpu.functions.end()) return &gpu;
+    if (reaches_beyond(gpu) && holds(gpu)) return &gpu;
   return nullptr;
 }
 
@@ -55,8 +64,8 @@ GpuState bound_state(const Gpu& gpu, const Snapshot& snapshot) {
 }
 
 std::string function_name(const PciFunction& f) {
-  if (f.names.vendor.empty()) return fmt::format("Device {}", f.id.ids());
-  if (f.names.device.empty()) return fmt::format("{} Device {:04x}", f.names.vendor, f.id.device);
+  if (f.names.vendor.empty()) return "Device " + f.id.ids();
+  if (f.names.device.empty()) return f.names.vendor + " Device " + hex(f.id.device, 4);
   return f.names.vendor + " " + f.names.device;
 }
 
