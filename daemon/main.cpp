@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <cstdlib>
+#include <malloc.h>
+
 #include <exception>
 
-#include <CLI/CLI.hpp>
-
+#include "arguments.hpp"
 #include "daemon.hpp"
 #include "inventory/module_aliases.hpp"
 #include "os/log.hpp"
@@ -13,39 +13,6 @@
 namespace {
 
 using namespace gpuctl;
-
-/// First of a colon-separated list that systemd sets (RuntimeDirectory=), else the default.
-std::string directory(const char* variable, const char* fallback) {
-  const char* value = std::getenv(variable);
-  if (value == nullptr || *value == '\0') return fallback;
-  const std::string_view list{value};
-  return std::string{list.substr(0, list.find(':'))};
-}
-
-struct Arguments {
-  std::string root{"/"};
-  std::string modules_dir;
-  std::string runtime_dir{directory("RUNTIME_DIRECTORY", "/run/gpuctl")};
-  std::string state_dir{directory("STATE_DIRECTORY", "/var/lib/gpuctl")};
-  std::string libvirt_uri;
-  std::string libvirt_module;
-  std::string config_root{"/"};
-  bool check_config{};
-};
-
-void declare(CLI::App& app, Arguments& arguments) {
-  app.set_version_flag("--version", GPUCTL_VERSION);
-  app.add_option("--root", arguments.root, "Directory with sys and proc, for tests");
-  app.add_option("--modules-dir", arguments.modules_dir,
-                 "Directory of modules.alias, /lib/modules/RELEASE by default");
-  app.add_option("--runtime-dir", arguments.runtime_dir, "Journals and records until reboot");
-  app.add_option("--state-dir", arguments.state_dir, "What outlives a reboot");
-  app.add_option("--libvirt-uri", arguments.libvirt_uri, "libvirt connection, instead of the configured one");
-  app.add_flag("--check-config", arguments.check_config,
-               "Read the configuration, report what is wrong, and end");
-  app.add_option("--config-root", arguments.config_root, "Directory with etc/gpuctl");
-  app.add_option("--libvirt-module", arguments.libvirt_module, "Path of gpuctl-libvirt.so");
-}
 
 Platform production_platform(const Arguments& arguments, const Config& config) {
   Platform platform;
@@ -87,18 +54,15 @@ int run(const Arguments& arguments, char* program) try {
   return 1;
 }
 
+/// What is large and lives for one reply or one read goes back to the system with it. Without a fixed
+/// threshold glibc learns from the first large block to keep them all.
+void keep_no_large_blocks() { ::mallopt(M_MMAP_THRESHOLD, 64 * 1024); }
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{
-      "gpuctld moves GPUs between the host's drivers and virtual machines. It serves org.gpuctl1 on the "
-      "system bus; people use gpuctl."};
-  Arguments arguments;
-  declare(app, arguments);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;  // --help and --version end this way too
-  }
-  return run(arguments, argv[0]);
+  keep_no_large_blocks();
+  int status = 0;
+  const auto arguments = parse_arguments(argc, argv, status);
+  return arguments ? run(*arguments, argv[0]) : status;
 }
