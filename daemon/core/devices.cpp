@@ -14,19 +14,18 @@ const PciFunction* Snapshot::find(PciAddress address) const {
   return it == functions.end() ? nullptr : &it->second;
 }
 
-/// Nearly always the GPU of its own slot; only what a device link ties to one is elsewhere.
+/// Nearly always the GPU of its own slot. What a device link ties to another slot's has that link itself: the
+/// kernel shows it at both ends.
 const Gpu* Snapshot::gpu_of(PciAddress address) const {
   const auto holds = [address](const Gpu& gpu) {
     return std::ranges::find(gpu.functions, address) != gpu.functions.end();
   };
-  const auto reaches_beyond = [](const Gpu& gpu) {
-    return std::ranges::any_of(gpu.functions, [&](PciAddress one) { return one.slot() != gpu.slot(); });
-  };
   const auto own = gpus.find(address.slot());
   if (own != gpus.end() && holds(own->second)) return &own->second;
-  for (const auto& [slot, gpu] : gpus)
-    if (reaches_beyond(gpu) && holds(gpu)) return &gpu;
-  return nullptr;
+  const auto* function = find(address);
+  if (function == nullptr || function->linked.empty()) return nullptr;
+  const auto it = std::ranges::find_if(gpus, [&](const auto& entry) { return holds(entry.second); });
+  return it == gpus.end() ? nullptr : &it->second;
 }
 
 std::string_view to_string(GpuState state) {

@@ -50,7 +50,7 @@ std::optional<std::string> read_page(int root, const std::string& path) {
 }
 
 std::optional<std::string> read_link(int root, const std::string& path) {
-  std::array<char, 4096> target{};
+  std::array<char, 4096> target;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by readlinkat
   const auto length = ::readlinkat(root, path.c_str(), target.data(), target.size());
   if (length < 0) return std::nullopt;
   return std::string(target.data(), static_cast<std::size_t>(length));
