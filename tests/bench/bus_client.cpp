@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A D-Bus client that costs next to nothing itself.
-//   bus_client objects | state | id  COUNT    milliseconds of each call, one a line
-//   bus_client rate SECONDS                   property reads a second, 16 in flight
+//   bus_client objects | state | id  COUNT [GPU]    milliseconds of each call, one a line
+//   bus_client rate SECONDS [GPU]                   property reads a second, 16 in flight
+// GPU: the last part of its object's path, 0000_00_00 if it is not given.
 #include <systemd/sd-bus.h>
 
 #include <chrono>
@@ -13,7 +14,7 @@
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr auto gpu = "/org/gpuctl1/gpus/0000_00_00";
+std::string gpu = "/org/gpuctl1/gpus/0000_00_00";
 
 void require(int result) {
   if (result < 0) throw std::runtime_error("the call failed: " + std::to_string(result));
@@ -33,8 +34,8 @@ void call(sd_bus* bus, const std::string& what) {
     require(sd_bus_call_method(bus, "org.gpuctl1", "/org/gpuctl1", "org.freedesktop.DBus.ObjectManager",
                                "GetManagedObjects", nullptr, &reply, ""));
   else if (what == "state")
-    require(sd_bus_call_method(bus, "org.gpuctl1", gpu, "org.freedesktop.DBus.Properties", "Get", nullptr,
-                               &reply, "ss", "org.gpuctl1.Gpu", "State"));
+    require(sd_bus_call_method(bus, "org.gpuctl1", gpu.c_str(), "org.freedesktop.DBus.Properties", "Get",
+                               nullptr, &reply, "ss", "org.gpuctl1.Gpu", "State"));
   else
     require(sd_bus_call_method(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
                                "GetId", nullptr, &reply, ""));
@@ -59,8 +60,9 @@ double rate(sd_bus* bus, double seconds) {
   const auto passed = [&] { return std::chrono::duration<double>(Clock::now() - begin).count(); };
   while (passed() < seconds) {
     for (; flight.in_flight < 16; ++flight.in_flight)
-      require(sd_bus_call_method_async(bus, nullptr, "org.gpuctl1", gpu, "org.freedesktop.DBus.Properties",
-                                       "Get", landed, &flight, "ss", "org.gpuctl1.Gpu", "State"));
+      require(sd_bus_call_method_async(bus, nullptr, "org.gpuctl1", gpu.c_str(),
+                                       "org.freedesktop.DBus.Properties", "Get", landed, &flight, "ss",
+                                       "org.gpuctl1.Gpu", "State"));
     const int more = sd_bus_process(bus, nullptr);
     require(more);
     if (more == 0) require(sd_bus_wait(bus, 1000000));
@@ -71,7 +73,8 @@ double rate(sd_bus* bus, double seconds) {
 }  // namespace
 
 int main(int argc, char** argv) try {
-  if (argc != 3) return 2;
+  if (argc != 3 && argc != 4) return 2;
+  if (argc == 4) gpu = std::string("/org/gpuctl1/gpus/") + argv[3];
   Bus connection;
   const std::string what = argv[1];
   if (what == "rate") return std::printf("%f\n", rate(connection.bus, std::atof(argv[2]))) < 0;
