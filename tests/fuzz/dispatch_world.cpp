@@ -12,6 +12,13 @@ using namespace gpuctl;
 namespace fuzz {
 namespace {
 
+/// Every GPU is some domain's.
+VmNames names_for(const Snapshot& snapshot) {
+  VmNames names;
+  for (const auto& [slot, gpu] : snapshot.gpus) names.emplace(slot, "gaming");
+  return names;
+}
+
 constexpr std::chrono::seconds patience{10};
 
 Plan some_plan() {
@@ -151,7 +158,7 @@ DispatchWorld::DispatchWorld()
       gpu_calls_(gate_, requests_, returns_, queries_, platform_),
       host_calls_(queries_, inventory_, platform_),
       tree_(*connection_, loop_, inventory_, operations_, requests_, gate_, gpu_calls_, host_calls_,
-            departures_, [](PciSlot) { return std::string{"gaming"}; }),
+            departures_, [this] { return names_for(inventory_.snapshot()); }),
       vm_watch_(loop_, workers_, inventory_, operations_, requests_, assignments_, platform_),
       lifecycle_(loop_, inventory_, operations_, requests_, assignments_, vm_watch_),
       vms_(*connection_, gate_, queries_, inventory_, lifecycle_, platform_),
