@@ -32,6 +32,7 @@ class BusTest(unittest.TestCase):
     def tearDown(self):
         for client in self.clients:
             client.close()
+        self.assertEqual(self.machine.sanitizers(), [])
 
     def run(self, result=None):
         before = len(result.failures) + len(result.errors) if result else 0

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import signal
 import socket
 import subprocess
@@ -227,6 +228,10 @@ class Machine:
 
     def log_text(self):
         return self.log.read_text(errors='replace') if getattr(self, 'log', None) and self.log.exists() else ''
+
+    def sanitizers(self):
+        """What Address-, Thread- and UndefinedBehaviorSanitizer have said, where the daemon is built with them."""
+        return re.findall(r'.*(?:Sanitizer|runtime error:).*', self.log_text())
 
     def fresh(self):
         """A machine that has just started: nothing recorded, nothing moved, no daemon."""
