@@ -10,7 +10,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 namespace fuzz {
 
-/// Valid inputs to start from, for runs without libFuzzer.
+/// Valid inputs to start from, made by the program.
 std::vector<std::string> seeds();
+
+/// And those of the file seeds/NAME, one a line.
+std::vector<std::string> all_seeds();
 
 }  // namespace fuzz

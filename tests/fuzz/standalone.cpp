@@ -14,7 +14,6 @@
 #include <fstream>
 #include <iterator>
 #include <random>
-#include <set>
 
 #include "fuzz/fuzz.hpp"
 
@@ -40,17 +39,6 @@ void run(const std::string& input) {
 std::string contents(const std::filesystem::path& path) {
   std::ifstream file{path, std::ios::binary};
   return {std::istreambuf_iterator<char>{file}, {}};
-}
-
-/// In the order of their names: every run is the same.
-std::vector<std::string> all_seeds() {
-  auto seeds = fuzz::seeds();
-  const auto directory = std::filesystem::path{TEST_DATA} / "fuzz/seeds" / FUZZER;
-  if (!std::filesystem::exists(directory)) return seeds;
-  const std::filesystem::directory_iterator files{directory};
-  const std::set<std::filesystem::path> sorted{begin(files), end(files)};
-  for (const auto& file : sorted) seeds.push_back(contents(file));
-  return seeds;
 }
 
 class Mutator {
@@ -92,7 +80,7 @@ class Mutator {
   }
 
   std::mt19937 random_{1};
-  std::vector<std::string> seeds_{all_seeds()};
+  std::vector<std::string> seeds_{fuzz::all_seeds()};
 };
 
 }  // namespace

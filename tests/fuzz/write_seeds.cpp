@@ -11,8 +11,8 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
   const char* directory = std::getenv("GPUCTL_FUZZ_SEEDS");
   if (directory == nullptr) return 0;
   int number = 0;
-  for (const auto& seed : fuzz::seeds())
-    std::ofstream{std::filesystem::path{directory} / ("own-" + std::to_string(number++)), std::ios::binary}
+  for (const auto& seed : fuzz::all_seeds())
+    std::ofstream{std::filesystem::path{directory} / ("seed-" + std::to_string(number++)), std::ios::binary}
         << seed;
   return 0;
 }
