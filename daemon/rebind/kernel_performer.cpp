@@ -154,14 +154,14 @@ void KernelPerformer::reset(PciAddress address) try { pci_.reset(address); } cat
 }
 
 void KernelPerformer::remove(const Step& step, PciAddress address) {
-  if (read_function(root_, address).present) pci_.remove(address);
-  if (!read_function(root_, address).present) return;
+  if (read_setup(root_, address).present) pci_.remove(address);
+  if (!read_setup(root_, address).present) return;
   throw Error(ErrorCode::kernel_refused, fmt::format("{}: remove: it is still on the bus", step.subject));
 }
 
 void KernelPerformer::rescan(const Step& step, PciAddress address) {
   pci_.rescan();
-  if (!read_function(root_, address).present)
+  if (!read_setup(root_, address).present)
     throw_gone(step, "nothing answers there any more; switch the machine off and on again");
 }
 
@@ -181,15 +181,15 @@ void KernelPerformer::close_nodes(const Step& step) {
 }
 
 void KernelPerformer::change_function(const Step& step, PciAddress address) {
-  const auto before = read_function(root_, address);
+  const auto before = read_setup(root_, address);
   if (!before.present) throw_gone(step, "the device has left the bus");
   if (!unproven(step, before)) return;
   try {
     write(step, address);
   } catch (const Error& e) {
-    if (e.code() == ErrorCode::device_gone || unproven(step, read_function(root_, address))) throw;
+    if (e.code() == ErrorCode::device_gone || unproven(step, read_setup(root_, address))) throw;
   }
-  const auto after = read_function(root_, address);
+  const auto after = read_setup(root_, address);
   if (!after.present) throw_gone(step, "the device has left the bus meanwhile");
   if (const auto error = unproven(step, after)) throw Error(*error);
 }

@@ -43,18 +43,25 @@ std::string read_override(const RootDir& root, const std::string& dir) {
 
 }  // namespace
 
-PciFunction read_function(const RootDir& root, PciAddress address) {
+PciFunction read_setup(const RootDir& root, PciAddress address) {
   const auto dir = device_dir(address);
   PciFunction f;
   f.address = address;
   f.present = root.exists(dir);
   if (!f.present) return f;
-  f.id = read_identity(root, dir);
   f.driver = root.link_name(dir + "/driver");
   f.uevent_driver = uevent_driver(root.text(dir + "/uevent"));
   f.driver_override = read_override(root, dir);
   f.power_control = root.text(dir + "/power/control");
   if (const auto allowed = root.read(dir + "/d3cold_allowed")) f.d3cold_allowed = *allowed == "1";
+  return f;
+}
+
+PciFunction read_function(const RootDir& root, PciAddress address) {
+  auto f = read_setup(root, address);
+  if (!f.present) return f;
+  const auto dir = device_dir(address);
+  f.id = read_identity(root, dir);
   f.vfio = f.driver == "vfio-pci" || root.exists(dir + "/vfio-dev");
   return f;
 }

@@ -9,9 +9,11 @@
 
 namespace gpuctl {
 
-/// What rebinding must know about a function right now: identity, driver, uevent_driver, driver_override,
-/// vfio and power settings. Never wakes a device (config space is not read). `present` is false when the
-/// directory is gone.
+/// What steps change of a function, right now: driver, uevent_driver, driver_override and power settings.
+/// Never wakes a device (config space is not read). `present` is false when the directory is gone.
+PciFunction read_setup(const RootDir& root, PciAddress address);
+
+/// What rebinding must know about it: its setup, identity and vfio.
 PciFunction read_function(const RootDir& root, PciAddress address);
 
 /// The functions of a binding that exist now, and nothing else of the machine.
