@@ -15,8 +15,8 @@ std::string padded(std::string text, std::size_t width) {
   return text;
 }
 
-std::string after_state(const Step& step) {
-  return "  " + padded(step.kind, 18) + " " + padded(step.subject, 12) + "  " + step.detail;
+std::string after_state(const Step& step, const std::string& subject) {
+  return "  " + padded(step.kind, 18) + " " + padded(subject, 12) + "  " + step.detail;
 }
 
 bool is_end(const Step& step) {
@@ -80,9 +80,14 @@ void print_end(const Console& console, const Operation& o) {
 
 }  // namespace
 
+std::string subject(const Step& step, const std::string& vm) {
+  return step.kind.starts_with("vm-") && !vm.empty() ? vm : step.subject;
+}
+
 void Progress::update(const Operation& operation) {
   if (console_.json()) return;
   clear();
+  vm_ = operation.vm;
   for (std::size_t i = 0; i < operation.steps.size(); ++i) {
     const auto& step = operation.steps[i];
     const bool news = i >= shown_.size() || shown_[i].state != step.state;
@@ -100,14 +105,15 @@ void Progress::clear() {
 }
 
 void Progress::show_end(const Step& step) {
-  if (!console_.terminal()) return console_.print(record({step.state, step.kind, step.subject, step.detail}));
+  if (!console_.terminal())
+    return console_.print(record({step.state, step.kind, subject(step, vm_), step.detail}));
   console_.print("  " + console_.paint(step_state_colour(step.state), padded(step.state, 7)) +
-                 after_state(step) + "\n");
+                 after_state(step, subject(step, vm_)) + "\n");
 }
 
 void Progress::show_running(const Step& step) {
   if (!console_.can_erase() || live_) return;
-  const auto line = "  running" + after_state(step);
+  const auto line = "  running" + after_state(step, subject(step, vm_));
   console_.print(console_.width() > 1 ? cut(line, console_.width() - 1) : line);
   live_ = true;
 }

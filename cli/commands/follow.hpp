@@ -21,6 +21,9 @@ Json document_of(Context& context, const Operation& operation);
 /// refusal.
 Exit report(Context& context, const Operation& operation);
 
+/// What a step is about, for people: a virtual machine by its name, where that is known.
+std::string subject(const Step& step, const std::string& vm);
+
 /// The lines of an operation that is being followed: a line a step on its end, on a terminal also the running
 /// one.
 class Progress {
@@ -36,6 +39,7 @@ class Progress {
 
   const Console& console_;
   std::vector<Step> shown_;
+  std::string vm_;
   bool live_{};
 };
 

@@ -62,18 +62,19 @@ Exit run_operation(Context& context, const Move& move, bool wait) {
   return Exit::done;
 }
 
-std::string steps_text(const Console& console, const std::vector<Step>& steps) {
+std::string steps_text(const Console& console, const std::vector<Step>& steps, const std::string& vm) {
   Table table{{"STEP", "SUBJECT", "DETAIL"}};
-  for (const auto& step : steps) table.add({{step.kind}, {step.subject}, {step.detail}});
+  for (const auto& step : steps) table.add({{step.kind}, {subject(step, vm)}, {step.detail}});
   return table.text(console);
 }
 
-Exit show_plan(Context& context, const std::vector<Step>& steps, const std::vector<Problem>& problems) {
+Exit show_plan(Context& context, const std::string& vm, const std::vector<Step>& steps,
+               const std::vector<Problem>& problems) {
   const auto& console = context.console;
   if (console.json()) {
     print_json(console, {{"steps", json_list(steps)}, {"problems", json_list(problems)}});
   } else {
-    if (!steps.empty()) console.print(steps_text(console, steps));
+    if (!steps.empty()) console.print(steps_text(console, steps, vm));
     if (steps.empty() && console.terminal() && !any_blocks(problems))
       console.print("There is nothing to do.\n");
     console.print(problems_text(console, problems));
@@ -113,7 +114,7 @@ Exit run_move(Context& context, const Move& move, bool wait) {
 
 Exit show_move(Context& context, const Move& move) {
   const auto problems = problems_of(context, move);
-  return show_plan(context, planned(context, move), problems);
+  return show_plan(context, move.vm, planned(context, move), problems);
 }
 
 Exit show_findings(Context& context, const std::vector<Problem>& findings, const std::string& all_well) {

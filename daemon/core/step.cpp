@@ -29,6 +29,17 @@ std::string some_paths(const NodeModes& nodes) {
   return nodes.size() <= enough ? text : fmt::format("{} and {} more", text, nodes.size() - enough);
 }
 
+/// ["0000:01:00.0","0000:01:00.1"] for people: 0000:01:00.0, 0000:01:00.1
+std::string plain_list(std::string_view json) {
+  std::string text;
+  for (const char c : json)
+    if (c == ',')
+      text += ", ";
+    else if (c != '[' && c != ']' && c != '"')
+      text += c;
+  return text;
+}
+
 }  // namespace
 
 std::string_view to_string(StepKind kind) { return kind_names.at(static_cast<std::size_t>(kind)); }
@@ -52,6 +63,12 @@ std::string Step::detail() const {
     case StepKind::close_nodes:
     case StepKind::open_nodes:
       return some_paths(node_modes(to));
+    case StepKind::vm_add_devices:
+    case StepKind::vm_plug:
+      return plain_list(to);
+    case StepKind::vm_remove_devices:
+    case StepKind::vm_unplug:
+      return plain_list(from);
     default:
       return to;
   }

@@ -42,6 +42,14 @@ TEST_CASE("piped, each step is a record when it has ended") {
         "succeeded\tattach\t0000:01:00\t-\n");
 }
 
+TEST_CASE("a step of a virtual machine names it as its owner does") {
+  auto end = succeeded;
+  end.vm = "win11";
+  end.steps[2] = {"vm-start", "5a3f2c1e-9d8b-4c7a-8e6f-0123456789ab", "", "done"};
+  auto program = attaching(end);
+  CHECK(program.run({"attach", "win11"}).out.find("done\tvm-start\twin11\t-\n") != std::string::npos);
+}
+
 TEST_CASE("on a terminal the running step has a line that its end replaces") {
   auto program = attaching(succeeded);
   program.terminal = true;

@@ -25,6 +25,14 @@ TEST_CASE("an inverse taken twice is the step itself") {
   }
 }
 
+TEST_CASE("the functions that a VM gets or gives back are told as a person would") {
+  const std::string list = R"(["0000:01:00.0","0000:01:00.1"])";
+  const Step add{StepKind::vm_add_devices, "uuid", "", list};
+  CHECK(add.detail() == "0000:01:00.0, 0000:01:00.1");
+  CHECK(inverse(add)->detail() == "0000:01:00.0, 0000:01:00.1");
+  CHECK(Step{StepKind::vm_start, "uuid", "", ""}.detail().empty());
+}
+
 TEST_CASE("error names read back, and unknown names are internal") {
   for (const auto& [code, name] : error_names) CHECK(error_code(error_name(code)) == code);
   CHECK(error_code("NoSuchName") == ErrorCode::internal);
