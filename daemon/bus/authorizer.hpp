@@ -22,7 +22,8 @@ struct AuthorizationRequest {
 
 enum class Verdict {
   allowed,
-  denied,      ///< said no, failed, timed out, or the caller has gone
+  denied,      ///< said no, or the caller has gone
+  no_answer,   ///< polkit failed, or not in time: no as well, but no rule would help
   challenge,   ///< somebody would have to type a password, and nobody can or may be asked
   over_limit,  ///< too many checks of this caller, or in all, are in flight
 };

@@ -17,6 +17,11 @@ Error refusal(Verdict verdict, const std::string& action) {
     case Verdict::over_limit:
       return {ErrorCode::limits_exceeded,
               "too many requests of this user wait for authorization; try again later"};
+    case Verdict::no_answer:
+      return {ErrorCode::not_authorized,
+              fmt::format("polkit has given no answer about {}, so nothing was done; try again, and look at "
+                          "systemctl status polkit",
+                          action)};
     default:
       return {ErrorCode::not_authorized,
               fmt::format("not authorized for {}; an administrator can allow it with a polkit rule", action)};

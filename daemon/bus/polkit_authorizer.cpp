@@ -51,20 +51,20 @@ void PolkitAuthorizer::check(AuthorizationRequest request, std::function<void(Ve
   const auto wait = request.interactive ? timeouts_.interactive : timeouts_.silent;
   auto& check = checks_[id] = {std::move(request), std::move(answer), {}, {}};
   // polkit's answer, the caller's end and the time-out race; the first one wins, the others find nothing left
-  const auto give_up = [this, id] { cancel(id); };
-  check.timeout = loop_.after(wait, give_up);
+  check.timeout = loop_.after(wait, [this, id] { cancel(id, Verdict::no_answer); });
   try {
     check.vanished = dbus::watch(connection_, vanish_rule(check.request.caller.bus_name),
-                                 [this, give_up] { loop_.defer(give_up); });
+                                 [this, id] { loop_.defer([this, id] { cancel(id, Verdict::denied); }); });
     ask(id, check.request);
   } catch (const sdbus::Error&) {
-    loop_.defer([this, id] { finish(id, Verdict::denied); });
+    loop_.defer([this, id] { finish(id, Verdict::no_answer); });
   }
 }
 
 void PolkitAuthorizer::ask(const std::string& id, const AuthorizationRequest& request) {
   const auto on_answer = [this, id](const sdbus::Error* error, const Answer& answer) {
-    decided(id, error == nullptr && answer.get<0>(), error == nullptr && answer.get<1>());
+    if (error != nullptr) return finish(id, Verdict::no_answer);
+    decided(id, answer.get<0>(), answer.get<1>());
   };
   const std::uint32_t flags = request.interactive ? allow_user_interaction : 0;
   polkit_->callMethodAsync("CheckAuthorization")
@@ -94,13 +94,13 @@ void PolkitAuthorizer::confirm_caller(const std::string& id) {
           }));
 }
 
-void PolkitAuthorizer::cancel(const std::string& id) {
+void PolkitAuthorizer::cancel(const std::string& id, Verdict verdict) {
   if (!checks_.contains(id)) return;
   polkit_->callMethodAsync("CancelCheckAuthorization")
       .onInterface(authority_interface)
       .withArguments(id)
       .uponReplyInvoke(dbus::reply_handler<>([](const sdbus::Error*) {}));
-  finish(id, Verdict::denied);
+  finish(id, verdict);
 }
 
 void PolkitAuthorizer::finish(const std::string& id, Verdict verdict) {

@@ -40,7 +40,7 @@ class PolkitAuthorizer : public Authorizer {
   void ask(const std::string& id, const AuthorizationRequest& request);
   void decided(const std::string& id, bool authorized, bool challenge);
   void confirm_caller(const std::string& id);
-  void cancel(const std::string& id);
+  void cancel(const std::string& id, Verdict verdict);
   void finish(const std::string& id, Verdict verdict);
 
   sdbus::IConnection& connection_;

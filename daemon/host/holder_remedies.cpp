@@ -171,6 +171,7 @@ std::pair<HolderKind, std::string_view> by_owner(const ProcessOwner& owner) {
 /// Whom an open descriptor does not keep from leaving: drivers do not wait for readers of attributes, for
 /// input and for USB clients, and some holders close by themselves when the device goes.
 bool lets_go(const DeviceUser& user) {
+  if (is_udev(user)) return true;
   if (user.node == NodeKind::sysfs || user.node == NodeKind::input || user.node == NodeKind::other)
     return true;
   if (user.kind == HolderKind::login_manager) return user.node == NodeKind::drm;
@@ -186,6 +187,11 @@ const Holder* known_holder(std::string_view comm, std::string_view command) {
     if (row != holders.end()) return &*row;
   }
   return nullptr;
+}
+
+bool is_udev(const DeviceUser& user) {
+  constexpr std::array names{"(udev-worker)", "systemd-udevd", "udevd"};
+  return user.uid == 0 && std::ranges::find(names, user.comm) != names.end();
 }
 
 void explain(DeviceUser& user) {

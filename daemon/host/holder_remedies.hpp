@@ -19,6 +19,10 @@ struct Holder {
 /// nothing for programs that are not in the table.
 const Holder* known_holder(std::string_view comm, std::string_view command);
 
+/// udev's workers look at what is new, and close it: nobody has to do anything. Only root's, for anybody may
+/// call a process so.
+bool is_udev(const DeviceUser& user);
+
 /// Fills in `kind`, `will_let_go` and `remedy` of a user whose other fields are known.
 void explain(DeviceUser& user);
 

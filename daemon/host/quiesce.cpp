@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "host/quiesce.hpp"
 
+#include "host/holder_remedies.hpp"
 #include "host/nvidia_nodes.hpp"
 
 #include <fnmatch.h>
@@ -114,8 +115,19 @@ bool has_compositor(const DeviceUsers& users) {
   return std::ranges::any_of(users, [](const auto& u) { return u.kind == HolderKind::compositor; });
 }
 
+bool is_in_the_way(const DeviceUser& user) {
+  return user.node != NodeKind::sysfs && user.node != NodeKind::input;
+}
+
 bool still_leaving(const DeviceUser& user, const std::set<pid_t>& leaving) {
-  return leaving.contains(user.pid) && !(user.node == NodeKind::sysfs || user.node == NodeKind::input);
+  return is_in_the_way(user) && (leaving.contains(user.pid) || is_udev(user));
+}
+
+/// udev looks for a moment only: when it takes longer it is a user like any other.
+DeviceUsers without_hope(DeviceUsers users) {
+  for (auto& user : users)
+    if (is_udev(user) && is_in_the_way(user)) user.will_let_go = false;
+  return users;
 }
 
 }  // namespace
@@ -163,7 +175,8 @@ DeviceUsers users_once_settled(const RootDir& root, const std::vector<PciAddress
     auto users = device_users(root, functions);
     const bool wait = std::ranges::any_of(users, [&](const auto& u) { return still_leaving(u, leaving); });
     const auto now = std::chrono::steady_clock::now();
-    if (!wait || now + pause > end) return users;
+    if (!wait) return users;
+    if (now + pause > end) return without_hope(std::move(users));
     std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, std::chrono::milliseconds{100});
   }

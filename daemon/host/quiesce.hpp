@@ -49,8 +49,9 @@ QuiescePlan quiesce_plan(const DeviceUsers& users, const QuiesceFacts& facts, co
 /// The users as they will be when `plan` has been carried out: those who leave are marked as letting go.
 DeviceUsers after(const QuiescePlan& plan, DeviceUsers users);
 
-/// Reads the users until none is left of those that leave or let go, or until `patience` ends: nothing tells
-/// when a foreign process closes a file. Others are not waited for. Worker processes only.
+/// Reads the users until none is left of those that leave or let go, udev's workers among them, or until
+/// `patience` ends: nothing tells when a foreign process closes a file. Others are not waited for. Worker
+/// processes only.
 DeviceUsers users_once_settled(const RootDir& root, const std::vector<PciAddress>& functions,
                                const std::set<pid_t>& leaving, std::chrono::milliseconds patience);
 

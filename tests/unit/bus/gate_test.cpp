@@ -81,10 +81,13 @@ TEST_CASE("where the configuration says that nobody is asked, polkit is told so,
 
 TEST_CASE("a challenge nobody can answer is a no, and a full queue has an error of its own") {
   Attempt attempt;
-  attempt.authorizer.verdicts = {{"a", Verdict::challenge}, {"b", Verdict::over_limit}};
+  attempt.authorizer.verdicts = {
+      {"a", Verdict::challenge}, {"b", Verdict::over_limit}, {"c", Verdict::no_answer}};
   attempt.run({"a"});
   CHECK(attempt.refused == ErrorCode::not_authorized);
   attempt.run({"b"});
   CHECK(attempt.refused == ErrorCode::limits_exceeded);
+  attempt.run({"c"});
+  CHECK(attempt.refused == ErrorCode::not_authorized);
   CHECK_FALSE(attempt.allowed);
 }

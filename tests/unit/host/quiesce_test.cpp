@@ -2,6 +2,7 @@
 #include "host/quiesce.hpp"
 
 #include <algorithm>
+#include <thread>
 
 #include <doctest/doctest.h>
 
@@ -43,6 +44,29 @@ QuiesceFacts secondary(std::set<pid_t> on_both = {}) {
 }
 
 }  // namespace
+
+TEST_CASE("udev is waited for, if it is udev") {
+  FakeMachine machine;
+  reference_laptop(machine);
+  const RootDir root{machine.root()};
+  const std::vector card{*PciAddress::parse("0000:01:00.0")};
+  const auto worker = [&](unsigned uid) {
+    add_process(machine, {.pid = 30, .comm = "(udev-worker)", .uid = uid, .descriptors = {"/dev/dri/card1"}});
+  };
+  worker(0);
+  auto users = device_users(root, card);
+  REQUIRE(users.size() == 1);
+  CHECK(users[0].will_let_go);
+  users = users_once_settled(root, card, {}, std::chrono::milliseconds{50});
+  REQUIRE(users.size() == 1);
+  CHECK_FALSE(users[0].will_let_go);
+  std::jthread udev{[&] { end_process(machine, 30); }};
+  CHECK(users_once_settled(root, card, {}, std::chrono::seconds{60}).empty());
+  udev.join();
+  worker(1000);
+  CHECK(users_once_settled(root, card, {}, std::chrono::seconds{60}).size() == 1);
+  CHECK_FALSE(is_udev(device_users(root, card).at(0)));
+}
 
 TEST_CASE("nobody there: nothing is stopped, sent or unloaded") {
   CHECK(quiesce_plan({}, secondary(), {}) == QuiescePlan{});
