@@ -29,7 +29,7 @@ class Machine:
 
     # life
 
-    def boot(self, timeout=300):
+    def boot(self, timeout=900):
         """From power-on until udev has settled and the shell answers."""
         image = guest_image.path()
         *started_by, append = hardware.kernel(image, self.iommu)
@@ -53,7 +53,7 @@ class Machine:
         self.wait_until(lambda: self.ready(before), timeout, "reboot")
         self.connect()
 
-    def restore(self, snapshot, timeout=180):
+    def restore(self, snapshot, timeout=600):
         """Goes on where `save` stopped: two or three seconds."""
         self.snapshot_lock = cache.use(snapshot)
         self.kind = json.loads((snapshot / "machine.json").read_text())["kind"]
@@ -112,7 +112,7 @@ class Machine:
 
     def connect(self):
         self.attach()
-        self.wait_until(lambda: self.shell.run("true").returncode == 0, 180, "shell")
+        self.wait_until(lambda: self.shell.run("true").returncode == 0, 600, "shell")
 
     def attach(self):
         forwarded = re.search(r"TCP\[HOST_FORWARD\]\s+\d+\s+\S+\s+(\d+)", self.qmp.human("info usernet"))
