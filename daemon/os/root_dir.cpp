@@ -57,9 +57,11 @@ std::optional<std::string> read_link(int root, const std::string& path) {
 }
 
 std::vector<std::string> list_directory(int root, const std::string& path) {
-  const int fd = ::openat(root, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return {};
-  const std::unique_ptr<DIR, int (*)(DIR*)> dir{::fdopendir(fd), ::closedir};
+  UniqueFd fd{::openat(root, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (!fd) return {};
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir{::fdopendir(fd.get()), ::closedir};
+  if (!dir) return {};  // it looks at the directory once more, which may be gone by now
+  fd.release();
   std::vector<std::string> names;
   while (const auto* entry = ::readdir(dir.get())) {
     const std::string_view name = entry->d_name;
