@@ -48,8 +48,7 @@ struct Gate {
     return [read_end = ends[0], write_end = ends[1]] {
       ::close(write_end);
       char byte{};
-      static_cast<void>(::read(read_end, &byte, 1));
-      return std::string{"first"};
+      return std::string{::read(read_end, &byte, 1) == 0 ? "first" : "too early"};
     };
   }
 };
