@@ -38,6 +38,15 @@ std::vector<Step> planned(Context& context, const Move& move) {
   }
 }
 
+/// What a person calls the machine of these steps, which name it by its UUID.
+std::string vm_of(Context& context, const Move& move, const std::vector<Step>& steps) {
+  const auto step = std::ranges::find_if(steps, [](const Step& s) { return s.kind.starts_with("vm-"); });
+  if (!move.vm.empty() || step == steps.end()) return move.vm;
+  const auto vms = context.client().vms();
+  const auto vm = std::ranges::find(vms, step->subject, &Vm::uuid);
+  return vm == vms.end() ? std::string{} : vm->name;
+}
+
 std::vector<Problem> problems_of(Context& context, const Move& move) {
   auto options = move.options;
   if (move.verb == "release") options.verb = move.verb;
@@ -114,7 +123,8 @@ Exit run_move(Context& context, const Move& move, bool wait) {
 
 Exit show_move(Context& context, const Move& move) {
   const auto problems = problems_of(context, move);
-  return show_plan(context, move.vm, planned(context, move), problems);
+  const auto steps = planned(context, move);
+  return show_plan(context, vm_of(context, move, steps), steps, problems);
 }
 
 Exit show_findings(Context& context, const std::vector<Problem>& findings, const std::string& all_well) {

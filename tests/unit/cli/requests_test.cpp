@@ -143,6 +143,15 @@ TEST_CASE("a release is looked at and refused as an attach is") {
   CHECK(json["problems"][0]["id"] == "foreign-device");
 }
 
+TEST_CASE("a release that is only looked at tells the machine by its name") {
+  auto program = ready();
+  program.daemon.steps = {{"vm-remove-devices", "9f3c2b54", "0000:01:00.0", ""}};
+  program.daemon.vms = {{"other", "7", "running", {}, {}}, {"win11", "9f3c2b54", "shut off", {}, {}}};
+  CHECK(program.run({"release", "--dry-run", "01:00"}).out == "vm-remove-devices\twin11\t0000:01:00.0\n");
+  program.daemon.vms.pop_back();
+  CHECK(program.run({"release", "--dry-run", "01:00"}).out == "vm-remove-devices\t9f3c2b54\t0000:01:00.0\n");
+}
+
 TEST_CASE("--no-wait prints the number of the operation and does not follow it") {
   auto program = ready();
   const auto outcome = program.run({"release", "--no-wait", "01:00"});
