@@ -125,8 +125,11 @@ void read_power(const RootDir& dir, PciFunction& function) {
   function.d3cold_allowed = d3cold ? std::optional{*d3cold == "1"} : std::nullopt;
 }
 
-void read_sriov(const RootDir& dir, PciFunction& function) {
-  function.virtual_functions = number<unsigned>(dir.attribute("sriov_numvfs").value_or(""), 10);
+/// sriov_numvfs waits for the device's lock, which a running probe or remove holds: Linux 5.6 to 6.8, commit
+/// 35ff867b7657 (PCI/IOV: Serialize sysfs sriov_numvfs reads vs writes).
+void read_sriov(const RootDir& dir, PciFunction& function, Reading reading) {
+  if (reading == Reading::all && !is_being_unbound(function))
+    function.virtual_functions = number<unsigned>(dir.attribute("sriov_numvfs").value_or(""), 10);
   const auto physical = dir.link_name("physfn");
   function.physical_function = physical.empty() ? std::nullopt : PciAddress::parse(physical);
 }
@@ -171,7 +174,7 @@ void read_gpu_details(const RootDir& root, PciFunction& function, Reading readin
   function.boot_vga = dir->attribute("boot_vga") == "1";
   read_power(*dir, function);
   read_directory(*dir, function);
-  read_sriov(*dir, function);
+  read_sriov(*dir, function, reading);
   if (reading == Reading::all && may_read_config(function)) function.present = answers(*dir);
 }
 

@@ -4,6 +4,7 @@
 #include <malloc.h>
 
 #include <array>
+#include <csetjmp>
 #include <cstdarg>
 #include <cstdlib>
 #include <cstring>
@@ -18,8 +19,27 @@ namespace {
 
 void ignore_message(char*, ...) {}
 
-/// libpci's contract: its error handler must not return. It is reached for failed allocations only.
-[[gnu::noreturn]] void give_up(char*, ...) { std::abort(); }
+std::jmp_buf* way_out = nullptr;
+
+/// libpci's contract: its error handler must not return. It is reached for a damaged pci.ids
+/// (lib/names-parse.c) and for failed allocations.
+[[gnu::noreturn]] void give_up(char*, ...) {
+  if (way_out != nullptr) std::longjmp(*way_out, 1);
+  std::abort();
+}
+
+/// libpci in C, which a longjmp may leave: nothing here has a destructor. What was read of a damaged table
+/// counts from then on.
+const char* look_up_name(pci_access* access, char* buffer, int size, int flags,
+                         const std::array<int, 4>& ids) {
+  std::jmp_buf here;
+  way_out = &here;
+  const char* const name = setjmp(here) == 0
+                               ? pci_lookup_name(access, buffer, size, flags, ids[0], ids[1], ids[2], ids[3])
+                               : nullptr;
+  way_out = nullptr;
+  return name;
+}
 
 }  // namespace
 
@@ -69,8 +89,8 @@ class PciNameTable::Access {
   template <class... Ids>
   std::string ask(int flags, Ids... ids) {
     std::array<char, 256> buffer{};
-    const auto* name = pci_lookup_name(access_, buffer.data(), static_cast<int>(buffer.size()),
-                                       flags | PCI_LOOKUP_NO_NUMBERS, ids...);
+    const auto* name = look_up_name(access_, buffer.data(), static_cast<int>(buffer.size()),
+                                    flags | PCI_LOOKUP_NO_NUMBERS, {ids...});
     return name != nullptr ? name : "";
   }
 

@@ -69,7 +69,9 @@ class Scanner {
     function.modules = known.modules;
     function.present = known.present;
     const bool unread = reading(function.address) == Reading::without_waiting || waits_for_remove(function);
-    if (unread) function.driver_override = known.driver_override;
+    if (!unread) return;
+    function.driver_override = known.driver_override;
+    function.virtual_functions = known.virtual_functions;
   }
 
   static bool waits_for_remove(const PciFunction& function) {

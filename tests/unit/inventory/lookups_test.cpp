@@ -25,6 +25,17 @@ TEST_CASE("without any database there are no names and no failure") {
   CHECK(table.names(laptop_gpu_id) == PciNames{});
 }
 
+TEST_CASE("of a damaged database what comes before the damage is known, and nothing else happens") {
+  FakeMachine m;
+  m.file("pci.ids", "10de  NVIDIA Corporation\n\t25a0  GA107M\n10de  NVIDIA Corporation\n8086  Intel\n");
+  PciNameTable table{m.root() / "pci.ids"};
+  CHECK(table.names({0x8086, 0x1, 0, 0, 0}).vendor.empty());
+  CHECK(table.names({0x10de, 0x25a0, 0, 0, 0}).device == "GA107M");
+  m.file("zeros.ids", std::string(4096, '\0'));
+  PciNameTable zeros{m.root() / "zeros.ids"};
+  CHECK(zeros.names(laptop_gpu_id) == PciNames{});
+}
+
 TEST_CASE("modules that could drive a function are listed in the order of modules.alias, each once") {
   FakeMachine m;
   install_modules(m);
