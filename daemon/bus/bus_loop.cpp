@@ -7,6 +7,9 @@
 namespace gpuctl {
 namespace {
 
+/// Then workers, deadlines and signals have their turn: what is left waits for no event, prepare() sees it.
+constexpr int most_at_once = 64;
+
 /// poll(2) and epoll share their bits for in and out.
 std::uint32_t epoll_events(short events) { return static_cast<std::uint32_t>(events) & (EPOLLIN | EPOLLOUT); }
 
@@ -39,7 +42,7 @@ void BusLoop::prepare() {
 
 void BusLoop::process() {
   try {
-    while (dbus::process_pending(connection_)) {
+    for (int message = 0; message < most_at_once && dbus::process_pending(connection_); ++message) {
     }
   } catch (const sdbus::Error&) {
     io_.reset();

@@ -34,14 +34,19 @@ struct Watch {
   }
 };
 
-int call(void* data, std::uint32_t events = 0) {
-  // a copy, so that a callback may drop its own source
-  const auto callback = static_cast<Watch*>(data)->callback;
+template <class Callback, class... Arguments>
+void guarded(const Callback& callback, Arguments... arguments) {
   try {
-    callback(events);
+    callback(arguments...);
   } catch (const std::exception& e) {
     log(events::error, fmt::format("unexpected error in an event handler: {}", e.what()));
   }
+}
+
+int call(void* data, std::uint32_t events = 0) {
+  // a copy, so that a callback may drop its own source
+  const auto callback = static_cast<Watch*>(data)->callback;
+  guarded(callback, events);
   return 0;
 }
 
@@ -109,7 +114,7 @@ void EventLoop::defer(std::function<void()> callback) {
 }
 
 void EventLoop::run_deferred() {
-  for (const auto& callback : std::exchange(deferred_, {})) callback();
+  for (const auto& callback : std::exchange(deferred_, {})) guarded(callback);
 }
 
 EventLoop::Source EventLoop::before_wait(std::function<void()> callback) {

@@ -207,7 +207,13 @@ std::unique_ptr<Worker> ForkWorkers::start(const std::string& name, Body body, W
     for (const int fd : parent_only_) ::close(fd);
     run_child(theirs.get(), body);
   }
-  return std::make_unique<ForkedWorker>(*this, loop_, pid, std::move(ours), std::move(handlers));
+  try {
+    return std::make_unique<ForkedWorker>(*this, loop_, pid, std::move(ours), std::move(handlers));
+  } catch (...) {  // no descriptor left to follow it with
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    throw;
+  }
 }
 
 void ForkWorkers::abandon(pid_t pid, UniqueFd pidfd) {

@@ -40,6 +40,16 @@ TEST_CASE("what a callback throws does not end the loop") {
   CHECK(later);
 }
 
+TEST_CASE("what a deferred callback throws keeps no other from its turn") {
+  EventLoop loop;
+  int called = 0;
+  loop.defer([&] { ++called; });
+  loop.defer([] { throw std::runtime_error("expected"); });
+  loop.defer([&] { ++called; });
+  loop.run_once(10ms);
+  CHECK(called == 2);
+}
+
 TEST_CASE("a callback may drop its own source") {
   EventLoop loop;
   EventLoop::Source source;
