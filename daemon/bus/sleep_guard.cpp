@@ -32,7 +32,7 @@ SleepGuard::SleepGuard(sdbus::IConnection& connection, EventLoop& loop, ForkWork
   });
   dbus::finish_registration(*logind_);
   operations_.observe({[this](const Operation&) { update(); }, [](const Operation&) {},
-                       [this](const Operation&) { update_later(); }, [](unsigned) {}});
+                       [this](const Operation&) { update_later(); }, [this](unsigned) { update_later(); }});
   inventory_.on_change([this](const Snapshot&, const Snapshot&) { update_later(); });
   update_later();
 }
@@ -64,6 +64,7 @@ void SleepGuard::take(const char* why) {
       .uponReplyInvoke(
           dbus::reply_handler<sdbus::UnixFd>([this, why](const sdbus::Error* error, sdbus::UnixFd lock) {
             if (error != nullptr || held_for_ != why) return;
+            drop_lock();  // asked for twice in quick succession, this is the second
             lock_ = std::move(lock);
             workers_.keep_from_children(lock_->get());
             log(why == in_use ? events::sleep_blocked : events::debug, fmt::format("no sleep: {}", why));

@@ -86,8 +86,8 @@ VmWatch::VmWatch(EventLoop& loop, WorkerPool& workers, Inventory& inventory, Ope
       requests_(requests),
       assignments_(assignments),
       platform_(std::move(platform)) {
-  operations_.observe({[](const Operation&) {}, [](const Operation&) {},
-                       [this](const Operation&) { loop_.defer([this] { update(); }); }, [](unsigned) {}});
+  const auto later = [this](const auto&) { loop_.defer([this] { update(); }); };
+  operations_.observe({[](const Operation&) {}, [](const Operation&) {}, later, later});
 }
 
 bool VmWatch::needed() const {

@@ -4,7 +4,7 @@ import unittest
 
 from case import BusTest
 from fake_login1 import FakeLogin1
-from machine import GPU, until
+from machine import GPU, MANAGER, ROOT, SERVICE, until
 
 NVIDIA = '/org/gpuctl1/gpus/0000_01_00'
 
@@ -22,6 +22,19 @@ class Sleep(BusTest):
         until(lambda: self.login.held() == [('sleep', 'gpuctl', 'block')], what='a lock against sleep')
         self.machine.fake('clear')
         self.assertEqual(bob.finish(operation)[0], 'succeeded')
+        until(lambda: not self.login.held(), what='the end of the lock')
+
+    def test_a_refusal_after_all_does_not_keep_it_awake(self):
+        self.machine.freeze()
+        questions, bob = self.machine.questions(), self.client('bob')
+        self.addCleanup(questions.close)
+        serial = bob.bus.send_call(SERVICE, ROOT, MANAGER, 'Attach', 'ssa{sv}', ['0000:01:00.0', '', {}])
+        questions.wait(lambda: questions.calls, 10, 'a question to polkit')
+        self.machine.fake('dead 0000:01:00.0 1')
+        self.addCleanup(self.machine.fake, 'dead 0000:01:00.0 0')
+        self.machine.thaw()
+        self.assertEqual(bob.error(bob.bus.reply, serial), 'Blocked')
+        until(lambda: self.login.locks, what='a lock against sleep')
         until(lambda: not self.login.held(), what='the end of the lock')
 
     def test_nothing_is_started_while_the_machine_goes_to_sleep(self):
