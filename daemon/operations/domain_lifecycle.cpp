@@ -39,13 +39,14 @@ DomainLifecycle::DomainLifecycle(EventLoop& loop, Inventory& inventory, Operatio
       requests_(requests),
       assignments_(assignments),
       watch_(watch) {
-  operations_.observe({[](const Operation&) {}, [this](const Operation& operation) { look_again(operation); },
+  operations_.observe({[](const Operation&) {},
+                       [this](const Operation& operation) { look_again(operation.id); },
                        [this](const Operation& operation) {
                          auto node = own_.extract(operation.id);
                          if (!node.empty()) node.mapped()(operation);
-                         look_again(operation);
+                         look_again(operation.id);
                        },
-                       [](unsigned) {}});
+                       [this](unsigned id) { look_again(id); }});
 }
 
 void DomainLifecycle::prepare(const std::string& xml, Answer answer) {
@@ -143,14 +144,12 @@ void DomainLifecycle::wait_for(const Operation& operation, const StartPtr& start
       std::chrono::duration_cast<std::chrono::milliseconds>(start->patience_ends - steady_clock::now());
   if (left.count() <= 0) return start->answer(still_busy(operation));
   const auto wait = waits_.emplace(operation.id, Wait{start, {}});
-  wait->second.deadline = loop_.after(left, [this, id = operation.id] {
-    if (const auto* late = operations_.find(id)) look_again(*late);
-  });
+  wait->second.deadline = loop_.after(left, [this, id = operation.id] { look_again(id); });
 }
 
 /// Deferred, for the operation's other observers have not all seen yet what it did.
-void DomainLifecycle::look_again(const Operation& operation) {
-  const auto [first, last] = waits_.equal_range(operation.id);
+void DomainLifecycle::look_again(unsigned operation) {
+  const auto [first, last] = waits_.equal_range(operation);
   for (auto wait = first; wait != last; ++wait)
     loop_.defer([this, start = wait->second.start] { go_on(start); });
   waits_.erase(first, last);

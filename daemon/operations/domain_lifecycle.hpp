@@ -48,7 +48,7 @@ class DomainLifecycle {
   enum class Taken { no, yes };
   void lease(PciSlot slot, const DomainDemand& demand, Taken taken);
   void wait_for(const Operation& operation, const StartPtr& start);
-  void look_again(const Operation& operation);
+  void look_again(unsigned operation);
 
   EventLoop& loop_;
   Inventory& inventory_;

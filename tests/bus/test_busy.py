@@ -35,6 +35,21 @@ class Busy(BusTest):
         program.bus.close_fds()
         self.assertEqual(bob.finish(bob.bus.reply(serial)[0])[0], 'succeeded')
 
+    def test_a_domain_that_waits_for_what_is_refused_then_is_answered_at_once(self):
+        bob, program, hook = self.client('bob'), self.client('alice'), self.client()
+        program.manager('Inhibit', 'ss', 'a program', 'a test')
+        attach = bob.bus.send_call(SERVICE, ROOT, MANAGER, 'Attach', 'ssa{sv}', [ADDRESS, '', {}])
+        until(lambda: any(OPERATION in i for i in program.objects().values()), what='an operation')
+        start = hook.bus.send_call(SERVICE, ROOT, 'org.gpuctl1.Vms', 'PrepareDomain', 'ssa{sv}', ['win11', DOMAIN, {}])
+        self.assertTrue(hook.get(ROOT, MANAGER, 'Busy'))  # answered after that call came in
+        self.assertNotIn(start, hook.bus.replies)
+        self.machine.fake(f'dead {ADDRESS} 1')
+        self.addCleanup(self.machine.fake, f'dead {ADDRESS} 0')
+        self.assertIn('gpu-gone', self.problems(hook))  # so gpuctld knows
+        program.bus.close_fds()
+        self.assertEqual(bob.error(bob.bus.reply, attach), 'Blocked')
+        self.assertEqual(hook.error(hook.bus.reply, start, 5), 'Blocked')
+
     def test_while_a_driver_lets_go_and_nothing_says_that_it_hangs(self):
         self.machine.fake('hang-remove nvidia 1')
         bob = self.client('bob')
