@@ -53,10 +53,14 @@ void Queries::ask(const std::string& name, std::uint32_t uid, Body body, Answer 
     finish(id, Error{ErrorCode::timed_out,
                      "no answer in time from " + name + "; look at the journal of gpuctld"});
   });
-  query.worker =
-      workers_.start(name, [body = std::move(body)](WorkerChannel& channel) { run_body(body, channel); },
-                     {[this, id](std::string message) { queries_.at(id).received = std::move(message); },
-                      [this, id](int) { exited(id); }});
+  try {
+    query.worker =
+        workers_.start(name, [body = std::move(body)](WorkerChannel& channel) { run_body(body, channel); },
+                       {[this, id](std::string message) { queries_.at(id).received = std::move(message); },
+                        [this, id](int) { exited(id); }});
+  } catch (const Error& error) {
+    loop_.defer([this, id, error] { finish(id, error); });
+  }
 }
 
 void Queries::exited(unsigned id) { finish(id, decode(queries_.at(id).received)); }

@@ -29,8 +29,14 @@ void Runner::run(unsigned id, PciSlot gpu, WorkerPool::Body body, Answer answer)
     tell(id);  // its worker had no plan to tell: the operation says what became of it
     ended(id, gpu);
   };
-  running_[id] = std::make_unique<RunningOperation>(loop_, workers_, inventory_, operations_, timeouts_, id,
-                                                    std::move(body), std::move(handlers));
+  try {
+    running_[id] = std::make_unique<RunningOperation>(loop_, workers_, inventory_, operations_, timeouts_, id,
+                                                      std::move(body), std::move(handlers));
+  } catch (const Error& error) {  // no process to be had: nothing has begun
+    departures_.returned(gpu);
+    operations_.drop(id);
+    tell(error);
+  }
 }
 
 void Runner::ended(unsigned id, PciSlot slot) {
@@ -64,7 +70,9 @@ void Runner::stop(std::chrono::milliseconds patience, std::function<void()> done
     const auto* operation = operations_.find(entry.first);
     return operation != nullptr && operation->stuck;
   });
-  for (const auto& [id, operation] : running_) operation->cancel();
+  std::vector<unsigned> left;
+  for (const auto& [id, operation] : running_) left.push_back(id);
+  for (const auto id : left) cancel(id);  // may end it at once
   patience_ = loop_.after(patience, [this] {
     running_.clear();
     check_stopped();

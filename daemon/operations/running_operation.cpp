@@ -13,6 +13,14 @@ namespace {
 /// Beyond the executor's own deadline, so that its verdict comes first if it can still give one.
 constexpr std::chrono::milliseconds grace{500};
 
+/// For the second look, which asks libvirt and every process, as the first has; nothing is changed before.
+constexpr std::chrono::seconds plan_deadline{20};
+
+/// A recovery has its journal instead of a plan.
+bool comes_with_a_plan(const Operation* operation) {
+  return operation == nullptr || operation->kind != "recover";
+}
+
 std::vector<PciAddress> functions_of(const Operation* operation, const Snapshot& snapshot) {
   const auto gpu = operation == nullptr ? snapshot.gpus.end() : snapshot.gpus.find(operation->gpu);
   return gpu == snapshot.gpus.end() ? std::vector<PciAddress>{} : gpu->second.functions;
@@ -29,23 +37,51 @@ RunningOperation::RunningOperation(EventLoop& loop, WorkerPool& workers, Invento
       timeouts_(timeouts),
       id_(id),
       handlers_(std::move(handlers)),
-      in_transition_(functions_of(operations.find(id), inventory.snapshot())) {
-  inventory_.begin_transition(in_transition_);
+      in_transition_(functions_of(operations.find(id), inventory.snapshot())),
+      planning_(comes_with_a_plan(operations.find(id))) {
   worker_ = workers.start(
       "operation", std::move(body),
       {[this](const std::string& message) { on_message(message); }, [this](int status) { on_exit(status); }});
+  inventory_.begin_transition(in_transition_);
+  if (planning_)
+    deadline_ = loop_.after(plan_deadline, [this] {
+      end_without_plan(OperationState::failed, ErrorCode::timed_out,
+                       "what stands in the way could not be looked up in time; nothing was changed");
+    });
 }
 
-void RunningOperation::cancel() { worker_->send(messages::cancel); }
+/// Once is enough: what a worker that sits in the kernel does not read fills its socket.
+void RunningOperation::cancel() {
+  if (planning_)
+    return end_without_plan(OperationState::cancelled, ErrorCode::cancelled,
+                            "cancelled before anything was done");
+  if (!std::exchange(cancel_sent_, true)) worker_->send(messages::cancel);
+}
+
+/// Its worker is killed. Should it have begun in this moment, its journal is there to take it back.
+void RunningOperation::end_without_plan(OperationState state, ErrorCode error, const std::string& message) {
+  planning_ = false;
+  deadline_.reset();
+  worker_.reset();
+  end_transition();
+  operations_.finish(id_, state, std::string{error_name(error)}, message);
+  const auto handlers = handlers_;  // both may destroy this
+  handlers.crashed();
+  handlers.ended();
+}
 
 void RunningOperation::on_message(const std::string& text) {
   const auto json = messages::Json::parse(text);
   const std::string type = json.at("type");
   if (type == "error") {
+    planning_ = false;
+    deadline_.reset();
     end_transition();
     return handlers_.refused(messages::error(json));
   }
   if (type == "plan") {
+    planning_ = false;
+    deadline_.reset();
     operations_.set_plan(id_, messages::plan(json));
     return handlers_.planned();
   }

@@ -28,7 +28,7 @@ class RunningOperation {
   RunningOperation(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations,
                    const TimeoutConfig& timeouts, unsigned id, WorkerPool::Body body, Handlers handlers);
   /// Asks for a stop before the next step, and a rollback.
-  void cancel();
+  void cancel();  ///< while there is no plan: at once, and this ends
   unsigned id() const { return id_; }
 
  private:
@@ -41,6 +41,7 @@ class RunningOperation {
   void overdue(const Step& step);
   void refresh_devices();
   void end_transition();
+  void end_without_plan(OperationState state, ErrorCode error, const std::string& message);
 
   EventLoop& loop_;
   Inventory& inventory_;
@@ -52,6 +53,8 @@ class RunningOperation {
   std::unique_ptr<Worker> worker_;
   EventLoop::Source deadline_;
   bool heard_end_{};
+  bool cancel_sent_{};
+  bool planning_{};  ///< the plan has not come yet
 };
 
 }  // namespace gpuctl

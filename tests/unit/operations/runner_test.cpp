@@ -19,6 +19,40 @@ class NoEvents : public DeviceEvents {
   void on_event(std::function<void(const DeviceEvent&)>) override {}
 };
 
+/// No descriptors, no memory, too many processes.
+class NoWorkers : public WorkerPool {
+ public:
+  std::unique_ptr<Worker> start(const std::string&, Body, WorkerHandlers) override {
+    throw Error(ErrorCode::internal, "cannot start a worker");
+  }
+};
+
+/// Its workers sit in the kernel: they hear nothing, and say what the test says.
+class DeafWorkers : public WorkerPool {
+ public:
+  int sent = 0;
+  bool alive = false;
+  WorkerHandlers handlers;
+  std::unique_ptr<Worker> start(const std::string&, Body, WorkerHandlers told) override {
+    handlers = std::move(told);
+    return std::make_unique<Deaf>(*this);
+  }
+
+ private:
+  class Deaf : public Worker {
+   public:
+    explicit Deaf(DeafWorkers& pool) : pool_(pool) { pool_.alive = true; }
+    Deaf(const Deaf&) = delete;
+    Deaf& operator=(const Deaf&) = delete;
+    ~Deaf() override { pool_.alive = false; }
+    pid_t pid() const override { return 1; }
+    void send(const std::string&) override { ++pool_.sent; }
+
+   private:
+    DeafWorkers& pool_;
+  };
+};
+
 struct Laptop {
   test::FakeMachine machine;
   RootDir root{(test::reference_laptop(machine), machine.root())};
@@ -59,6 +93,66 @@ TEST_CASE("who asked is told once, also when the worker dies later") {
   });
   REQUIRE(laptop.answers.size() == 1);
   CHECK(std::get<unsigned>(laptop.answers[0]) == id);
+}
+
+TEST_CASE("where no process can be had who asked is told, and the GPU is free again") {
+  Laptop laptop;
+  NoWorkers none;
+  Runner runner{laptop.loop, none, laptop.inventory, laptop.operations, laptop.departures, {}};
+  const auto slot = PciAddress::parse("0000:01:00.0")->slot();
+  const auto id = laptop.operations.add("attach", slot, "", 0).id;
+  runner.run(id, slot, {}, [&](std::variant<unsigned, Error> a) { laptop.answers.push_back(std::move(a)); });
+  REQUIRE(laptop.answers.size() == 1);
+  CHECK(std::get<Error>(laptop.answers[0]).code() == ErrorCode::internal);
+  CHECK_FALSE(laptop.operations.busy());
+  CHECK_FALSE(runner.cancel(id));
+  laptop.machine.set("0000:01:00.0", "driver_override", "vfio-pci\n");
+  laptop.inventory.refresh(*PciAddress::parse("0000:01:00.0"));  // read whole: nothing is in transition
+  CHECK(laptop.inventory.snapshot().find(*PciAddress::parse("0000:01:00.0"))->driver_override == "vfio-pci");
+}
+
+TEST_CASE("a worker is asked to stop once, however often") {
+  Laptop laptop;
+  DeafWorkers deaf;
+  Runner runner{laptop.loop, deaf, laptop.inventory, laptop.operations, laptop.departures, {}};
+  const auto slot = PciAddress::parse("0000:01:00.0")->slot();
+  const auto id = laptop.operations.add("attach", slot, "", 0).id;
+  runner.run(id, slot, {}, [](const std::variant<unsigned, Error>&) {});
+  deaf.handlers.on_message(messages::plan(Plan{}));
+  for (int i = 0; i < 1000; ++i) CHECK(runner.cancel(id));
+  CHECK(deaf.sent == 1);
+  CHECK(deaf.alive);
+}
+
+TEST_CASE("what has no plan yet is cancelled at once, whatever its worker waits for") {
+  Laptop laptop;
+  DeafWorkers deaf;
+  Runner runner{laptop.loop, deaf, laptop.inventory, laptop.operations, laptop.departures, {}};
+  const auto slot = PciAddress::parse("0000:01:00.0")->slot();
+  const auto id = laptop.operations.add("attach", slot, "", 0).id;
+  runner.run(id, slot, {}, [&](std::variant<unsigned, Error> a) { laptop.answers.push_back(std::move(a)); });
+  CHECK(runner.cancel(id));
+  CHECK_FALSE(deaf.alive);
+  CHECK(laptop.operations.find(id)->state == OperationState::cancelled);
+  CHECK_FALSE(laptop.operations.busy());
+  REQUIRE(laptop.answers.size() == 1);
+  CHECK(std::get<unsigned>(laptop.answers[0]) == id);
+  CHECK_FALSE(runner.cancel(id));
+}
+
+TEST_CASE("a shutdown ends what has no plan and asks the others to stop") {
+  Laptop laptop;
+  DeafWorkers deaf;
+  Runner runner{laptop.loop, deaf, laptop.inventory, laptop.operations, laptop.departures, {}};
+  const auto slot = PciAddress::parse("0000:01:00.0")->slot();
+  for (int i = 0; i < 3; ++i)
+    runner.run(laptop.operations.add("attach", slot, "", 0).id, slot, {},
+               [](const std::variant<unsigned, Error>&) {});
+  bool stopped = false;
+  runner.stop(10s, [&] { stopped = true; });
+  CHECK_FALSE(laptop.operations.busy());
+  for (int i = 0; i < 10 && !stopped; ++i) laptop.loop.run_once(10ms);
+  CHECK(stopped);
 }
 
 TEST_CASE("who asked is told of a refusal, and nothing is left of the operation") {
