@@ -16,6 +16,7 @@
 #include "rebind/journal.hpp"
 #include "rebind/kernel_performer.hpp"
 #include "rebind/live_state.hpp"
+#include "rebind/plan.hpp"
 #include "rebind/recovery.hpp"
 #include "vm/vm_performer.hpp"
 
@@ -123,12 +124,18 @@ std::int64_t now_seconds() {
       .count();
 }
 
+/// Will the domain have it while it runs? A --live of one that is off only defines it.
+bool will_run(const Survey& survey, const std::optional<Assignment>& before) {
+  return has_step(survey.plan, StepKind::vm_start) || has_step(survey.plan, StepKind::vm_plug) ||
+         (before && before->vm_uuid == survey.vm_uuid && before->running);
+}
+
 /// Written before the domain is touched, so that no device of ours is ever in a definition unknown to us.
 void note_assignment(const Request& request, const Prepared& prepared, const Gpu& gpu, std::uint32_t uid,
-                     Assignments& assignments) {
+                     const std::optional<Assignment>& before, Assignments& assignments) {
   if (request.verb != Verb::attach || prepared.survey.vm_uuid.empty()) return;
   assignments.save({gpu.slot(), gpu.functions, prepared.survey.vm_uuid, prepared.survey.vm_name, uid,
-                    now_seconds(), request.keep, request.start || request.live});
+                    now_seconds(), request.keep, will_run(prepared.survey, before)});
 }
 
 /// `before`: as it was when the operation began.
@@ -187,7 +194,7 @@ void carry_out(WorkerChannel& daemon, const Request& request, const Snapshot& sn
   StateDir assignment_dir(platform.state_dir / "assignments");
   Assignments assignments(assignment_dir);
   const auto before = assignments.find(gpu.slot());
-  note_assignment(request, prepared, gpu, started_by, assignments);
+  note_assignment(request, prepared, gpu, started_by, before, assignments);
   prepared.transaction.started_by = started_by;
   daemon.send(messages::plan(prepared.survey.plan));
   const auto outcome = execute(daemon, request, gpu, platform, prepared);

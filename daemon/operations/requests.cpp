@@ -162,6 +162,7 @@ void Requests::start(const Request& request, std::uint32_t uid, StartAnswer answ
                                 : std::nullopt)
     return answer(*recovery);
   refresh(slot_of(resolve(request)));
+  const bool leaves = leaves_host(request);
   auto& operation = operations_.add(kind_of(request), slot_of(request), vm_of(request), uid);
   operation.by_itself = request.by_itself;
   const auto begin = [this, id = operation.id, slot = operation.gpu, request, uid, look = std::move(look),
@@ -173,13 +174,14 @@ void Requests::start(const Request& request, std::uint32_t uid, StartAnswer answ
                        "cancelled before anything was done");
     answer(id);
   };
-  leaves_host(request) ? departures_.announce(operation.gpu, begin) : begin();
+  leaves ? departures_.announce(operation.gpu, begin) : begin();
 }
 
 bool Requests::leaves_host(const Request& request) const {
   const auto& snapshot = inventory_.snapshot();
-  return request.verb == Verb::attach &&
-         bound_state(snapshot.gpus.at(slot_of(request)), snapshot) == GpuState::host;
+  const auto gpu = snapshot.gpus.find(slot_of(request));
+  if (gpu == snapshot.gpus.end()) throw Error(ErrorCode::not_found, request.gpu + " has gone");
+  return request.verb == Verb::attach && bound_state(gpu->second, snapshot) == GpuState::host;
 }
 
 /// An attach's own; of a release the one whose GPU it was.
@@ -188,6 +190,11 @@ std::string Requests::vm_of(const Request& request) const {
   StateDir dir(platform_.state_dir / "assignments");
   const auto assignment = Assignments(dir).find(slot_of(request));
   return assignment ? assignment->vm_name : std::string{};
+}
+
+bool Requests::forgets(const Request& request) const {
+  StateDir dir(platform_.state_dir / "assignments");
+  return request.verb == Verb::release && Assignments(dir).find(slot_of(request));
 }
 
 unsigned Requests::already(const Request& request, std::uint32_t uid) {

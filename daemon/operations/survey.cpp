@@ -104,9 +104,11 @@ void plan_vm_for_attach(Work& work, Plan& plan) {
   if (work.request.vm.empty()) return;
   const auto hypervisor = work.platform.hypervisor();
   const auto target = hypervisor->vm(work.request.vm);
-  take_vm_part(work, attach_vm_part(work.request, work.gpu, work.snapshot, target, hypervisor->vms()), plan);
+  const auto all = hypervisor->vms();
+  take_vm_part(work, attach_vm_part(work.request, work.gpu, work.snapshot, target, all), plan);
   add_fitness(work, target);
-  if (work.assignment && work.assignment->vm_uuid != target.uuid)
+  const auto& before = work.assignment;
+  if (before && before->vm_uuid != target.uuid && std::ranges::count(all, before->vm_uuid, &Vm::uuid) != 0)
     work.result.survey.problems.push_back(assigned_elsewhere(*work.assignment));
 }
 
@@ -188,10 +190,6 @@ void plan_vm_for_release(Work& work, Plan& plan) {
   }
 }
 
-bool has_step(const Plan& plan, StepKind kind) {
-  return std::ranges::any_of(plan, [kind](const Step& s) { return s.kind == kind; });
-}
-
 bool moves_functions(const Plan& plan) {
   return has_step(plan, StepKind::unbind) || has_step(plan, StepKind::bind);
 }
@@ -226,6 +224,12 @@ Problems revival_problems(const Work& work) {
   return found;
 }
 
+/// Where nothing else is to be done, a definition that cannot be reached is the whole request.
+void require_the_vm(Problems& problems) {
+  for (auto& problem : problems)
+    if (problem.id == "vm-not-updated") problem.severity = Severity::blocker;
+}
+
 void prepare_release(Work& work) {
   ReleaseTarget target;
   target.revival = work.request.revival;
@@ -237,6 +241,7 @@ void prepare_release(Work& work) {
   target.nodes = closable_nodes(work.root, DevNodeControl(work.root), nodes);
   work.result.survey.plan = release_plan(work.gpu, work.snapshot, work.drivers, home, target);
   const bool moves = moves_functions(work.result.survey.plan);
+  if (work.result.survey.plan.empty()) require_the_vm(problems);
   if (moves) append(problems, revival_problems(work));
   if (moves && !unplugs_first(target.first) && !is_blocked(problems))
     append(problems, user_problems(device_users(work.root, nodes), force(work)));

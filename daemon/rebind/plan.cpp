@@ -97,6 +97,8 @@ std::vector<std::string> backwards(std::vector<std::string> names) {
 
 }  // namespace
 
+bool has_step(const Plan& plan, StepKind kind) { return std::ranges::count(plan, kind, &Step::kind) != 0; }
+
 Plan attach_plan(const Gpu& gpu, const Snapshot& now, const Drivers& drivers, const AttachTarget& target) {
   auto plan = target.first;
   const auto moves = moves_to_vfio(gpu, now, target);

@@ -28,6 +28,8 @@ struct AttachTarget {
   Plan last;        ///< when all functions are on vfio: domain steps
 };
 
+bool has_step(const Plan& plan, StepKind kind);
+
 /// Load vfio, pin power, override everywhere, quiesce, close the nodes, check users, then function by
 /// function with the GPU last; the nodes are opened again when the last driver has gone. Functions on a VFIO
 /// driver already are left alone; nothing to move: just `first` and `last`.

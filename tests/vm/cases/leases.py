@@ -118,3 +118,34 @@ def unplug_unanswered(laptop):
     in_vm(laptop)
     laptop.run("virsh destroy empty")
     home(laptop)
+
+
+@case("a VM is undefined while the GPU is home: its claim has gone with it; one whose device was taken out by hand is released")
+def claims_without_devices(laptop):
+    laptop.gpuctl("attach empty --start").ended(DONE)
+    laptop.run("virsh destroy empty")
+    home(laptop)
+    laptop.run("virsh dumpxml --inactive empty > /tmp/empty.xml; virsh undefine empty")
+    laptop.gpuctl("attach gaming").ended(DONE)
+    laptop.gpuctl("release").ended(DONE)
+    laptop.run("virsh define /tmp/empty.xml")
+    laptop.gpuctl("release").ended(DONE)
+    laptop.gpuctl("attach empty --start").ended(DONE)
+    laptop.run("virsh destroy empty")
+    home(laptop)
+    laptop.run("virsh dumpxml --inactive empty | sed '/<hostdev/,/<\\/hostdev>/d' > /tmp/bare.xml; virsh define /tmp/bare.xml")
+    assert not host_devices(laptop, "empty")
+    laptop.gpuctl("attach gaming").ended(REFUSED).says("gpu-assigned")
+    laptop.gpuctl("release").ended(DONE)
+    laptop.gpuctl("attach gaming").ended(DONE)
+
+
+@case("--live of a VM that is off defines it, and the GPU waits for its start")
+def live_while_off(laptop):
+    laptop.gpuctl("attach empty --live").ended(DONE)
+    assert host_devices(laptop, "empty")
+    stays_on_vfio(laptop)
+    laptop.run("virsh start empty")
+    in_vm(laptop)
+    laptop.run("virsh destroy empty")
+    home(laptop)
