@@ -115,7 +115,18 @@ std::string quoted(const std::string& word) {
   return word.find(' ') == std::string::npos ? word : fmt::format("\"{}\"", word);
 }
 
-Json optional_text(const std::optional<std::string>& text) { return text ? Json(*text) : Json(nullptr); }
+Json text_of(const std::string& path, const std::string& text) try {
+  return Json::parse(Json(text).dump());
+} catch (const Json::type_error&) {
+  throw Error(ErrorCode::not_supported,
+              fmt::format("/{} has bytes that are no UTF-8 text, so gpuctl leaves it alone; find them with "
+                          "`iconv -f utf-8 /{} > /dev/null`, or make the change by hand",
+                          path, path));
+}
+
+Json text_of(const std::string& path, const std::optional<std::string>& text) {
+  return text ? text_of(path, *text) : Json(nullptr);
+}
 
 std::optional<std::string> text_or_null(const Json& json) {
   return json.is_null() ? std::nullopt : std::optional{json.get<std::string>()};
@@ -157,8 +168,8 @@ std::string to_json(const ApplyRequest& request) {
   Json edits = Json::array();
   for (const auto& e : request.edits)
     edits.push_back({{"path", e.path},
-                     {"before", optional_text(e.before)},
-                     {"after", optional_text(e.after)},
+                     {"before", text_of(e.path, e.before)},
+                     {"after", text_of(e.path, e.after)},
                      {"executable", e.executable}});
   Json runs = Json::array();
   for (const auto& t : request.tools) runs.push_back({{"tool", t.tool}, {"arguments", t.arguments}});

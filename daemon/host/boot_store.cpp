@@ -4,11 +4,29 @@
 #include <fstream>
 #include <iterator>
 
+#include <fmt/format.h>
+
+#include "core/error.hpp"
 #include "host/boot_rules.hpp"
 #include "host/file_edit.hpp"
 #include "os/replace_file.hpp"
 
 namespace gpuctl {
+namespace {
+
+/// A trial nobody can tell about ends here as well.
+BootPolicies policies_or_none(const RootDir& root, const BootStore& store) try {
+  return store.load();
+} catch (const Error& error) {
+  write_rules(root, {});
+  store.set_aside();
+  throw Error(error.code(),
+              fmt::format("{}; it was set aside, and every GPU is the host's: set what you want with "
+                          "`gpuctl boot set`",
+                          error.what()));
+}
+
+}  // namespace
 
 BootPolicies BootStore::load() const {
   std::ifstream in{path_, std::ios::binary};
@@ -19,6 +37,11 @@ BootPolicies BootStore::load() const {
 void BootStore::save(const BootPolicies& policies) const {
   if (policies.empty()) return remove_file(path_);
   replace_file(path_, to_json(policies), 0600);
+}
+
+void BootStore::set_aside() const {
+  std::error_code ignored;
+  std::filesystem::rename(path_, path_.string() + ".damaged", ignored);
 }
 
 std::string read_boot_id(const RootDir& root) { return root.text("proc/sys/kernel/random/boot_id"); }
@@ -38,7 +61,7 @@ void write_rules(const RootDir& root, const BootPolicies& policies) {
 
 void begin_boot(const RootDir& root, const std::filesystem::path& state) {
   const BootStore store{state};
-  const auto before = store.load();
+  const auto before = policies_or_none(root, store);
   const auto now = at_boot(before, KernelCommandLine{root.text("proc/cmdline")}, read_boot_id(root));
   // First the rules: if the machine stops between the two, the next boot is without them, which is the safe
   // side.

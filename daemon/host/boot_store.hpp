@@ -15,6 +15,8 @@ class BootStore {
   BootPolicies load() const;
   /// Durable when it returns. Throws Error(state_unwritable).
   void save(const BootPolicies& policies) const;
+  /// Keeps what cannot be understood under another name, so that what is decided next counts.
+  void set_aside() const;
 
  private:
   std::filesystem::path path_;
@@ -26,7 +28,8 @@ std::string read_boot_id(const RootDir& root);
 void write_rules(const RootDir& root, const BootPolicies& policies);
 
 /// gpuctl-boot.service, first thing: policies on trial become this boot's, and their rules go away, so that
-/// the next boot is without them whatever happens from here on. Runs nothing.
+/// the next boot is without them whatever happens from here on. Runs nothing. Without policies that can be
+/// understood there are no rules; throws Error(internal) then, when that is done.
 void begin_boot(const RootDir& root, const std::filesystem::path& state);
 /// gpuctl-boot.service when the system goes down: remembers where GPUs with policy "last" are.
 void end_boot(const RootDir& root, const std::filesystem::path& state, const Snapshot& snapshot);

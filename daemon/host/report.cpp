@@ -132,7 +132,7 @@ std::string report(const RootDir& root, const Recording& recording, const Caller
                   {"directories", directories(redactor, recording)},
                   {"present", present},
                   {"findings", findings_json(redactor, findings)}};
-  return json.dump(1);
+  return json.dump(1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace gpuctl

@@ -9,6 +9,9 @@
 namespace gpuctl {
 namespace {
 
+/// Bytes of config space that are read: not all 4,096, each of which a dead card lets time out.
+constexpr std::size_t config_header = 64;
+
 std::string device_dir(PciAddress address) { return "sys/bus/pci/devices/" + address.str(); }
 
 template <class Number>
@@ -76,7 +79,7 @@ Snapshot read_functions(const RootDir& root, const Binding& binding) {
 }
 
 std::string ids_in_config_space(const RootDir& root, PciAddress address) {
-  const auto config = root.text(device_dir(address) + "/config");
+  const auto config = root.read(device_dir(address) + "/config", config_header).value_or("");
   if (config.size() < 4) return {};
   const auto byte = [&config](std::size_t i) { return static_cast<unsigned char>(config[i]); };
   return fmt::format("{:02x}{:02x}:{:02x}{:02x}", byte(1), byte(0), byte(3), byte(2));

@@ -45,8 +45,8 @@ std::optional<Problem> by_mode(const HostFacts& host) {
     return Problem{id, Severity::blocker, "/etc/supergfxd.conf",
                    "supergfxctl is in Integrated mode, which takes the discrete GPU off the bus",
                    "`supergfxctl -m Hybrid`, then log in again"};
-  if (!blocking_lines(host.root, "nvidia").empty() &&
-      blocking_lines(host.root, "nvidia").front().path == "etc/modprobe.d/system76-power.conf")
+  const auto blocking = blocking_lines(host.root, "nvidia");
+  if (!blocking.empty() && blocking.front().path == "etc/modprobe.d/system76-power.conf")
     return Problem{id, Severity::blocker, "/etc/modprobe.d/system76-power.conf",
                    "system76-power is in integrated mode, which takes the discrete GPU off the bus",
                    "`system76-power graphics hybrid`, then reboot"};

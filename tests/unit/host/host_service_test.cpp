@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "host/host_service.hpp"
 
+#include <fstream>
+
 #include <doctest/doctest.h>
 
 #include "core/error.hpp"
@@ -66,6 +68,20 @@ TEST_CASE("a policy is tried for one boot, and its rule is gone before anything 
   CHECK(host.service.boot_policies().at(0).state == PolicyState::reverted);
   CHECK_THROWS_WITH_AS(host.service.confirm_boot_policy(host.gpu()), doctest::Contains("has reverted"),
                        Error);
+}
+
+TEST_CASE("a trial that nobody can read any more ends with the boot as well") {
+  Host host;
+  host.set("vm");
+  host.boot("boot-b");
+  host.set("vm");
+  const auto store = host.systemd.paths().state / "boot-policy.json";
+  std::ofstream{store} << "{\"policies\": [{";
+  CHECK_THROWS_WITH_AS(host.boot("boot-c"), doctest::Contains("set aside"), Error);
+  CHECK_FALSE(host.root.exists(trial_rules));
+  CHECK_FALSE(host.root.exists(confirmed_rules));
+  CHECK(std::filesystem::exists(store.string() + ".damaged"));
+  CHECK(host.service.boot_policies().empty());
 }
 
 TEST_CASE("who confirms before gpuctl-boot.service has begun is not sent to reboot") {

@@ -83,6 +83,16 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a file that is no UTF-8 is left alone, and named") {
+  Host host{"arch"};
+  const auto text = "# M\xfcnchen\n" + read_exactly(host.root, "etc/default/grub").value();
+  host.machine().file("etc/default/grub", text);
+  CHECK_THROWS_WITH_AS(host.arguments.enable({}), doctest::Contains("/etc/default/grub has bytes"), Error);
+  CHECK(read_exactly(host.root, "etc/default/grub") == text);
+  CHECK(host.systemd.commands.empty());
+  CHECK_FALSE(host.arguments.state().changed_by_gpuctl);
+}
+
 TEST_CASE("asking twice changes nothing more") {
   Host host{"debian-13"};
   host.arguments.enable({});
