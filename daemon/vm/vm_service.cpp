@@ -190,6 +190,8 @@ SetupChanges VmService::changes_for(const Vm& vm, const SetupRequest& request, c
 std::string VmService::rom_path(const SetupRequest& request, PciAddress function) const {
   if (*request.rom == "auto") return places_.rom_file(function, request.dry_run);
   require_rom_path(*request.rom);
+  // Anybody may ask for a dry run; whether a file is there is not for anybody to know.
+  if (request.dry_run) return *request.rom;
   if (!request.rom->empty() && host_file(root_, *request.rom).kind != HostFile::Kind::regular)
     throw Error(ErrorCode::invalid_argument, fmt::format("There is no option ROM at {}.", *request.rom));
   return *request.rom;
