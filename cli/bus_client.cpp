@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "cli/bus_values.hpp"
+#include "cli/clean_text.hpp"
 #include "gpuctl_names.hpp"
 #include "sdbus_compat.hpp"
 
@@ -34,9 +35,10 @@ constexpr auto for_building = 30min;
 constexpr auto properties_interface = "org.freedesktop.DBus.Properties";
 constexpr auto object_manager_interface = "org.freedesktop.DBus.ObjectManager";
 
-Failure failure_of(const sdbus::Error& error) {
-  return {dbus::error_name(error), std::string{error.getMessage()}};
-}
+/// The daemon may be another machine's: its sentences are cleaned like all else that it says.
+std::string sentence_of(const sdbus::Error& error) { return clean(error.getMessage(), Newlines::keep); }
+
+Failure failure_of(const sdbus::Error& error) { return {dbus::error_name(error), sentence_of(error)}; }
 
 /// Milliseconds until `deadline` (CLOCK_MONOTONIC), as poll() wants them.
 int poll_timeout(const std::optional<std::uint64_t>& deadline) {
@@ -279,8 +281,7 @@ std::unique_ptr<Client> connect_to_bus(const std::string& host) try {
                                                   : sdbus::createRemoteSystemBusConnection(host));
 } catch (const sdbus::Error& error) {
   const auto where = host.empty() ? std::string{"the system bus"} : "the system bus of " + host;
-  throw Failure{"org.freedesktop.DBus.Error.NoServer",
-                where + " cannot be reached: " + std::string{error.getMessage()}};
+  throw Failure{"org.freedesktop.DBus.Error.NoServer", where + " cannot be reached: " + sentence_of(error)};
 }
 
 }  // namespace gpuctl::cli

@@ -30,7 +30,8 @@ class Failure : public std::runtime_error {
 enum class Wake { changed, interrupted, daemon_gone };
 
 /// Every string that comes back is free of control characters: the public functions see to it, so that no
-/// implementation and no command can forget. All of them throw Failure.
+/// implementation and no command can forget. All of them throw Failure, whose sentence the implementation has
+/// cleaned, but for line ends.
 class Client {
  public:
   virtual ~Client() = default;

@@ -19,6 +19,8 @@ struct Surroundings {
   bool dumb{};          ///< the terminal knows no escape sequences
   std::size_t width{};  ///< columns of the terminal
   Console::Sink out, err;
+  /// Something could not be written to `out`: nobody reads any more, or there is no room.
+  std::function<bool()> out_is_lost;
   /// Connects to the system bus here ("") or on another host.
   std::function<std::unique_ptr<Client>(const std::string& host)> connect;
   /// Starts a text agent of polkit that asks on the terminal, and ends it with the returned handle.
@@ -39,6 +41,7 @@ class Context {
   Client& client();
   bool remote() const { return !host_.empty(); }
   const Surroundings& surroundings() const { return surroundings_; }
+  bool output_is_lost() const { return surroundings_.out_is_lost && surroundings_.out_is_lost(); }
 
   /// Runs `call(Interaction)`: first without letting polkit ask, and only if it wants to ask once more with a
   /// text agent at hand. So nobody waits for an agent who needs none.

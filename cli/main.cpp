@@ -14,19 +14,13 @@
 
 #include "cli/bus_client.hpp"
 #include "cli/error_text.hpp"
+#include "cli/output/stream.hpp"
 #include "cli/polkit_agent.hpp"
 #include "cli/program.hpp"
 
 namespace {
 
 using namespace gpuctl::cli;
-
-Console::Sink sink(std::FILE* file) {
-  return [file](std::string_view text) {
-    std::fwrite(text.data(), 1, text.size(), file);
-    std::fflush(file);
-  };
-}
 
 std::size_t terminal_width() {
   winsize size{};
@@ -63,6 +57,7 @@ Surroundings real_surroundings() {
   s.width = s.out_is_terminal ? terminal_width() : 0;
   s.out = sink(stdout);
   s.err = sink(stderr);
+  s.out_is_lost = [] { return std::ferror(stdout) != 0; };
   s.connect = connect_to_bus;
   s.start_agent = PolkitAgent::start;
   s.start_viewer = start_viewer;

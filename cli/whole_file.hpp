@@ -7,7 +7,9 @@ namespace gpuctl::cli {
 
 /// The bytes of a file. Throws Failure NotFound with the reason.
 std::string read_whole_file(const std::string& path);
-/// Writes the file beside itself, on the disk, and then puts it in its place. Throws Failure StateUnwritable.
+/// Writes the file beside itself, on the disk, and then puts it in its place. Links stay and the file they
+/// lead to is the one that is replaced; what is no regular file (a device, a FIFO) and the standard output's
+/// own file are written into. Throws Failure StateUnwritable.
 void write_whole_file(const std::string& path, std::string_view bytes);
 
 }  // namespace gpuctl::cli

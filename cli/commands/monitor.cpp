@@ -41,6 +41,8 @@ Exit monitor(Context& context) {
       print(console, {{"daemon-gone", names::service, ""}});
     else
       print(console, differences(before, now));
+    // a service's SIGPIPE is ignored, and a reader that has gone then ends nobody
+    if (context.output_is_lost()) return Exit::failed;
     before = std::move(now);
   }
 }

@@ -130,6 +130,11 @@ TEST_CASE("errors of the daemon keep their name and their sentence") {
   CHECK(busy.err.starts_with("gpuctl: Refused: Busy.\n"));
 }
 
+TEST_CASE("a sentence of the daemon has nothing in it that a terminal would obey") {
+  const Served served;
+  CHECK_THROWS_WITH_AS(connect_to_bus("")->users("rude"), "Not now. \nLater .", Failure);
+}
+
 TEST_CASE("an operation that does not exist is exit 5") {
   const Served served;
   CHECK(served.run({"cancel", "99"}).status == 5);

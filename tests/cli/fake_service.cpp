@@ -212,6 +212,10 @@ class FakeManager final
     result.returnResults({problem("ok")});
   }
   void ListUsers(sdbus::Result<std::vector<Dictionary>>&& result, Text gpu) override {
+    if (gpu == "rude") {
+      const auto* sentence = "\x1b]0;title\x07Not\x1b[2J now.\r\nLater\xc2\x9b.";
+      return result.returnError(dbus::make_error("org.gpuctl1.Error.Busy", sentence));
+    }
     result.returnResults({{{"pid", sdbus::Variant{std::uint32_t{4711}}},
                            {"uid", sdbus::Variant{std::uint32_t{1000}}},
                            {"command", sdbus::Variant{Text{"nvtop"}}},

@@ -12,6 +12,7 @@ namespace gpuctl::test {
 ///   "dies"      the service ends at the second look
 ///   "endless"   it runs until it is cancelled
 ///   "Busy", "NotAuthorized", ...  the call is refused with that error
+/// ListUsers of the GPU "rude" is refused with a sentence that a terminal would obey.
 /// `ready` is called when it has the name.
 void serve_fake_gpuctld(std::size_t gpus, const std::function<void()>& ready);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "unit/cli/canned_client.hpp"
 
+#include "cli/output/stream.hpp"
+
 namespace gpuctl::cli::test {
 namespace {
 
@@ -307,6 +309,8 @@ Outcome Program::run(const std::vector<std::string>& arguments) {
   s.dumb = dumb;
   s.width = width;
   s.out = [&](std::string_view text) { outcome.out += text; };
+  if (stream != nullptr) s.out = sink(stream);
+  s.out_is_lost = [&] { return stream != nullptr && std::ferror(stream) != 0; };
   s.err = [&](std::string_view text) { outcome.err += text; };
   s.connect = [&](const std::string& to) {
     ++connections;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A daemon that answers from memory, and a program run with it.
 #pragma once
+#include <cstdio>
 #include <deque>
 #include <functional>
 #include <map>
@@ -89,7 +90,8 @@ struct Program {
   bool terminal{}, person{}, root{}, no_color{true}, dumb{}, viewer_installed{};
   std::size_t width{};
   int agents_started{}, viewers_started{}, connections{};
-  std::string host;  ///< that it connected to
+  std::string host;     ///< that it connected to
+  std::FILE* stream{};  ///< where the output goes, if not to Outcome
 
   Outcome run(const std::vector<std::string>& arguments);
 };

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 
 #include <nlohmann/json.hpp>
 
+#include "cli/output/stream.hpp"
 #include "unit/cli/canned_client.hpp"
 
 using namespace gpuctl::cli;
@@ -26,6 +30,31 @@ Operation ended(const std::string& state, const std::string& error, const std::s
   operation.message = message;
   return operation;
 }
+
+/// A file in which there is no room, or again.
+class Output {
+ public:
+  Output()
+      : file_(std::tmpfile()), room_(dup(fileno(file_))), none_(open("/dev/full", O_WRONLY | O_CLOEXEC)) {
+    REQUIRE(none_ >= 0);
+  }
+  ~Output() {
+    std::fclose(file_);
+    close(room_);
+    close(none_);
+  }
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+
+  std::FILE* stream() const { return file_; }
+  void fill() const { dup2(none_, fileno(file_)); }
+  void empty() const { dup2(room_, fileno(file_)); }
+  off_t size() const { return lseek(room_, 0, SEEK_END); }
+
+ private:
+  std::FILE* file_;
+  int room_, none_;
+};
 
 const auto succeeded = attach_operation("succeeded", {"done", "done", "done"});
 
@@ -204,4 +233,40 @@ TEST_CASE("monitor tells what has changed between two looks, until Ctrl-C") {
         "daemon-gone\torg.gpuctl1\t-\n"
         "gpu-added\t0000:00:02.0\tAlder Lake-P GT2 [Iris Xe Graphics]\n"
         "gpu-added\t0000:01:00.0\tGA107M [GeForce RTX 3050 Ti Mobile]\n");
+}
+
+TEST_CASE("monitor ends with 1 when its output cannot be written") {
+  for (const auto& words : {std::vector<std::string>{"monitor"}, {"monitor", "--json"}}) {
+    const Output output;
+    output.fill();
+    Program program;
+    program.stream = output.stream();
+    program.daemon.wakes = {Wake::changed, Wake::daemon_gone, Wake::changed, Wake::interrupted};
+    CHECK(program.run(words).status == 1);
+    CHECK(program.daemon.wakes.size() == 2);
+  }
+}
+
+TEST_CASE("an operation is followed to its end when the output cannot be written, and its status told") {
+  for (const auto& [end, status] :
+       {std::pair{succeeded, 0}, {ended("rolled-back", "KernelRefused", "busy"), 1}}) {
+    const Output output;
+    output.fill();
+    auto program = attaching(end);
+    program.stream = output.stream();
+    CHECK(program.run({"attach"}).status == status);
+    CHECK(program.daemon.course.size() == 1);
+  }
+}
+
+TEST_CASE("after a text that could not be written nothing more is, be there room again") {
+  const Output output;
+  const auto print = sink(output.stream());
+  print("first\n");
+  output.fill();
+  print("lost\n");
+  output.empty();
+  print("later\n");
+  CHECK(std::ferror(output.stream()) != 0);
+  CHECK(output.size() == 6);
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -59,6 +62,29 @@ Program laptop_with(const std::string& rom) {
   program.daemon.rom = rom;
   return program;
 }
+
+Outcome dump_to(const std::filesystem::path& output) {
+  return laptop_with(good_rom()).run({"rom", "dump", "01:00", "--output", output});
+}
+
+/// While it lives, what this process prints goes to a file.
+class OutputInto {
+ public:
+  explicit OutputInto(const std::string& path) : before_(dup(STDOUT_FILENO)) {
+    const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    dup2(file, STDOUT_FILENO);
+    close(file);
+  }
+  ~OutputInto() {
+    dup2(before_, STDOUT_FILENO);
+    close(before_);
+  }
+  OutputInto(const OutputInto&) = delete;
+  OutputInto& operator=(const OutputInto&) = delete;
+
+ private:
+  int before_;
+};
 
 bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
@@ -141,6 +167,68 @@ TEST_CASE("rom dump leaves a file alone when there is nothing good to write") {
   auto program = laptop_with("no ROM at all");
   CHECK(program.run({"rom", "dump", "01:00", "--output", here.path / "out"}).status == 3);
   CHECK(here.get("out") == "kept");
+}
+
+TEST_CASE("rom dump writes into a device or a FIFO and leaves it what it is") {
+  const Directory here;
+  const auto fifo = here.path / "fifo";
+  REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
+  const int reader = open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  CHECK(dump_to(fifo).status == 0);
+  REQUIRE(std::filesystem::is_fifo(fifo));
+  std::array<char, 1024> read_back{};
+  CHECK(read(reader, read_back.data(), read_back.size()) == 512);
+  CHECK(std::string{read_back.data(), 512} == good_rom());
+  close(reader);
+  std::filesystem::create_symlink("/dev/null", here.path / "null");  // through a link, to lose no device
+  CHECK(dump_to(here.path / "null").status == 0);
+  CHECK(std::filesystem::is_character_file(here.path / "null"));
+  std::filesystem::create_symlink("/dev/full", here.path / "full");
+  const auto full = dump_to(here.path / "full");
+  CHECK(full.status == 3);
+  CHECK(contains(full.err, "full cannot be written: No space left on device"));
+}
+
+TEST_CASE("rom dump through a link replaces the file behind it, there already or not") {
+  const Directory here;
+  std::filesystem::create_directory(here.path / "real");
+  here.put("real/card.rom", "older");
+  for (const auto* target : {"real/card.rom", "real/new.rom"}) {
+    const auto link = here.path / std::filesystem::path{target}.filename();
+    std::filesystem::create_symlink(target, link);
+    CHECK(dump_to(link).status == 0);
+    CHECK(std::filesystem::is_symlink(link));
+    CHECK(here.get(target) == good_rom());
+  }
+  const std::filesystem::directory_iterator left{here.path / "real"};
+  CHECK(std::distance(begin(left), end(left)) == 2);
+}
+
+TEST_CASE("a link that leads to no file that can be written stays, and the reason is told") {
+  const Directory here;
+  std::filesystem::create_symlink("missing/card.rom", here.path / "astray");
+  std::filesystem::create_symlink("circle", here.path / "circle");
+  std::filesystem::create_symlink(".", here.path / "directory");
+  CHECK(contains(dump_to(here.path / "astray").err, "astray cannot be written: No such file or directory"));
+  CHECK(contains(dump_to(here.path / "circle").err, "circle cannot be written: Too many levels"));
+  CHECK(contains(dump_to(here.path / "directory").err, "directory cannot be written: Is a directory"));
+  CHECK(contains(dump_to(here.path).err, "cannot be written: Is a directory"));
+  for (const auto* link : {"astray", "circle", "directory"})
+    CHECK(std::filesystem::is_symlink(here.path / link));
+}
+
+TEST_CASE("rom dump to the file of the standard output adds to what is printed there") {
+  const Directory here;
+  std::filesystem::create_symlink("/dev/stdout", here.path / "stdout");
+  Outcome outcome;
+  {
+    const OutputInto into{here.path / "out"};
+    REQUIRE(write(STDOUT_FILENO, "before ", 7) == 7);
+    outcome = dump_to(here.path / "stdout");
+    REQUIRE(write(STDOUT_FILENO, " after", 6) == 6);
+  }
+  CHECK(outcome.status == 0);
+  CHECK(here.get("out") == "before " + good_rom() + " after");
 }
 
 TEST_CASE("rom dump does not pour bytes over a terminal") {
