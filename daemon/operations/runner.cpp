@@ -70,9 +70,7 @@ void Runner::stop(std::chrono::milliseconds patience, std::function<void()> done
     const auto* operation = operations_.find(entry.first);
     return operation != nullptr && operation->stuck;
   });
-  std::vector<unsigned> left;
-  for (const auto& [id, operation] : running_) left.push_back(id);
-  for (const auto id : left) cancel(id);  // may end it at once
+  for (const auto& [id, operation] : running_) operation->cancel();
   patience_ = loop_.after(patience, [this] {
     running_.clear();
     check_stopped();

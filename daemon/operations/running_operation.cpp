@@ -16,6 +16,10 @@ constexpr std::chrono::milliseconds grace{500};
 /// For the second look, which asks libvirt and every process, as the first has; nothing is changed before.
 constexpr std::chrono::seconds plan_deadline{20};
 
+/// A worker that is still looking when it is told to stop has this long to say that it has its plan after
+/// all.
+constexpr std::chrono::seconds cancel_grace{1};
+
 /// A recovery has its journal instead of a plan.
 bool comes_with_a_plan(const Operation* operation) {
   return operation == nullptr || operation->kind != "recover";
@@ -52,10 +56,12 @@ RunningOperation::RunningOperation(EventLoop& loop, WorkerPool& workers, Invento
 
 /// Once is enough: what a worker that sits in the kernel does not read fills its socket.
 void RunningOperation::cancel() {
+  if (std::exchange(cancel_sent_, true)) return;
+  worker_->send(messages::cancel);
   if (planning_)
-    return end_without_plan(OperationState::cancelled, ErrorCode::cancelled,
-                            "cancelled before anything was done");
-  if (!std::exchange(cancel_sent_, true)) worker_->send(messages::cancel);
+    deadline_ = loop_.after(cancel_grace, [this] {
+      end_without_plan(OperationState::cancelled, ErrorCode::cancelled, "cancelled before anything was done");
+    });
 }
 
 /// Its worker is killed. Should it have begun in this moment, its journal is there to take it back.

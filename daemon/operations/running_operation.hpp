@@ -27,8 +27,8 @@ class RunningOperation {
 
   RunningOperation(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations,
                    const TimeoutConfig& timeouts, unsigned id, WorkerPool::Body body, Handlers handlers);
-  /// Asks for a stop before the next step, and a rollback.
-  void cancel();  ///< while there is no plan: at once, and this ends
+  /// Asks for a stop before the next step, and a rollback; what only looks is ended.
+  void cancel();
   unsigned id() const { return id_; }
 
  private:

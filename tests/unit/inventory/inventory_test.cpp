@@ -134,6 +134,20 @@ TEST_CASE_FIXTURE(Fixture, "a refresh on demand is seen at once") {
   CHECK(after.size() == 1);
 }
 
+TEST_CASE_FIXTURE(Fixture, "how many virtual functions there are waits for a driver too") {
+  machine.set("0000:01:00.0", "sriov_numvfs", "2\n");
+  inventory.refresh(gpu);
+  inventory.begin_transition({gpu});
+  machine.set("0000:01:00.0", "sriov_numvfs", "0\n").begin_unbind("0000:01:00.0");
+  inventory.refresh(gpu);
+  CHECK(inventory.snapshot().find(gpu)->virtual_functions == 2);
+  inventory.end_transition({gpu});  // its remove() still runs
+  CHECK(inventory.snapshot().find(gpu)->virtual_functions == 2);
+  machine.unbind("0000:01:00.0");
+  inventory.refresh(gpu);
+  CHECK(inventory.snapshot().find(gpu)->virtual_functions == 0);
+}
+
 TEST_CASE_FIXTURE(Fixture, "in transition nothing is read that waits; when it ends everything is") {
   inventory.begin_transition({gpu, audio});
   inventory.begin_transition({gpu});
