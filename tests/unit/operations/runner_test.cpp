@@ -65,14 +65,26 @@ struct Laptop {
   Runner runner{loop, workers, inventory, operations, departures, {}};
   std::vector<std::variant<unsigned, Error>> answers;
 
-  /// The operation's number, when it is over and who asked has been told.
-  unsigned run(const WorkerPool::Body& body) {
+  /// The number of an operation that has begun; answers go to `answers`.
+  unsigned begin(Runner& by, const WorkerPool::Body& body = {}) {
     const auto slot = PciAddress::parse("0000:01:00.0")->slot();
     const auto id = operations.add("attach", slot, "", 0).id;
-    runner.run(id, slot, body, [this](std::variant<unsigned, Error> a) { answers.push_back(std::move(a)); });
+    by.run(id, slot, body, [this](std::variant<unsigned, Error> a) { answers.push_back(std::move(a)); });
+    return id;
+  }
+  /// And when it is over and who asked has been told.
+  unsigned run(const WorkerPool::Body& body) {
+    const auto id = begin(runner, body);
     for (int i = 0; i < 200 && (answers.empty() || operations.busy()); ++i) loop.run_once(50ms);
     return id;
   }
+};
+
+struct WithDeafWorkers : Laptop {
+  struct {
+    DeafWorkers workers;
+    Runner runner;
+  } with_them{{}, {loop, with_them.workers, inventory, operations, departures, {}}};
 };
 
 }  // namespace
@@ -99,9 +111,7 @@ TEST_CASE("where no process can be had who asked is told, and the GPU is free ag
   Laptop laptop;
   NoWorkers none;
   Runner runner{laptop.loop, none, laptop.inventory, laptop.operations, laptop.departures, {}};
-  const auto slot = PciAddress::parse("0000:01:00.0")->slot();
-  const auto id = laptop.operations.add("attach", slot, "", 0).id;
-  runner.run(id, slot, {}, [&](std::variant<unsigned, Error> a) { laptop.answers.push_back(std::move(a)); });
+  const auto id = laptop.begin(runner);
   REQUIRE(laptop.answers.size() == 1);
   CHECK(std::get<Error>(laptop.answers[0]).code() == ErrorCode::internal);
   CHECK_FALSE(laptop.operations.busy());
@@ -112,12 +122,9 @@ TEST_CASE("where no process can be had who asked is told, and the GPU is free ag
 }
 
 TEST_CASE("a worker is asked to stop once, however often") {
-  Laptop laptop;
-  DeafWorkers deaf;
-  Runner runner{laptop.loop, deaf, laptop.inventory, laptop.operations, laptop.departures, {}};
-  const auto slot = PciAddress::parse("0000:01:00.0")->slot();
-  const auto id = laptop.operations.add("attach", slot, "", 0).id;
-  runner.run(id, slot, {}, [](const std::variant<unsigned, Error>&) {});
+  WithDeafWorkers laptop;
+  auto& [deaf, runner] = laptop.with_them;
+  const auto id = laptop.begin(runner);
   deaf.handlers.on_message(messages::plan(Plan{}));
   for (int i = 0; i < 1000; ++i) CHECK(runner.cancel(id));
   CHECK(deaf.sent == 1);
@@ -125,12 +132,9 @@ TEST_CASE("a worker is asked to stop once, however often") {
 }
 
 TEST_CASE("what has no plan yet is cancelled, whatever its worker waits for") {
-  Laptop laptop;
-  DeafWorkers deaf;
-  Runner runner{laptop.loop, deaf, laptop.inventory, laptop.operations, laptop.departures, {}};
-  const auto slot = PciAddress::parse("0000:01:00.0")->slot();
-  const auto id = laptop.operations.add("attach", slot, "", 0).id;
-  runner.run(id, slot, {}, [&](std::variant<unsigned, Error> a) { laptop.answers.push_back(std::move(a)); });
+  WithDeafWorkers laptop;
+  auto& [deaf, runner] = laptop.with_them;
+  const auto id = laptop.begin(runner);
   CHECK(runner.cancel(id));
   CHECK(deaf.sent == 1);
   for (int i = 0; i < 100 && laptop.operations.busy(); ++i) laptop.loop.run_once(50ms);
@@ -143,12 +147,9 @@ TEST_CASE("what has no plan yet is cancelled, whatever its worker waits for") {
 }
 
 TEST_CASE("a plan that comes while its operation is being cancelled goes on to its own end") {
-  Laptop laptop;
-  DeafWorkers deaf;
-  Runner runner{laptop.loop, deaf, laptop.inventory, laptop.operations, laptop.departures, {}};
-  const auto slot = PciAddress::parse("0000:01:00.0")->slot();
-  const auto id = laptop.operations.add("attach", slot, "", 0).id;
-  runner.run(id, slot, {}, [](const std::variant<unsigned, Error>&) {});
+  WithDeafWorkers laptop;
+  auto& [deaf, runner] = laptop.with_them;
+  const auto id = laptop.begin(runner);
   CHECK(runner.cancel(id));
   deaf.handlers.on_message(messages::plan(Plan{}));
   bool later = false;
