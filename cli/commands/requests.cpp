@@ -39,12 +39,14 @@ std::vector<Step> planned(Context& context, const Move& move) {
 }
 
 /// What a person calls the machine of these steps, which name it by its UUID.
-std::string vm_of(Context& context, const Move& move, const std::vector<Step>& steps) {
+std::string vm_of(Context& context, const Move& move, const std::vector<Step>& steps) try {
   const auto step = std::ranges::find_if(steps, [](const Step& s) { return s.kind.starts_with("vm-"); });
-  if (!move.vm.empty() || step == steps.end()) return move.vm;
+  if (!move.vm.empty() || step == steps.end() || context.console.json()) return move.vm;
   const auto vms = context.client().vms();
   const auto vm = std::ranges::find(vms, step->subject, &Vm::uuid);
   return vm == vms.end() ? std::string{} : vm->name;
+} catch (const Failure&) {
+  return {};  // the UUID has to do
 }
 
 std::vector<Problem> problems_of(Context& context, const Move& move) {

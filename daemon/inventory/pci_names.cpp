@@ -33,10 +33,12 @@ std::jmp_buf* way_out = nullptr;
 const char* look_up_name(pci_access* access, char* buffer, int size, int flags,
                          const std::array<int, 4>& ids) {
   std::jmp_buf here;
+  if (setjmp(here) != 0) {
+    way_out = nullptr;
+    return nullptr;
+  }
   way_out = &here;
-  const char* const name = setjmp(here) == 0
-                               ? pci_lookup_name(access, buffer, size, flags, ids[0], ids[1], ids[2], ids[3])
-                               : nullptr;
+  const auto* name = pci_lookup_name(access, buffer, size, flags, ids[0], ids[1], ids[2], ids[3]);
   way_out = nullptr;
   return name;
 }

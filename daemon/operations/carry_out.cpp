@@ -194,6 +194,7 @@ void carry_out(WorkerChannel& daemon, const Request& request, const Snapshot& sn
   StateDir assignment_dir(platform.state_dir / "assignments");
   Assignments assignments(assignment_dir);
   const auto before = assignments.find(gpu.slot());
+  daemon.send(messages::looked());
   note_assignment(request, prepared, gpu, started_by, before, assignments);
   prepared.transaction.started_by = started_by;
   daemon.send(messages::plan(prepared.survey.plan));

@@ -85,6 +85,8 @@ std::string prepared(const Prepared& p) {
                {"quiesce", quiesce(p.quiesce)}});
 }
 
+std::string looked() { return text({{"type", "looked"}}); }
+
 std::string plan(const Plan& p) { return text({{"type", "plan"}, {"plan", array_of(p, step)}}); }
 
 std::string undo(const Step& s, StepState state) {

@@ -25,6 +25,8 @@ Json problem(const Problem& problem);
 Problem problem(const Json& json);
 
 std::string prepared(const Prepared& prepared);
+/// The look is over: from now on something is written.
+std::string looked();
 std::string plan(const Plan& plan);
 std::string progress(std::size_t index, StepState state);
 std::string undo(const Step& step, StepState state);

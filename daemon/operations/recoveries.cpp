@@ -57,12 +57,12 @@ void Recoveries::start() {
     log(events::warning, fmt::format("{} {}", problem.message, problem.remedy));
   for (const auto& header : loaded.headers) reopen_nodes(header, root);
   for (const auto& journal : loaded.unfinished) pending_.insert(journal.slot());
-  for (const auto gpu : std::set<PciSlot>(pending_)) recover(gpu);
+  for (const auto gpu : std::set<PciSlot>(pending_)) try_to_recover(gpu);
 }
 
 void Recoveries::recover_later(PciSlot gpu) {
   pending_.insert(gpu);
-  loop_.defer([this, gpu] { recover(gpu); });
+  loop_.defer([this, gpu] { try_to_recover(gpu); });
 }
 
 std::optional<JournalContents> Recoveries::journal_of(PciSlot gpu) const {
@@ -78,6 +78,11 @@ std::string Recoveries::vm_name(PciSlot gpu, const std::string& uuid) const {
   return assignment && assignment->vm_uuid == uuid ? assignment->vm_name : uuid;
 }
 
+/// What cannot begin now is tried again at the next change of a device, and with the next release.
+void Recoveries::try_to_recover(PciSlot gpu) try { recover(gpu); } catch (const Error& error) {
+  log(events::warning, error.what(), {.gpu = gpu.str()});
+}
+
 std::optional<unsigned> Recoveries::recover(PciSlot gpu) {
   if (!pending_.contains(gpu) || operations_.running_on(gpu) != nullptr) return std::nullopt;
   const auto journal = journal_of(gpu);
@@ -91,6 +96,9 @@ std::optional<unsigned> Recoveries::recover(PciSlot gpu) {
     carry_out_recovery(channel, gpu, snapshot, platform);
   };
   runner_.run(id, gpu, body, [](const std::variant<unsigned, Error>&) {});
+  if (operations_.find(id) == nullptr)
+    throw Error(ErrorCode::internal,
+                "what an earlier operation left cannot be finished: no process to be had");
   return id;
 }
 
@@ -103,7 +111,7 @@ bool Recoveries::wait_for_helper(const JournalContents& journal) {
   if (!process) return false;  // it has ended meanwhile
   auto source = loop_.watch_fd(process.get(), EPOLLIN, [this, gpu](std::uint32_t) {
     helpers_.erase(gpu);
-    recover(gpu);
+    try_to_recover(gpu);
   });
   helpers_.emplace(gpu, std::pair{std::move(process), std::move(source)});
   return true;
@@ -114,7 +122,7 @@ void Recoveries::retry() {
   if (pending_.empty() || std::exchange(retry_due_, true)) return;
   loop_.defer([this] {
     retry_due_ = false;
-    for (const auto gpu : std::set<PciSlot>(pending_)) recover(gpu);
+    for (const auto gpu : std::set<PciSlot>(pending_)) try_to_recover(gpu);
   });
 }
 

@@ -24,6 +24,7 @@ class Recoveries {
   std::optional<unsigned> recover(PciSlot gpu);
 
  private:
+  void try_to_recover(PciSlot gpu);
   void recover_later(PciSlot gpu);
   std::optional<JournalContents> journal_of(PciSlot gpu) const;
   std::string vm_name(PciSlot gpu, const std::string& uuid) const;

@@ -33,17 +33,21 @@ void Runner::run(unsigned id, PciSlot gpu, WorkerPool::Body body, Answer answer)
     running_[id] = std::make_unique<RunningOperation>(loop_, workers_, inventory_, operations_, timeouts_, id,
                                                       std::move(body), std::move(handlers));
   } catch (const Error& error) {  // no process to be had: nothing has begun
-    departures_.returned(gpu);
+    tell_departures(gpu);
     operations_.drop(id);
     tell(error);
   }
 }
 
-void Runner::ended(unsigned id, PciSlot slot) {
+void Runner::tell_departures(PciSlot slot) {
   const auto& snapshot = inventory_.snapshot();
   const auto gpu = snapshot.gpus.find(slot);
   if (gpu != snapshot.gpus.end() && bound_state(gpu->second, snapshot) == GpuState::host)
     departures_.returned(slot);
+}
+
+void Runner::ended(unsigned id, PciSlot slot) {
+  tell_departures(slot);
   // destroyed in a later round: its own handler is on the stack
   const auto operation = std::make_shared<std::unique_ptr<RunningOperation>>(std::move(running_.at(id)));
   running_.erase(id);

@@ -36,6 +36,8 @@ class Runner {
 
  private:
   void ended(unsigned id, PciSlot gpu);
+  /// Programs that let go of it may have it again, if it is on the host.
+  void tell_departures(PciSlot gpu);
   void check_stopped();
 
   EventLoop& loop_;

@@ -42,12 +42,12 @@ RunningOperation::RunningOperation(EventLoop& loop, WorkerPool& workers, Invento
       id_(id),
       handlers_(std::move(handlers)),
       in_transition_(functions_of(operations.find(id), inventory.snapshot())),
-      planning_(comes_with_a_plan(operations.find(id))) {
+      looking_(comes_with_a_plan(operations.find(id))) {
   worker_ = workers.start(
       "operation", std::move(body),
       {[this](const std::string& message) { on_message(message); }, [this](int status) { on_exit(status); }});
   inventory_.begin_transition(in_transition_);
-  if (planning_)
+  if (looking_)
     deadline_ = loop_.after(plan_deadline, [this] {
       end_without_plan(OperationState::failed, ErrorCode::timed_out,
                        "what stands in the way could not be looked up in time; nothing was changed");
@@ -58,16 +58,20 @@ RunningOperation::RunningOperation(EventLoop& loop, WorkerPool& workers, Invento
 void RunningOperation::cancel() {
   if (std::exchange(cancel_sent_, true)) return;
   worker_->send(messages::cancel);
-  if (planning_)
+  if (looking_)
     deadline_ = loop_.after(cancel_grace, [this] {
       end_without_plan(OperationState::cancelled, ErrorCode::cancelled, "cancelled before anything was done");
     });
 }
 
+void RunningOperation::end_look() {
+  looking_ = false;
+  deadline_.reset();
+}
+
 /// Its worker is killed. Should it have begun in this moment, its journal is there to take it back.
 void RunningOperation::end_without_plan(OperationState state, ErrorCode error, const std::string& message) {
-  planning_ = false;
-  deadline_.reset();
+  end_look();
   worker_.reset();
   end_transition();
   operations_.finish(id_, state, std::string{error_name(error)}, message);
@@ -79,15 +83,12 @@ void RunningOperation::end_without_plan(OperationState state, ErrorCode error, c
 void RunningOperation::on_message(const std::string& text) {
   const auto json = messages::Json::parse(text);
   const std::string type = json.at("type");
+  if (type == "looked" || type == "plan" || type == "error") end_look();
   if (type == "error") {
-    planning_ = false;
-    deadline_.reset();
     end_transition();
     return handlers_.refused(messages::error(json));
   }
   if (type == "plan") {
-    planning_ = false;
-    deadline_.reset();
     operations_.set_plan(id_, messages::plan(json));
     return handlers_.planned();
   }

@@ -41,6 +41,7 @@ class RunningOperation {
   void overdue(const Step& step);
   void refresh_devices();
   void end_transition();
+  void end_look();
   void end_without_plan(OperationState state, ErrorCode error, const std::string& message);
 
   EventLoop& loop_;
@@ -54,7 +55,7 @@ class RunningOperation {
   EventLoop::Source deadline_;
   bool heard_end_{};
   bool cancel_sent_{};
-  bool planning_{};  ///< the plan has not come yet
+  bool looking_{};  ///< nothing has been written yet
 };
 
 }  // namespace gpuctl

@@ -216,16 +216,25 @@ void VmWatch::go_home(PciSlot slot, const Due& due) {
   if (assignment && !taken) settle(*assignment);
 }
 
+/// There was no process to be had.
+void VmWatch::try_again(PciSlot slot, const Due& due) {
+  due_.emplace(slot, due);
+  retry_later();
+}
+
 void VmWatch::start_release(PciSlot slot, const Due& due) try {
   Request request;
   request.verb = Verb::release;
   request.gpu = inventory_.snapshot().gpus.at(slot).address.str();
   request.by_itself = true;
-  requests_.start(request, 0, [vm = due.vm_name, slot](const std::variant<unsigned, Error>& started) {
-    if (const auto* error = std::get_if<Error>(&started))
-      log(events::not_given_back,
-          fmt::format("the GPU of {} cannot go back to the host: {}", gpuctl::quoted(vm), error->what()),
-          {.gpu = slot.str(), .vm = vm, .error = std::string{error_name(error->code())}});
+  requests_.start(request, 0, [this, due, slot](const std::variant<unsigned, Error>& started) {
+    const auto* error = std::get_if<Error>(&started);
+    if (error == nullptr) return;
+    const auto& vm = due.vm_name;
+    log(events::not_given_back,
+        fmt::format("the GPU of {} cannot go back to the host: {}", gpuctl::quoted(vm), error->what()),
+        {.gpu = slot.str(), .vm = vm, .error = std::string{error_name(error->code())}});
+    if (error->code() == ErrorCode::internal) loop_.defer([this, due, slot] { try_again(slot, due); });
   });
   due_.erase(slot);
 } catch (const Error&) {  // not now: the machine goes to sleep

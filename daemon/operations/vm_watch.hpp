@@ -45,6 +45,7 @@ class VmWatch {
   bool remember(const Assignment& assignment);
   void settle(const Assignment& assignment);
   void go_home(PciSlot slot, const Due& due);
+  void try_again(PciSlot slot, const Due& due);
   void start_release(PciSlot slot, const Due& due);
 
   EventLoop& loop_;

@@ -104,6 +104,7 @@ Vm LibvirtHypervisor::describe(virDomainPtr domain) {
   if (vm.inactive_xml.empty()) fail("reading the VM's definition");
   if (virDomainIsActive(domain) == 1) vm.live_xml = string_of(virDomainGetXMLDesc(domain, 0));
   const bool ran = vm.state == VmState::running || vm.state == VmState::paused;
+  if (ran && vm.live_xml.empty() && virDomainIsActive(domain) != 0) fail("reading a running VM");
   if (ran && vm.live_xml.empty()) vm.state = VmState::shut_off;  // it has ended since it was asked
   return vm;
 }

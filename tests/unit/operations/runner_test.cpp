@@ -146,17 +146,19 @@ TEST_CASE("what has no plan yet is cancelled, whatever its worker waits for") {
   CHECK_FALSE(runner.cancel(id));
 }
 
-TEST_CASE("a plan that comes while its operation is being cancelled goes on to its own end") {
-  WithDeafWorkers laptop;
-  auto& [deaf, runner] = laptop.with_them;
-  const auto id = laptop.begin(runner);
-  CHECK(runner.cancel(id));
-  deaf.handlers.on_message(messages::plan(Plan{}));
-  bool later = false;
-  const auto timer = laptop.loop.after(1500ms, [&] { later = true; });
-  while (!later) laptop.loop.run_once(50ms);
-  CHECK(deaf.alive);
-  CHECK(laptop.operations.busy());
+TEST_CASE("what has begun to write, or has its plan, is asked to stop and not killed") {
+  for (const auto& said : {messages::looked(), messages::plan(Plan{})}) {
+    WithDeafWorkers laptop;
+    auto& [deaf, runner] = laptop.with_them;
+    CHECK(runner.cancel(laptop.begin(runner)));
+    deaf.handlers.on_message(said);
+    bool later = false;
+    const auto timer = laptop.loop.after(1500ms, [&] { later = true; });
+    while (!later) laptop.loop.run_once(50ms);
+    CHECK(deaf.alive);
+    CHECK(deaf.sent == 1);
+    CHECK(laptop.operations.busy());
+  }
 }
 
 TEST_CASE("who asked is told of a refusal, and nothing is left of the operation") {
