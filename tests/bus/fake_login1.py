@@ -14,7 +14,7 @@ Lock = collections.namedtuple('Lock', 'what who why mode fd')
 
 class FakeLogin1:
     def __init__(self):
-        self.bus, self.locks, self.orders, self.over = Bus(), [], queue.SimpleQueue(), False
+        self.bus, self.locks, self.orders, self.told, self.over = Bus(), [], queue.SimpleQueue(), queue.SimpleQueue(), False
         self.bus.call('org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus', 'RequestName', 'su',
                       ['org.freedesktop.login1', 4])
         self.thread = threading.Thread(target=self.serve, daemon=True)
@@ -25,7 +25,9 @@ class FakeLogin1:
         return [(lock.what, lock.who, lock.mode) for lock in self.locks if not select.select([lock.fd], [], [], 0)[0]]
 
     def prepare_for_sleep(self, begins):
+        """When it returns the bus has the signal: whoever calls gpuctld then comes after it."""
         self.orders.put(begins)
+        self.told.get(timeout=10)
 
     def close(self):
         self.over = True
@@ -48,3 +50,5 @@ class FakeLogin1:
                     self.inhibit(call)
             while not self.orders.empty():
                 self.bus.signal(PATH, MANAGER, 'PrepareForSleep', 'b', [self.orders.get()])
+                self.bus.call('org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus', 'GetId')
+                self.told.put(True)
