@@ -20,10 +20,11 @@ BootPolicies policies_or_none(const RootDir& root, const BootStore& store) try {
 } catch (const Error& error) {
   write_rules(root, {});
   store.set_aside();
-  throw Error(error.code(),
-              fmt::format("{}; it was set aside, and every GPU is the host's: set what you want with "
-                          "`gpuctl boot set`",
-                          error.what()));
+  throw Error(
+      error.code(),
+      fmt::format("{}; the file was set aside as boot-policy.json.damaged and its udev rules are gone: "
+                  "see `gpuctl list`, and set what you want with `gpuctl boot set`",
+                  error.what()));
 }
 
 }  // namespace
