@@ -58,7 +58,7 @@ bool refused(int error) { return error == EACCES || error == EPERM; }
 
 constexpr int dir_flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 constexpr std::size_t max_threads = 4;
-constexpr std::size_t processes_worth_a_thread = 64;
+constexpr std::size_t processes_worth_a_thread = 16;
 
 using Buffer = std::array<char, 65536>;
 

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "inventory/inventory.hpp"
 
+#include <chrono>
 #include <optional>
 #include <string_view>
 #include <utility>
 
 namespace gpuctl {
 namespace {
+
+/// A function on its way between drivers makes dozens of events, and who has moved it reads it at the end.
+constexpr std::chrono::milliseconds transition_pause{100};
 
 /// The innermost PCI function a device path leads through: a DRM card belongs to its GPU.
 std::optional<PciAddress> function_on(std::string_view path) {
@@ -33,8 +37,12 @@ Inventory::Inventory(const RootDir& root, DeviceEvents& events, EventLoop& loop,
 void Inventory::on_event(const DeviceEvent& event) {
   if (event.action == "overflow") all_due_ = true;
   if (event.subsystem == "iommu" || (event.subsystem == "module" && event.name == "vfio")) host_due_ = true;
-  if (const auto address = function_on(event.path)) functions_due_.insert(*address);
-  if (all_due_ || host_due_ || !functions_due_.empty()) read_due_later();
+  const auto address = function_on(event.path);
+  if (address) functions_due_.insert(*address);
+  const bool can_wait = !address || in_transition_.contains(*address);
+  if (all_due_ || host_due_ || !can_wait) return read_due_later();
+  if (address && !read_scheduled_ && !pause_)
+    pause_ = loop_.after(transition_pause, [this] { read_due_later(); });
 }
 
 void Inventory::read_due_later() {
@@ -44,6 +52,7 @@ void Inventory::read_due_later() {
 
 void Inventory::read_due() {
   read_scheduled_ = false;
+  pause_.reset();
   auto due = scope(std::exchange(functions_due_, {}));
   due.host_facts = std::exchange(host_due_, false);
   replace(std::exchange(all_due_, false) ? rescan_all(root_, lookups_(), snapshot_, due)
@@ -55,6 +64,7 @@ ScanScope Inventory::scope(std::set<PciAddress> functions) const {
 }
 
 void Inventory::refresh(const std::set<PciAddress>& functions) {
+  for (const auto address : functions) functions_due_.erase(address);
   replace(rescan(root_, lookups_(), snapshot_, scope(functions)));
 }
 

@@ -14,7 +14,7 @@
 namespace gpuctl {
 
 /// The machine's devices as they are now: read whole once, then only what events name. A burst of events is
-/// one read and one change.
+/// one read and one change; what is on its way between drivers is read at most ten times a second.
 class Inventory {
  public:
   using Observer = std::function<void(const Snapshot& before, const Snapshot& after)>;
@@ -52,6 +52,7 @@ class Inventory {
   bool host_due_{};
   bool all_due_{};
   bool read_scheduled_{};
+  EventLoop::Source pause_;
 };
 
 }  // namespace gpuctl

@@ -53,16 +53,27 @@ Plan quiesce(const AttachTarget& target) {
   return plan;
 }
 
+Plan may_sleep_deeply(const PciFunction& f) {
+  if (!f.d3cold_allowed.value_or(false)) return {};
+  return {{StepKind::set_d3cold, f.address.str(), "0", "1"}};
+}
+
 /// vfio-pci allows runtime sleep by itself when it binds (vfio_pci_core: pm_runtime_allow).
-Plan settle_power(const std::vector<Move>& moves, bool let_sleep) {
-  Plan plan;
-  for (const auto& m : moves) {
-    const auto subject = m.function->address.str();
-    if (!let_sleep && !m.function->power_control.empty())
-      plan.push_back({StepKind::set_power_control, subject, "auto", "on"});
-    if (let_sleep && m.function->d3cold_allowed.value_or(false))
-      plan.push_back({StepKind::set_d3cold, subject, "0", "1"});
-  }
+Plan stay_awake(const PciFunction& f) {
+  if (f.power_control.empty()) return {};
+  return {{StepKind::set_power_control, f.address.str(), "auto", "on"}};
+}
+
+/// A write to d3cold_allowed wakes the function (pci-sysfs: d3cold_allowed_store), and vfio-pci lets it sleep at
+/// once. So a companion gets it before it is bound. The GPU comes last and gets it last: until then the card,
+/// which sleeps as a whole, is not off when its functions are looked at.
+Plan rebind_and_settle(const Move& move, const Drivers& drivers, const AttachTarget& target, PciAddress gpu,
+                       const Plan& before) {
+  auto plan = rebind_steps(move, drivers, Presence::checked, before);
+  const auto binds = std::ranges::find(plan, StepKind::bind, &Step::kind);
+  const bool comes_last = move.function->address == gpu;
+  const auto power = target.let_sleep ? may_sleep_deeply(*move.function) : stay_awake(*move.function);
+  plan.insert(target.let_sleep && !comes_last ? binds : plan.end(), power.begin(), power.end());
   return plan;
 }
 
@@ -74,8 +85,7 @@ Plan move_to_vfio(const Gpu& gpu, const Drivers& drivers, const AttachTarget& ta
   append(plan, quiesce(target));
   plan.push_back({StepKind::check_users, gpu.address.str(), "", all_functions});
   append(plan, steps(StepKind::unload_module, target.unload_modules));
-  for (const auto& m : moves) append(plan, rebind_steps(m, drivers, Presence::checked, plan));
-  append(plan, settle_power(moves, target.let_sleep));
+  for (const auto& m : moves) append(plan, rebind_and_settle(m, drivers, target, gpu.address, plan));
   return plan;
 }
 

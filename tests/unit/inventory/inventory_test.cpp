@@ -160,3 +160,33 @@ TEST_CASE_FIXTURE(Fixture, "in transition nothing is read that waits; when it en
   inventory.end_transition({gpu});
   CHECK(inventory.snapshot().find(gpu)->driver_override == "vfio-pci");
 }
+
+TEST_CASE_FIXTURE(Fixture, "the events of a function in transition are gathered, those of others are not") {
+  inventory.begin_transition({gpu, audio});
+  machine.bind("0000:01:00.1", "vfio-pci");
+  for (const auto* action : {"unbind", "bind"}) {
+    tell(action, "0000:01:00.1");
+    settle();
+  }
+  CHECK(after.empty());
+  machine.bind("0000:02:00.0", "vfio-pci");
+  tell("bind", "0000:02:00.0");
+  settle();
+  CHECK(inventory.snapshot().find({0, 2, 0, 0})->vfio);
+  machine.bind("0000:01:00.0", "vfio-pci");
+  tell("bind", "0000:01:00.0");
+  while (!inventory.snapshot().find(gpu)->vfio) loop.run_once(std::chrono::seconds{10});
+  CHECK(inventory.snapshot().find(audio)->vfio);
+}
+
+TEST_CASE_FIXTURE(Fixture, "what the end of a transition has read is not read again for earlier events") {
+  inventory.begin_transition({gpu});
+  machine.bind("0000:01:00.0", "vfio-pci");
+  tell("bind", "0000:01:00.0");
+  inventory.end_transition({gpu});
+  REQUIRE(after.size() == 1);
+  machine.set("0000:01:00.0", "revision", "0x99\n");  // without an event: only a second read would show it
+  loop.run_once(std::chrono::milliseconds{300});
+  settle();
+  CHECK(after.size() == 1);
+}

@@ -43,7 +43,7 @@ bool has(const Plan& plan, StepKind kind) {
 
 }  // namespace
 
-TEST_CASE("attach pins power, overrides everywhere, checks users, and moves the GPU last") {
+TEST_CASE("attach pins power, overrides everywhere, checks users, and moves the GPU last; then it may sleep") {
   const World world{reference_laptop};
   CHECK(text(plain_attach(world)) ==
         "set-power-control 0000:01:00.1 from auto to on\n"
@@ -55,6 +55,7 @@ TEST_CASE("attach pins power, overrides everywhere, checks users, and moves the 
         "check-users 0000:01:00.0 to all functions\n"
         "check-present 0000:01:00.1 to 10de:2291\n"
         "unbind 0000:01:00.1 from snd_hda_intel\n"
+        "set-d3cold 0000:01:00.1 from 0 to 1\n"
         "bind 0000:01:00.1 to vfio-pci\n"
         "check-present 0000:01:00.1 to 10de:2291\n"
         "check-users 0000:01:00.0\n"
@@ -62,7 +63,6 @@ TEST_CASE("attach pins power, overrides everywhere, checks users, and moves the 
         "unbind 0000:01:00.0 from nvidia\n"
         "bind 0000:01:00.0 to vfio-pci\n"
         "check-present 0000:01:00.0 to 10de:25a0\n"
-        "set-d3cold 0000:01:00.1 from 0 to 1\n"
         "set-d3cold 0000:01:00.0 from 0 to 1\n");
 }
 
