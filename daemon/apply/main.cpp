@@ -101,8 +101,8 @@ void forget(const RootDir& root) {
 
 /// One at a time, whoever starts it: what two tools write side by side is neither's.
 UniqueFd exclusive_right() {
-  UniqueFd fd{::open("/run/lock/gpuctl-apply", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
-  if (!fd) return fd;  // no /run/lock this early in the boot: nobody else either
+  UniqueFd fd{::open("/run/gpuctl/apply.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
+  if (!fd) return fd;  // no /run/gpuctl: nobody has asked for anything yet
   while (::flock(fd.get(), LOCK_EX) != 0 && errno == EINTR) {
   }
   return fd;
