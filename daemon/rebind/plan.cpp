@@ -64,9 +64,9 @@ Plan stay_awake(const PciFunction& f) {
   return {{StepKind::set_power_control, f.address.str(), "auto", "on"}};
 }
 
-/// A write to d3cold_allowed wakes the function (pci-sysfs: d3cold_allowed_store), and vfio-pci lets it sleep at
-/// once. So a companion gets it before it is bound. The GPU comes last and gets it last: until then the card,
-/// which sleeps as a whole, is not off when its functions are looked at.
+/// A write to d3cold_allowed wakes the function (pci-sysfs: d3cold_allowed_store), and vfio-pci lets it sleep
+/// at once. So a companion gets it before it is bound. The GPU comes last and gets it last: until then the
+/// card, which sleeps as a whole, is not off when its functions are looked at.
 Plan rebind_and_settle(const Move& move, const Drivers& drivers, const AttachTarget& target, PciAddress gpu,
                        const Plan& before) {
   auto plan = rebind_steps(move, drivers, Presence::checked, before);

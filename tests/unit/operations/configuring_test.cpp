@@ -12,9 +12,20 @@ using namespace std::chrono_literals;
 
 namespace {
 
+/// As many processes as there may be, and no longer.
+class FewWorkers : public ForkWorkers {
+ public:
+  using ForkWorkers::ForkWorkers;
+  bool can_start = true;
+  std::unique_ptr<Worker> start(const std::string& name, Body body, WorkerHandlers handlers) override {
+    if (!can_start) throw Error(ErrorCode::internal, "cannot start a worker");
+    return ForkWorkers::start(name, std::move(body), std::move(handlers));
+  }
+};
+
 struct Configurer {
   EventLoop loop;
-  ForkWorkers workers{loop, nullptr};
+  FewWorkers workers{loop, nullptr};
   Configuring configuring{loop, workers};
   std::vector<std::variant<std::string, Error>> answers;
 
@@ -138,4 +149,20 @@ TEST_CASE("the line has an end") {
 
 TEST_CASE("it waits longer than the unit that does the work may take") {
   CHECK(Configuring::deadline > Configuring::unit_deadline);
+}
+
+TEST_CASE("a change for which no process can be started fails, and holds up nobody") {
+  Configurer configurer;
+  Gate gate;
+  configurer.run("sets kernel arguments", gate.body());
+  configurer.run(
+      "applies the boot policy", [] { return std::string{"waited"}; }, true);
+  configurer.workers.can_start = false;
+  gate.open();
+  configurer.wait_for(2);
+  CHECK(std::string(configurer.error(1).what()) == "cannot start a worker");
+  configurer.workers.can_start = true;
+  configurer.run("sets a boot policy", [] { return std::string{"next"}; });
+  configurer.wait_for(3);
+  CHECK(configurer.text(2) == "next");
 }

@@ -43,7 +43,8 @@ bool has(const Plan& plan, StepKind kind) {
 
 }  // namespace
 
-TEST_CASE("attach pins power, overrides everywhere, checks users, and moves the GPU last; then it may sleep") {
+TEST_CASE(
+    "attach pins power, overrides everywhere, checks users, and moves the GPU last; then it may sleep") {
   const World world{reference_laptop};
   CHECK(text(plain_attach(world)) ==
         "set-power-control 0000:01:00.1 from auto to on\n"
