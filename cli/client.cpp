@@ -169,9 +169,24 @@ const Function* Gpu::display() const {
   return found == functions.end() ? nullptr : &*found;
 }
 
+bool Group::has_function_of(const Gpu& gpu) const {
+  return std::ranges::any_of(gpu.functions, [this](const Function& f) {
+    return std::ranges::find(devices, f.address, &Function::address) != devices.end();
+  });
+}
+
 const Group* Objects::group_of(const Gpu& gpu) const {
   const auto found = std::ranges::find(groups, gpu.group_path, &Group::path);
   return found == groups.end() ? nullptr : &*found;
+}
+
+std::vector<const Group*> Objects::groups_of(const Gpu& gpu) const {
+  std::vector<const Group*> found;
+  const auto* first = group_of(gpu);
+  if (first != nullptr) found.push_back(first);
+  for (const auto& group : groups)
+    if (&group != first && group.has_function_of(gpu)) found.push_back(&group);
+  return found;
 }
 
 const Gpu* Objects::gpu_with(std::string_view function_address) const {

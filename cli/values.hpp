@@ -41,6 +41,7 @@ struct Group {
   std::vector<Function> devices;
   bool isolated{};
   std::vector<Problem> problems;
+  bool has_function_of(const Gpu& gpu) const;
 };
 
 struct Step {
@@ -64,6 +65,8 @@ struct Objects {
   std::vector<Group> groups;
   std::vector<Operation> operations;
   const Group* group_of(const Gpu& gpu) const;
+  /// Of the display function first; others where the functions of one card are in several.
+  std::vector<const Group*> groups_of(const Gpu& gpu) const;
   const Gpu* gpu_with(std::string_view function_address) const;
   const Gpu* gpu_at(std::string_view path) const;
 };

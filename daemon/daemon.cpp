@@ -58,10 +58,18 @@ Daemon::Daemon(const DaemonOptions& options)
       terminate_(loop_.on_signal(SIGTERM, [this] { stop(0); })),
       interrupt_(loop_.on_signal(SIGINT, [this] { stop(0); })) {
   workers_.keep_from_children(bus_loop_.fd());
+  remember_departures();
   vm_watch_.on_change([this] {
     sleep_guard_.update_later();
     tree_.update_later();
   });
+}
+
+/// Who let go of a GPU before a restart of gpuctld is told as well when it is back.
+void Daemon::remember_departures() {
+  const auto& snapshot = inventory_.snapshot();
+  for (const auto& [slot, gpu] : snapshot.gpus)
+    if (bound_state(gpu, snapshot) != GpuState::host) departures_.has_left(slot);
 }
 
 /// The tables live for one read: an idle daemon keeps none of them.

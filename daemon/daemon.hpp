@@ -32,6 +32,7 @@ class Daemon {
 
  private:
   void stop(int status);
+  void remember_departures();
   Lookups lookups() const;
   VmNames vm_names() const;
 

@@ -5,20 +5,36 @@
 
 namespace gpuctl::cli {
 
+namespace {
+
+Operation existing(Context& context, unsigned number) try {
+  return context.client().operation(names::operation_path_prefix + std::to_string(number));
+} catch (const Failure& failure) {
+  if (failure.name() != "org.freedesktop.DBus.Error.UnknownObject") throw;
+  throw Failure{std::string{names::error_prefix} + "NotFound",
+                "there is no operation " + std::to_string(number)};
+}
+
+std::string sentence(const Operation& before) {
+  if (before.running()) return "Operation " + before.number() + " is told to stop and to roll back.\n";
+  return "Operation " + before.number() + " has ended already: " + before.state + ".\n";
+}
+
+}  // namespace
+
 Exit cancel(Context& context, unsigned number) {
-  const auto path = names::operation_path_prefix + std::to_string(number);
   auto& client = context.client();
-  const auto before = client.operation(path);
+  const auto before = existing(context, number);
   {
     const auto agent = context.agent();  // somebody else's operation may need a password
-    if (before.running()) client.cancel(path);
+    if (before.running()) client.cancel(before.path);
   }
-  const auto after = client.operation(path);
+  const auto after = client.operation(before.path);
   const auto& console = context.console;
   if (console.json())
     print_json(console, document_of(context, after));
   else if (console.terminal())
-    console.print("Operation " + after.number() + " is told to stop and to roll back.\n");
+    console.print(sentence(before));
   return Exit::done;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cli/commands/follow.hpp"
 
+#include "cli/clean_text.hpp"
 #include "cli/gpu_argument.hpp"
 #include "cli/interrupts.hpp"
 #include "cli/output/json.hpp"
@@ -75,7 +76,7 @@ void print_end(const Console& console, const Operation& o) {
   if (o.running()) return;
   if (console.terminal() && o.state == "succeeded") console.print(done_sentence(o) + "\n");
   if (console.format() == Format::plain)
-    console.print(record({o.state, o.kind, slot_of_path(o.gpu_path), o.message}));
+    console.print(record({o.state, o.kind, slot_of_path(o.gpu_path), clean(o.message)}));
 }
 
 }  // namespace
@@ -149,9 +150,21 @@ Json document_of(Context& context, const Operation& o) {
   return {{"operation", json_of(o, objects())}};
 }
 
+namespace {
+
+/// As a refusal's: who asks for .error.name need not know how far it came.
+Json end_document(Context& context, const Operation& o) {
+  auto document = document_of(context, o);
+  if (o.state != "succeeded" && !o.running())
+    document["error"] = {{"name", short_name(error_name_of(o))}, {"message", failure_sentence(o)}};
+  return document;
+}
+
+}  // namespace
+
 Exit report(Context& context, const Operation& o) {
   const auto& console = context.console;
-  if (console.json()) print_json(console, document_of(context, o));
+  if (console.json()) print_json(console, end_document(context, o));
   print_end(console, o);
   if (o.state == "succeeded") return Exit::done;
   console.complain(failure_sentence(o), failure_remedy(o));

@@ -9,14 +9,14 @@ namespace gpuctl::cli {
 namespace {
 
 bool holds_gpu(const Objects& objects, const Group& group) {
-  return std::ranges::find(objects.gpus, group.path, &Gpu::group_path) != objects.gpus.end();
+  return std::ranges::any_of(objects.gpus, [&](const Gpu& gpu) { return group.has_function_of(gpu); });
 }
 
 Json document(const Objects& objects, const Group& group) {
   auto json = json_of(group);
   auto gpus = Json::array();
   for (const auto& gpu : objects.gpus) {
-    if (gpu.group_path == group.path) gpus.push_back(gpu.address);
+    if (group.has_function_of(gpu)) gpus.push_back(gpu.address);
   }
   json["gpus"] = std::move(gpus);
   return json;

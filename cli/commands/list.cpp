@@ -8,7 +8,7 @@ namespace {
 
 Json document(const Objects& objects) {
   auto gpus = Json::array();
-  for (const auto& gpu : objects.gpus) gpus.push_back(json_of(gpu, objects.group_of(gpu)));
+  for (const auto& gpu : objects.gpus) gpus.push_back(json_of(gpu, objects.groups_of(gpu)));
   return {{"gpus", std::move(gpus)}};
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/clean_text.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/gpu_argument.hpp"
 #include "cli/output/json.hpp"
@@ -16,7 +17,7 @@ std::vector<Cell> row(const Operation& o) {
           {o.state, operation_state_colour(o.state)},
           {progress},
           {std::to_string(o.started_by)},
-          {o.message}};
+          {clean(o.message)}};
 }
 
 }  // namespace

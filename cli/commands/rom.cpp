@@ -127,9 +127,10 @@ Json document(const Source& source, const Rom& rom) {
           {"problems", json_list(problems_of(source, rom))}};
 }
 
-[[noreturn]] void refuse_terminal() {
+void require_place(const Console& console, const std::string& output) {
+  if (!output.empty() || console.format() == Format::plain) return;
   throw Failure{"org.gpuctl1.Error.InvalidArgument",
-                "a ROM is no text for a terminal: name a file with --output"};
+                std::string{"a ROM is no text for a terminal, and no JSON: name a file with --output"}};
 }
 
 }  // namespace
@@ -156,7 +157,7 @@ Exit rom_check(Context& context, const std::string& argument) {
 
 Exit rom_dump(Context& context, const RomDumpArguments& arguments) {
   const auto& console = context.console;
-  if (arguments.output.empty() && console.terminal()) refuse_terminal();
+  require_place(console, arguments.output);
   const auto source = source_of(context, arguments.source);
   if (!source.bytes) throw Failure{"org.gpuctl1.Error.NotSupported", source.name + " has no ROM of its own"};
   const auto rom = parse_rom(*source.bytes);

@@ -4,13 +4,6 @@
 #include "cli/output/table.hpp"
 
 namespace gpuctl::cli {
-namespace {
-
-std::string problem_summary(const Vm& vm) {
-  return vm.problems.empty() ? std::string{} : counted(vm.problems.size(), "problem");
-}
-
-}  // namespace
 
 Exit vm_list(Context& context) {
   const auto vms = context.client().vms();
@@ -21,7 +14,7 @@ Exit vm_list(Context& context) {
   }
   Table table{{"NAME", "STATE", "GPUS", "PROBLEMS", "UUID"}};
   for (const auto& vm : vms)
-    table.add({{vm.name}, {vm.state}, {join(vm.gpus, ",")}, {problem_summary(vm)}, {vm.uuid}});
+    table.add({{vm.name}, {vm.state}, {join(vm.gpus, ",")}, {std::to_string(vm.problems.size())}, {vm.uuid}});
   const bool nothing = vms.empty() && console.terminal();
   console.print(nothing ? "libvirt has no VMs.\n" : table.text(console));
   return Exit::done;

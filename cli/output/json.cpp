@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cli/output/json.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <system_error>
@@ -44,7 +45,7 @@ Json json_of(const Function& f) {
           {"subsystem_name", json_text(f.subsystem_name)}};
 }
 
-Json json_of(const Gpu& gpu, const Group* group) {
+Json json_of(const Gpu& gpu, const std::vector<const Group*>& groups) {
   const auto* display = gpu.display();
   const auto ids = display != nullptr ? display->ids : std::string{};
   return {{"address", gpu.address},
@@ -55,8 +56,8 @@ Json json_of(const Gpu& gpu, const Group* group) {
           {"device_id", device_part(ids)},
           {"state", gpu.state},
           {"driver", json_text(display != nullptr ? display->driver : "")},
-          {"iommu_group", group != nullptr ? Json(group->number) : Json(nullptr)},
-          {"isolated", group != nullptr && group->isolated},
+          {"iommu_group", groups.empty() ? Json(nullptr) : Json(groups.front()->number)},
+          {"isolated", !groups.empty() && std::ranges::all_of(groups, &Group::isolated)},
           {"boot_display", gpu.boot_display},
           {"vm", json_text(gpu.vm)},
           {"functions", json_list(gpu.functions)}};

@@ -14,7 +14,8 @@ namespace gpuctl::cli {
 using Json = nlohmann::ordered_json;
 
 Json json_of(const Function& function);
-Json json_of(const Gpu& gpu, const Group* group);
+/// `groups`: of its functions, the display function's first.
+Json json_of(const Gpu& gpu, const std::vector<const Group*>& groups);
 Json json_of(const Group& group);
 Json json_of(const Problem& problem);
 Json json_of(const Step& step);

@@ -95,7 +95,7 @@ void GpuCalls::surveyed(Call call) {
     throw Error(ErrorCode::busy, fmt::format("one operation after the other runs on {}", call.request.gpu));
   if (is_blocked(survey.problems)) throw blocked_error(survey.problems);
   call.request.vm_name = survey.vm_name;
-  if (survey.plan.empty() && !requests_.forgets(call.request))
+  if (survey.plan.empty() && !requests_.changes_record(call.request, survey))
     return call.reply.value(
         sdbus::ObjectPath{wire::operation_path(requests_.already(call.request, call.caller.uid))});
   gate_.pass(

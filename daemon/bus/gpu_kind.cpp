@@ -41,17 +41,20 @@ PciSlot slot_of(ObjectKind::Id id) {
           static_cast<std::uint8_t>(id)};
 }
 
-std::string name_of(const PciFunction& display) {
-  return display.names.device.empty() ? function_name(display) : display.names.device;
-}
-
 std::string group_of(const PciFunction& display) {
   return display.iommu_group ? wire::group_path(*display.iommu_group) : "/";
+}
+
+/// Of a GPU that has been attached already.
+bool counts_at_vm(const Problem& problem) {
+  return problem.id == "gpu-gone" || problem.id == "already-on-vfio";
 }
 
 /// What an operation that is under way makes true and its end makes untrue is no problem of the GPU's.
 Problems problems_of(const Gpu& gpu, GpuState now, const Snapshot& snapshot) {
   auto found = attach_problems(gpu, snapshot);
+  if (bound_state(gpu, snapshot) == GpuState::vm)
+    std::erase_if(found, [](const auto& problem) { return !counts_at_vm(problem); });
   if (now == GpuState::changing) leave_out_passing(found);
   return found;
 }
@@ -84,7 +87,7 @@ void GpuKind::write(Id id, std::size_t index, ValueSink& sink) const {
   const auto& gpu = snapshot_.gpus.at(slot_of(id));
   const auto& display = *snapshot_.find(gpu.address);
   if (index == address) sink.text(gpu.address.str());
-  if (index == name_) sink.text(name_of(display));
+  if (index == name_) sink.text(device_name(display));
   if (index == vendor) sink.text(display.names.vendor);
   if (index == state) sink.text(to_string(answers_.state(gpu)));
   if (index == vm) sink.text(answers_.vm(gpu));

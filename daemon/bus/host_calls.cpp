@@ -14,6 +14,7 @@ void HostCalls::list_users(const sdbus::IObject& object, Reply<std::vector<wire:
     wire::require_plain("the GPU argument", gpu);
     const auto uid = current_caller(object).uid;
     const auto functions = find_gpu(inventory_.snapshot(), gpu).functions;
+    inventory_.refresh({functions.begin(), functions.end()});
     queries_.ask(
         "users", uid, [functions, uid, platform = platform_] { return users_of(functions, uid, platform); },
         problems_to(reply));

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "bus/manager_object.hpp"
 
+#include <fmt/format.h>
+
 #include "gpuctl_names.hpp"
+#include "os/log.hpp"
 
 namespace gpuctl {
 
@@ -71,7 +74,9 @@ void ManagerObject::Inhibit(sdbus::Result<sdbus::UnixFd>&& result, std::string w
   answer(reply, [&] {
     wire::require_plain("the argument who", who);
     wire::require_plain("the argument why", why);
-    reply.value(sdbus::UnixFd{departures_.lock(current_caller(getObject()).uid).release(), sdbus::adopt_fd});
+    const auto uid = current_caller(getObject()).uid;
+    reply.value(sdbus::UnixFd{departures_.lock(uid).release(), sdbus::adopt_fd});
+    log(events::info, fmt::format("{} delays the departure of GPUs: {}", who, why), {.caller = uid});
   });
 }
 

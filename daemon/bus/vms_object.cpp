@@ -57,6 +57,7 @@ void VmsObject::CheckVm(sdbus::Result<Dicts>&& result, std::string vm, wire::Dic
   answer(reply, [&] {
     wire::require_plain("the VM's name", vm);
     require_known(options, {"interactive", "gpu"});
+    static_cast<void>(flag(options, "interactive", true));
     const auto gpu = gpu_option(options, inventory_.snapshot());
     const auto body = [vm, gpu, snapshot = inventory_.snapshot(), platform = platform_] {
       return vm_check(vm, gpu, snapshot, platform);
@@ -70,6 +71,7 @@ void VmsObject::CheckLookingGlass(sdbus::Result<Dicts>&& result, std::string vm,
   answer(reply, [&] {
     wire::require_plain("the VM's name", vm);
     require_known(options, {"interactive"});
+    static_cast<void>(flag(options, "interactive", true));
     const auto uid = current_caller(getObject()).uid;
     queries_.ask(
         "libvirt", uid, [vm, uid, platform = platform_] { return looking_glass_check(vm, uid, platform); },

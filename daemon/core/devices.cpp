@@ -62,10 +62,13 @@ GpuState bound_state(const Gpu& gpu, const Snapshot& snapshot) {
   return GpuState::mixed;
 }
 
+std::string device_name(const PciFunction& f) {
+  return f.names.device.empty() ? "Device " + hex(f.id.device, 4) : f.names.device;
+}
+
 std::string function_name(const PciFunction& f) {
   if (f.names.vendor.empty()) return "Device " + f.id.ids();
-  if (f.names.device.empty()) return f.names.vendor + " Device " + hex(f.id.device, 4);
-  return f.names.vendor + " " + f.names.device;
+  return f.names.vendor + " " + device_name(f);
 }
 
 bool is_display(const PciIdentity& id) { return (id.class_code >> 16) == 0x03; }

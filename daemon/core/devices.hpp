@@ -123,6 +123,8 @@ GpuState bound_state(const Gpu& gpu, const Snapshot& snapshot);
 /// As lspci names it: "NVIDIA Corporation GA107M [GeForce RTX 3050 Ti Mobile]", "NVIDIA Corporation Device
 /// 25a0".
 std::string function_name(const PciFunction& function);
+/// Of the device alone: as the PCI id database has it, else "Device 25a0".
+std::string device_name(const PciFunction& function);
 bool is_display(const PciIdentity& id);
 /// Audio 0403, USB 0c03, UCSI 0c80: what may belong to a graphics card besides the display function.
 bool is_companion(const PciIdentity& id);

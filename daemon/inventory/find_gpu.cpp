@@ -107,8 +107,8 @@ Candidates fitting_name(const Snapshot& snapshot, const std::string& fragment) {
   return gpus_where(snapshot, [&](const Gpu& gpu) {
     const auto* display = snapshot.find(gpu.address);
     if (display == nullptr) return false;
-    const auto& names = display->names;
-    return lower(fmt::format("{} {}", names.vendor, names.device)).find(fragment) != std::string::npos;
+    const auto name = lower(fmt::format("{} {}", display->names.vendor, device_name(*display)));
+    return name.find(fragment) != std::string::npos;
   });
 }
 

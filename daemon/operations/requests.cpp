@@ -192,9 +192,11 @@ std::string Requests::vm_of(const Request& request) const {
   return assignment ? assignment->vm_name : std::string{};
 }
 
-bool Requests::forgets(const Request& request) const {
+bool Requests::changes_record(const Request& request, const Survey& survey) const {
   StateDir dir(platform_.state_dir / "assignments");
-  return request.verb == Verb::release && Assignments(dir).find(slot_of(request));
+  const auto assignment = Assignments(dir).find(slot_of(request));
+  if (!assignment || request.verb == Verb::release) return assignment.has_value();
+  return assignment->vm_uuid == survey.vm_uuid && !assignment->lease_only && assignment->keep != request.keep;
 }
 
 unsigned Requests::already(const Request& request, std::uint32_t uid) {

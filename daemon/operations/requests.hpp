@@ -53,9 +53,10 @@ class Requests {
   /// if nothing has come in the way, begins. Answers when the plan stands, or with the refusal. A release
   /// first finishes what an earlier operation could not.
   void start(const Request& request, std::uint32_t uid, StartAnswer answer, std::optional<Look> look = {});
-  /// A release that ends an assignment, also where nothing is left to be moved: its VM was undefined, or the
-  /// GPU taken out of it by hand.
-  bool forgets(const Request& request) const;
+  /// What is recorded of the GPU changes, also where nothing is left to be moved: a release ends an
+  /// assignment (its VM was undefined, or the GPU taken out of it by hand), an attach says otherwise whether
+  /// the GPU stays.
+  bool changes_record(const Request& request, const Survey& survey) const;
   /// An operation that has succeeded already.
   unsigned already(const Request& request, std::uint32_t uid);
   /// For polkit's rules and prompts.

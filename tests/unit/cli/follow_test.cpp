@@ -221,6 +221,26 @@ TEST_CASE("cancel asks for a running operation only") {
   program.daemon.calls.clear();
   CHECK(program.run({"cancel", "7"}).status == 0);
   CHECK(program.daemon.calls.size() == 2);
+  program.terminal = true;
+  CHECK(program.run({"cancel", "7"}).out == "Operation 7 has ended already: cancelled.\n");
+}
+
+TEST_CASE("an operation that is not there is told as one, not as an object of the bus") {
+  Program program;
+  program.daemon.failures.emplace("operation", Failure{"org.freedesktop.DBus.Error.UnknownObject", "no"});
+  const auto outcome = program.run({"cancel", "9", "--json"});
+  CHECK(outcome.status == 5);
+  const auto error = nlohmann::json::parse(outcome.out)["error"];
+  CHECK(error["name"] == "NotFound");
+  CHECK(error["message"] == "there is no operation 9");
+}
+
+TEST_CASE("with --json an operation that failed has the key error, as a refusal has") {
+  const auto failed = attaching(ended("rolled-back", "KernelRefused", "busy")).run({"attach", "--json"}).out;
+  CHECK(nlohmann::json::parse(failed)["error"] ==
+        nlohmann::json{{"name", "KernelRefused"}, {"message", "busy"}});
+  const auto done = attaching(ended("succeeded", "", "")).run({"attach", "--json"}).out;
+  CHECK_FALSE(nlohmann::json::parse(done).contains("error"));
 }
 
 TEST_CASE("monitor tells what has changed between two looks, until Ctrl-C") {

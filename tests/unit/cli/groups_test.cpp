@@ -85,7 +85,24 @@ TEST_CASE("show is one GPU with its group as lspci -nnk tells it, power, reset, 
                  "      Power: D0      Reset: flr, bus\n"));
   CHECK(contains(out, "      Power: D3hot      Reset: none\n"));
   CHECK(contains(out, "Held by:\n0\t-\t-\t-\t-\tbound console fbcon\tvtcon1\tUnbind the console.\n"));
-  CHECK(program.daemon.calls.back() == "users '0000:01:00.0'");
+  CHECK(program.daemon.calls.back() == "objects");  // after the search, which reads the GPU again
+}
+
+TEST_CASE("functions in groups of their own: show has each group, and isolated means all of them") {
+  auto program = laptop();
+  auto& objects = program.daemon.objects;
+  auto& first = objects.groups[1];
+  REQUIRE(first.devices.size() == 2);
+  Group second{"/org/gpuctl1/groups/16", 16, "DMA-FQ", {first.devices[1]}, false, {}};
+  first.devices.pop_back();
+  objects.groups.push_back(second);
+  const auto out = program.run({"show", "01:00"}).out;
+  CHECK(contains(out, "IOMMU Group 15:\n  0000:01:00.0"));
+  CHECK(contains(out, "IOMMU Group 16:\n  0000:01:00.1"));
+  const auto gpu = nlohmann::json::parse(program.run({"show", "01:00", "--json"}).out)["gpu"];
+  CHECK(gpu["iommu_group"] == 15);
+  CHECK(gpu["isolated"] == false);
+  CHECK(nlohmann::json::parse(program.run({"groups", "--json"}).out)["groups"].size() == 3);
 }
 
 TEST_CASE("show says that a GPU on the host goes to its VM again") {

@@ -101,13 +101,23 @@ TEST_CASE("operations are listed with their progress") {
   CHECK(json["gpu"] == "0000:01:00.0");
 }
 
+TEST_CASE("a message of several lines is one record all the same") {
+  Program program;
+  program.daemon.objects = reference_laptop();
+  program.daemon.objects.operations = {attach_operation("rolled-back", {})};
+  program.daemon.objects.operations[0].message = "qemu said:\nno such device";
+  const auto out = program.run({"operations"}).out;
+  CHECK(std::ranges::count(out, '\n') == 1);
+  CHECK(out.ends_with("qemu said: no such device\n"));
+}
+
 TEST_CASE("vm list shows the VMs and the GPUs they have") {
   Program program;
   program.daemon.vms = {{"win11", "1b2c", "running", {"0000:01:00.0", "0000:01:00.1"}, {}},
                         {"debian", "3d4e", "shutoff", {}, {{"bios", "warning", "debian", "SeaBIOS", ""}}}};
   CHECK(program.run({"vm", "list"}).out ==
-        "win11\trunning\t0000:01:00.0,0000:01:00.1\t-\t1b2c\n"
-        "debian\tshutoff\t-\t1 problem\t3d4e\n");
+        "win11\trunning\t0000:01:00.0,0000:01:00.1\t0\t1b2c\n"
+        "debian\tshutoff\t-\t1\t3d4e\n");
 }
 
 TEST_CASE("completion gives words with descriptions, and stays silent without an answer") {

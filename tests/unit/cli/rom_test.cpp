@@ -161,6 +161,13 @@ TEST_CASE("rom dump writes the ROM as a VM is to be given it, or with --raw as i
   CHECK(program.run({"rom", "dump", "01:00"}).out == good_rom());
 }
 
+TEST_CASE("a ROM is no JSON document: with --json its file must be named") {
+  auto program = laptop_with(good_rom());
+  const auto outcome = program.run({"rom", "dump", "01:00", "--json"});
+  CHECK(outcome.status == 2);
+  CHECK(nlohmann::json::parse(outcome.out)["error"]["name"] == "InvalidArgument");
+}
+
 TEST_CASE("rom dump leaves a file alone when there is nothing good to write") {
   const Directory here;
   here.put("out", "kept");
