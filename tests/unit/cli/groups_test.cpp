@@ -91,7 +91,7 @@ TEST_CASE("show is one GPU with its group as lspci -nnk tells it, power, reset, 
 TEST_CASE("functions in groups of their own: show has each group, and isolated means all of them") {
   auto program = laptop();
   auto& objects = program.daemon.objects;
-  auto& first = objects.groups[1];
+  auto& first = objects.groups[2];
   REQUIRE(first.devices.size() == 2);
   Group second{"/org/gpuctl1/groups/16", 16, "DMA-FQ", {first.devices[1]}, false, {}};
   first.devices.pop_back();
