@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
+#include "core/json_number.hpp"
 #include "host/apply.hpp"
 #include "host/boot_policy.hpp"
 
@@ -35,8 +36,10 @@ PciAddress address_of(const Json& json) {
 
 PinnedFunction function_of(const Json& json) {
   return {address_of(json.at("address")),
-          {json.at("vendor"), json.at("device"), json.at("subsystem_vendor"), json.at("subsystem_device"),
-           json.at("class")}};
+          {json_number<std::uint16_t>(json.at("vendor")), json_number<std::uint16_t>(json.at("device")),
+           json_number<std::uint16_t>(json.at("subsystem_vendor")),
+           json_number<std::uint16_t>(json.at("subsystem_device")),
+           json_number<std::uint32_t>(json.at("class"))}};
 }
 
 PolicyState state_of(const Json& json) {

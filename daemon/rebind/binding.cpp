@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
+#include "core/json_number.hpp"
 #include "rebind/native_driver.hpp"
 
 namespace gpuctl {
@@ -57,8 +58,9 @@ json to_json(const PciIdentity& id) {
 PciIdentity identity(const json& j) {
   if (!j.is_array() || j.size() != 5)
     throw Error(ErrorCode::internal, "a recorded identity is no five numbers");
-  return {j[0].get<std::uint16_t>(), j[1].get<std::uint16_t>(), j[2].get<std::uint16_t>(),
-          j[3].get<std::uint16_t>(), j[4].get<std::uint32_t>()};
+  return {json_number<std::uint16_t>(j[0]), json_number<std::uint16_t>(j[1]),
+          json_number<std::uint16_t>(j[2]), json_number<std::uint16_t>(j[3]),
+          json_number<std::uint32_t>(j[4])};
 }
 
 PciAddress address(const json& j) {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
+#include "core/json_number.hpp"
 
 namespace gpuctl {
 namespace {
@@ -29,7 +30,9 @@ Step step(const json& j) {
 
 json to_json(const ProcessId& process) { return {process.pid, process.start_time}; }
 
-ProcessId process(const json& j) { return {j.at(0).get<int>(), j.at(1).get<unsigned long long>()}; }
+ProcessId process(const json& j) {
+  return {json_number<int>(j.at(0)), json_number<unsigned long long>(j.at(1))};
+}
 
 json to_json(const JournalHeader& h) {
   return {{"version", format_version},       {"operation", h.operation},
@@ -40,7 +43,7 @@ json to_json(const JournalHeader& h) {
 }
 
 JournalHeader header(const json& j) {
-  if (j.at("version").get<int>() != format_version)
+  if (json_number<int>(j.at("version")) != format_version)
     throw Error(ErrorCode::internal, "a journal of another version");
   JournalHeader h{.operation = j.at("operation").get<std::string>(),
                   .plan = {},
@@ -49,7 +52,7 @@ JournalHeader header(const json& j) {
                   .boot_id = j.at("boot_id").get<std::string>(),
                   .helper = process(j.at("helper")),
                   .vm = j.at("vm").get<std::string>(),
-                  .started_by = j.at("started_by").get<unsigned>()};
+                  .started_by = json_number<unsigned>(j.at("started_by"))};
   for (const auto& s : j.at("plan")) h.plan.push_back(step(s));
   return h;
 }
@@ -59,7 +62,7 @@ std::string line(const json& record) {
 }
 
 std::size_t step_index(const json& j, const JournalContents& contents) {
-  const auto index = j.get<std::size_t>();
+  const auto index = json_number<std::size_t>(j);
   if (index >= contents.header.plan.size())
     throw Error(ErrorCode::internal, "a journalled step is not in its plan");
   return index;
@@ -90,7 +93,7 @@ std::optional<JournalContents> read_records(const std::vector<std::string_view>&
     const auto text = checked_text(each);
     if (!text) return std::nullopt;
     const auto record = json::parse(*text);
-    if (record.at("n").get<std::size_t>() != contents.lines) return std::nullopt;
+    if (json_number<std::size_t>(record.at("n")) != contents.lines) return std::nullopt;
     if (contents.lines++ == 0)
       contents.header = header(record.at("header"));
     else

@@ -192,4 +192,10 @@ TEST_CASE("policies read back, and nothing but policies are some") {
   CHECK(boot_policies(to_json(policies)) == policies);
   for (const auto* bad : {"", "{}", "[]", R"({"policies":[{"gpu":"01:00"}]})"})
     CHECK_THROWS_AS(boot_policies(bad), Error);
+  for (const auto* number : {"1e70", "-1", "1.5", "65536", "\"4318\""}) {
+    auto text = to_json(policies);
+    const std::string vendor = "\"vendor\": 4318";
+    text.replace(text.find(vendor), vendor.size(), std::string{"\"vendor\": "} + number);
+    CHECK_THROWS_AS(boot_policies(text), Error);
+  }
 }
