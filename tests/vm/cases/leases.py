@@ -70,6 +70,17 @@ def ended_without_gpuctld(laptop):
     home(laptop)
 
 
+@case("attach of what is attached already records --keep, and takes it back without it")
+def keep_afterwards(laptop):
+    laptop.gpuctl("attach empty --start").ended(DONE)
+    laptop.gpuctl("attach empty --keep --live").ended(DONE)
+    laptop.run("virsh destroy empty")
+    stays_on_vfio(laptop)
+    laptop.gpuctl("attach empty").ended(DONE)
+    laptop.run("virsh start empty; virsh destroy empty")
+    home(laptop)
+
+
 def libvirtd_exits(laptop):
     laptop.settled(lambda: laptop.run("systemctl is-active libvirtd || true").strip() == "inactive", 90, "libvirtd exits when idle")
 
