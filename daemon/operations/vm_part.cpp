@@ -23,7 +23,7 @@ std::vector<PciAddress> select(const std::vector<PciAddress>& functions,
 
 VmRequest vm_request(const Request& request, const Gpu& gpu, const Snapshot& snapshot) {
   const auto* display = snapshot.find(gpu.address);
-  VmRequest result{gpu.functions, request.live, request.force};
+  VmRequest result{gpu.functions, request.live, request.force, request.start};
   result.nvidia = display != nullptr && display->id.vendor == nvidia_vendor;
   return result;
 }

@@ -32,6 +32,7 @@ struct Vm {
   bool persistent{true};
   std::string inactive_xml;  ///< secure: all of it, as it can be defined again
   std::string live_xml;      ///< empty unless running
+  bool managed_save{};  ///< its next start brings back a saved state, devices and all, not the definition
 };
 
 /// QEMU has the domain's devices: it runs, or is paused.

@@ -103,6 +103,7 @@ Vm LibvirtHypervisor::describe(virDomainPtr domain) {
   vm.inactive_xml = string_of(virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE));
   if (vm.inactive_xml.empty()) fail("reading the VM's definition");
   if (virDomainIsActive(domain) == 1) vm.live_xml = string_of(virDomainGetXMLDesc(domain, 0));
+  vm.managed_save = virDomainHasManagedSaveImage(domain, 0) == 1;
   const bool ran = vm.state == VmState::running || vm.state == VmState::paused;
   if (ran && vm.live_xml.empty() && virDomainIsActive(domain) != 0) fail("reading a running VM");
   if (ran && vm.live_xml.empty()) vm.state = VmState::shut_off;  // it has ended since it was asked

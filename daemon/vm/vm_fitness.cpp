@@ -181,6 +181,16 @@ Problems machine_problems(const std::string& vm, const DomainFacts& facts) {
            "make the VM with machine type q35 (an installed guest rarely survives the change)"}};
 }
 
+Problems saved_state_problems(const Vm& vm) {
+  if (!vm.managed_save || is_active(vm)) return {};
+  return {{"vm-managed-save", Severity::blocker, vm.name,
+           fmt::format("{} was saved while it ran; its next start brings that state back, without the GPU.",
+                       vm.name),
+           fmt::format("start it, shut it down from inside and attach then; or discard what was saved with "
+                       "'virsh managedsave-remove {}'",
+                       vm.name)}};
+}
+
 std::vector<std::string> files_of(const DomainFacts& facts) {
   auto files = facts.acpi_tables;
   for (const auto& [function, rom] : facts.roms) files.push_back(rom);
@@ -192,6 +202,7 @@ Problems vm_fitness(const Vm& vm, const VmHost& host, const Snapshot& snapshot,
                     const std::vector<Gpu>& gpus) {
   const auto facts = domain_facts(vm.inactive_xml);
   auto found = machine_problems(vm.name, facts);
+  for (auto& problem : saved_state_problems(vm)) found.push_back(std::move(problem));
   const Subject subject{vm, facts, host, snapshot, all_gpus(vm, snapshot, gpus), found};
   check_firmware(subject);
   check_tpm(subject);

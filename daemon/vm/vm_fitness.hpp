@@ -17,7 +17,7 @@ namespace gpuctl {
 /// vm-ioapic, vm-viommu-caching, vm-kvm-visible, vm-hyperv-visible; vm-memory-limit, vm-memory-too-large,
 /// vm-memory-tight, vm-hugepages, vm-hugepages-mount; hostdev-gone, hostdev-stale, hostdev-not-gpu,
 /// vm-partial-gpu; vm-video, vm-memballoon, vm-large-bar, vm-no-battery, vm-no-rom; vm-file-missing,
-/// vm-file-unreadable, vm-file-apparmor.
+/// vm-file-unreadable, vm-file-apparmor; vm-managed-save.
 Problems vm_fitness(const Vm& vm, const VmHost& host, const Snapshot& snapshot,
                     const std::vector<Gpu>& gpus = {});
 
@@ -27,6 +27,9 @@ Problems vm_fitness_here(const Vm& vm, const RootDir& root, const Snapshot& snap
 
 /// Machine type alone: vm-no-pci, vm-machine-i440fx.
 Problems machine_problems(const std::string& vm, const DomainFacts& facts);
+
+/// vm-managed-save: its next start would bring back a state that was saved without the GPU.
+Problems saved_state_problems(const Vm& vm);
 
 /// Files that the definition makes QEMU open and read_vm_host() must look at: firmware, option ROMs, ACPI
 /// tables.

@@ -9,6 +9,7 @@
 
 #include "core/error.hpp"
 #include "vm/hostdev.hpp"
+#include "vm/vm_fitness.hpp"
 
 namespace gpuctl {
 namespace {
@@ -38,6 +39,12 @@ void require_persistent(const Vm& vm) {
 [[noreturn]] void refuse_running(const Vm& vm) {
   throw Error(ErrorCode::vm_running,
               fmt::format("{} is running; shut it down first, or use --live.", vm.name));
+}
+
+/// The image may be younger than the look at the VM, and its start cannot be taken back without losing it.
+void require_no_saved_state(const Vm& vm) {
+  for (const auto& problem : saved_state_problems(vm))
+    throw Error(ErrorCode::blocked, fmt::format("{}: {} {}", problem.id, problem.message, problem.remedy));
 }
 
 void prove(bool holds_now, const Vm& vm, const std::string& what) {
@@ -159,9 +166,13 @@ void VmPerformer::unplug(const Step& step) {
 }
 
 void VmPerformer::start(const Step& step) {
+  require_no_saved_state(hypervisor_.vm(step.subject));
   hypervisor_.start(step.subject);
   const auto vm = hypervisor_.vm(step.subject);
   prove(is_active(vm), vm, "does not run");
+  const auto now = live_functions(vm);
+  prove(std::ranges::all_of(claimed_functions(vm.inactive_xml), [&](PciAddress a) { return holds(now, a); }),
+        vm, "runs without the devices of its definition");
 }
 
 void VmPerformer::stop(const Step& step) {

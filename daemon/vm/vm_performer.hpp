@@ -22,8 +22,8 @@ class VmPerformer {
   explicit VmPerformer(Hypervisor& hypervisor, VmPerformerOptions options = {});
   static bool performs(StepKind kind);
   /// Throws Error as Hypervisor does, and vm_running, invalid_argument (no list of addresses), not_supported
-  /// (transient domain), timed_out (guest does not let go), kernel_refused (libvirt said yes, the domain says
-  /// no).
+  /// (transient domain), timed_out (guest does not let go), blocked (vm-managed-save), kernel_refused
+  /// (libvirt said yes, the domain says no).
   void perform(const Step& step);
 
  private:

@@ -65,6 +65,14 @@ void add_state(const VmRequest& request, const Vm& vm, Problems& found) {
     found.push_back(running(vm));
 }
 
+/// Whoever starts it himself may remove the image before.
+void add_saved_state(const VmRequest& request, const Vm& vm, Problems& found) {
+  for (auto& problem : saved_state_problems(vm)) {
+    if (!request.start) problem.severity = Severity::warning;
+    found.push_back(std::move(problem));
+  }
+}
+
 void add_machine(const VmRequest& request, const Vm& vm, const DomainFacts& facts, Problems& found) {
   for (auto& problem : machine_problems(vm.name, facts)) found.push_back(std::move(problem));
   if (request.live && facts.pci_express && is_active(vm)) {
@@ -104,6 +112,7 @@ bool is_multifunction_guest(const Vm& vm, const Functions& functions) {
 Problems vm_problems(const VmRequest& request, const Vm& target, const std::vector<Vm>& all) {
   Problems found;
   add_state(request, target, found);
+  add_saved_state(request, target, found);
   add_machine(request, target, domain_facts(target.inactive_xml), found);
   add_present_claims(request, target, found);
   for (auto& problem : claim_problems(request.functions, all, target.uuid))

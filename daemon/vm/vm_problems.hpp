@@ -14,13 +14,15 @@ struct VmRequest {
   std::vector<PciAddress> functions;
   bool live{};    ///< into or out of the running domain
   bool force{};   ///< overrides what can be overridden
+  bool start{};   ///< the VM is to be started with it
   bool nvidia{};  ///< the GPU is NVIDIA's, whose drivers do not support being unplugged
   std::string uri{"qemu:///system"};
 };
 
 /// What stands in the way of giving the GPU to `target`, the claims of other VMs included:
-/// vm-running, vm-transient, vm-session, vm-no-pci, vm-no-hotplug-port (blockers), vm-machine-i440fx,
-/// vm-partial-gpu (warnings), vm-managed-hostdev (info), and those of claim_problems().
+/// vm-running, vm-transient, vm-session, vm-no-pci, vm-no-hotplug-port (blockers), vm-managed-save (blocker
+/// with `start`, else a warning), vm-machine-i440fx, vm-partial-gpu (warnings), vm-managed-hostdev (info),
+/// and those of claim_problems().
 Problems vm_problems(const VmRequest& request, const Vm& target, const std::vector<Vm>& all);
 
 /// Whether another VM has the GPU or wants it: gpu-in-running-vm (blocker), gpu-in-other-vm (warning),

@@ -22,6 +22,7 @@ class FakeHypervisor : public Hypervisor {
   std::set<PciAddress> refuse_plug;   ///< attach_live fails
   std::set<PciAddress> keep_plugged;  ///< the guest does not answer: detach_live times out
   bool ignore_define{};               ///< says yes and does nothing
+  std::string restored;               ///< what a start brings back instead of the definition
   std::vector<std::string> calls;
   unsigned long library_version{9000000};
 
@@ -53,7 +54,10 @@ class FakeHypervisor : public Hypervisor {
     calls.emplace_back("start");
     auto& vm = find(uuid);
     if (!fail_start.empty()) throw Error(ErrorCode::kernel_refused, fail_start);
-    if (!is_active(vm)) run(vm);
+    if (is_active(vm)) return;
+    run(vm);
+    if (!restored.empty()) vm.live_xml = restored;
+    vm.managed_save = false;
   }
   void destroy(const std::string& uuid) override {
     calls.emplace_back("destroy");

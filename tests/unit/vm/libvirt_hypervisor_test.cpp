@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The real adapter against libvirt's own test driver: no QEMU, no daemon.
 #include <algorithm>
+#include <fstream>
 #include <set>
 
 #include <doctest/doctest.h>
 
 #include "core/error.hpp"
+#include "support/fake_machine.hpp"
 #include "unit/vm/domains.hpp"
 #include "vm/hostdev.hpp"
 #include "vm/load_hypervisor.hpp"
@@ -110,6 +112,19 @@ TEST_CASE("starting and stopping what already runs or is off succeeds") {
   libvirt->destroy(uuid);
   libvirt->start(uuid);
   CHECK(libvirt->vm(uuid).state == VmState::running);
+}
+
+TEST_CASE("a saved state is told, and is gone once it was brought back") {
+  const FakeMachine files;
+  const auto node = files.root() / "node.xml";
+  std::ofstream{node} << R"(<node><domain type='test' xmlns:test='http://libvirt.org/schemas/domain/test/1.0'>
+    <test:runstate>5</test:runstate><test:hasmanagedsave>1</test:hasmanagedsave><name>saved</name>
+    <memory>65536</memory><os><type>hvm</type></os></domain></node>)";
+  const auto libvirt = connect("test://" + node.string());
+  CHECK(libvirt->vm("saved").managed_save);
+  libvirt->start(libvirt->vm("saved").uuid);
+  CHECK_FALSE(libvirt->vm("saved").managed_save);
+  CHECK_FALSE(connect()->vm("test").managed_save);
 }
 
 TEST_CASE("lifecycle events arrive while watching, until the watcher has enough") {

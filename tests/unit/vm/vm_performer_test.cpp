@@ -122,6 +122,22 @@ TEST_CASE("a start that fails carries libvirt's sentence") {
   CHECK_THROWS_WITH(lab.performer.perform(start), "Hook script execution failed");
 }
 
+TEST_CASE("a VM whose state was saved is not started, and its saved state stays") {
+  Lab lab;
+  lab.performer.perform(add);
+  lab.vm.managed_save = true;
+  CHECK(error_of([&] { lab.performer.perform(start); }) == ErrorCode::blocked);
+  CHECK_FALSE(is_active(lab.vm));
+  CHECK(lab.vm.managed_save);
+}
+
+TEST_CASE("a start is proven by the devices that the running domain has") {
+  Lab lab;
+  lab.libvirt.restored = lab.vm.inactive_xml;
+  lab.performer.perform(add);
+  CHECK(error_of([&] { lab.performer.perform(start); }) == ErrorCode::kernel_refused);
+}
+
 TEST_CASE("undoing anything in a domain that is gone is done; doing it is not") {
   Lab lab;
   lab.libvirt.domains.clear();

@@ -44,6 +44,20 @@ TEST_CASE("a running machine is refused unless live; one that has the GPU alread
   CHECK(vm_problems(request, has_it, {has_it}).empty());
 }
 
+TEST_CASE("a saved state comes back without the GPU: no start, and a warning without one") {
+  auto vm = vm_of(domain_file("linux"));
+  vm.managed_save = true;
+  const auto start = vm_problems({.functions = gpu, .start = true}, vm, {vm});
+  REQUIRE(ids(start) == Ids{"vm-managed-save"});
+  CHECK(start.front().severity == Severity::blocker);
+  CHECK(contains(start.front().remedy, "discard what was saved with 'virsh managedsave-remove " + vm.name));
+  const auto define = vm_problems(request, vm, {vm});
+  REQUIRE(ids(define) == Ids{"vm-managed-save"});
+  CHECK(define.front().severity == Severity::warning);
+  FakeHypervisor::run(vm);
+  CHECK(find(vm_problems({.functions = gpu, .live = true}, vm, {vm}), "vm-managed-save") == nullptr);
+}
+
 TEST_CASE("plugging into a running machine needs a free port for each function") {
   const auto vm = vm_of(q35("    <controller type='pci' index='0' model='pcie-root'/>\n"
                             "    <controller type='pci' index='1' model='pcie-root-port'/>\n"),

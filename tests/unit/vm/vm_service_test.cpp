@@ -238,6 +238,16 @@ TEST_CASE("checking a VM names the others that want its GPU") {
   CHECK(error_of([&] { lab.service.check("nonesuch", lab.snapshot, {}); }) == ErrorCode::vm_not_found);
 }
 
+TEST_CASE("checking a VM tells that it was saved while it ran") {
+  Lab lab;
+  const auto told = [&] {
+    return std::ranges::count(lab.service.check("win11", lab.snapshot, {}), "vm-managed-save", &Problem::id);
+  };
+  CHECK(told() == 0);
+  lab.vm.managed_save = true;
+  CHECK(told() == 1);
+}
+
 TEST_CASE("Looking Glass without the name of a VM is that of the VMs that have it, each finding once") {
   Lab lab;
   const auto ids = [&](const std::string& name) {
