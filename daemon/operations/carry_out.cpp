@@ -45,7 +45,7 @@ class Performer : public StepPerformer {
  public:
   Performer(const Platform& platform, const RootDir& root, std::vector<PciAddress> functions,
             KernelPerformer::Users users, bool live)
-      : live_(live),
+      : options_{.locks = domain_locks(platform), .live = live},
         pci_(platform.pci_control(root)),
         systemd_(platform.systemd_control(unit_deadline)),
         hypervisor_(platform),
@@ -53,11 +53,11 @@ class Performer : public StepPerformer {
         kernel_(*pci_, *systemd_, nodes_, root, std::move(functions), std::move(users)) {}
   void perform(const Step& step) override {
     if (KernelPerformer::performs(step.kind)) return kernel_.perform(step);
-    VmPerformer(hypervisor_.get(), {.live = live_}).perform(step);
+    VmPerformer(hypervisor_.get(), options_).perform(step);
   }
 
  private:
-  bool live_;
+  VmPerformerOptions options_;
   std::unique_ptr<PciControl> pci_;
   std::unique_ptr<SystemdControl> systemd_;
   LazyHypervisor hypervisor_;

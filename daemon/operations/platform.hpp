@@ -26,4 +26,6 @@ struct Platform {
   std::function<std::unique_ptr<Hypervisor>()> hypervisor;  ///< throws Error(libvirt_unavailable)
 };
 
+inline std::filesystem::path domain_locks(const Platform& platform) { return platform.runtime_dir / "vm"; }
+
 }  // namespace gpuctl

@@ -25,6 +25,7 @@ void install_tmpfiles(const std::string& text, const RootDir& root, const Platfo
 
 VmServicePlaces places(const RootDir& root, const Platform& platform, const Snapshot& snapshot) {
   return {.state = platform.state_dir,
+          .locks = domain_locks(platform),
           .install_tmpfiles = [&](const std::string& text) { install_tmpfiles(text, root, platform); },
           .rom_file =
               [&](PciAddress function, bool dry_run) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
+#include "vm/domain_lock.hpp"
 #include "vm/hostdev.hpp"
 #include "vm/vm_fitness.hpp"
 
@@ -93,6 +94,7 @@ void VmPerformer::perform(const Step& step) {
 
 void VmPerformer::add_devices(const Step& step) {
   const auto functions = functions_of(step);
+  const DomainLock lock{options_.locks, hypervisor_.vm(step.subject)};
   const auto vm = hypervisor_.vm(step.subject);
   require_persistent(vm);
   const auto wanted = add_hostdevs(vm.inactive_xml, functions);
@@ -106,6 +108,9 @@ void VmPerformer::add_devices(const Step& step) {
 
 void VmPerformer::remove_devices(const Step& step) {
   const auto functions = functions_of(step);
+  const auto seen = find(hypervisor_, step.subject);
+  if (!seen) return;
+  const DomainLock lock{options_.locks, *seen};
   const auto vm = find(hypervisor_, step.subject);
   if (!vm || !vm->persistent) return;
   const auto wanted = remove_hostdevs(vm->inactive_xml, functions);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 #include <chrono>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 namespace gpuctl {
 
 struct VmPerformerOptions {
+  std::filesystem::path locks{"/run/gpuctl/vm"};    ///< of DomainLock
   bool live{};                                      ///< a running domain may be changed
   std::chrono::milliseconds unplug_timeout{30000};  ///< for all functions of one vm-unplug together
 };
@@ -22,8 +24,8 @@ class VmPerformer {
   explicit VmPerformer(Hypervisor& hypervisor, VmPerformerOptions options = {});
   static bool performs(StepKind kind);
   /// Throws Error as Hypervisor does, and vm_running, invalid_argument (no list of addresses), not_supported
-  /// (transient domain), timed_out (guest does not let go), blocked (vm-managed-save), kernel_refused
-  /// (libvirt said yes, the domain says no).
+  /// (transient domain), busy (another operation changes the definition), timed_out (guest does not let go),
+  /// blocked (vm-managed-save), kernel_refused (libvirt said yes, the domain says no).
   void perform(const Step& step);
 
  private:

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/error.hpp"
+#include "vm/domain_lock.hpp"
 #include "vm/domain_xml.hpp"
 #include "vm/hostdev.hpp"
 #include "vm/unified_diff.hpp"
@@ -197,7 +198,16 @@ std::string VmService::rom_path(const SetupRequest& request, PciAddress function
   return *request.rom;
 }
 
-void VmService::apply(const Vm& vm, const std::string& xml, const SetupChanges& changes) {
+/// Read once more: until here others could change it.
+std::string VmService::apply(const Vm& seen, const SetupChanges& changes) {
+  const DomainLock lock{places_.locks, seen};
+  const auto vm = hypervisor_.vm(seen.uuid);
+  const auto xml = setup_domain(vm.inactive_xml, changes);
+  if (xml != vm.inactive_xml) define(vm, xml, changes);
+  return public_diff(vm.inactive_xml, xml, vm.name);
+}
+
+void VmService::define(const Vm& vm, const std::string& xml, const SetupChanges& changes) {
   undo_.push(vm.uuid, vm.inactive_xml);
   try {
     hypervisor_.define(xml);
@@ -235,15 +245,17 @@ std::string VmService::setup(const std::string& name, const SetupRequest& reques
     throw Error(ErrorCode::not_supported,
                 fmt::format("{} is transient: it has no definition to change.", vm.name));
   const auto changes = changes_for(vm, request, snapshot);
-  const auto xml = setup_domain(vm.inactive_xml, changes);
-  auto diff = public_diff(vm.inactive_xml, xml, vm.name);
-  if (!request.dry_run && xml != vm.inactive_xml) apply(vm, xml, changes);
+  auto diff = request.dry_run ? public_diff(vm.inactive_xml, setup_domain(vm.inactive_xml, changes), vm.name)
+                              : apply(vm, changes);
   const bool shared_file = request.picture && request.transport == PictureTransport::shmem;
   return shared_file ? with_tmpfiles(std::move(diff), uid, request.dry_run) : diff;
 }
 
 std::string VmService::undo(const std::string& name, bool dry_run, const Snapshot& snapshot) {
-  const auto vm = hypervisor_.vm(name);
+  const auto seen = hypervisor_.vm(name);
+  std::optional<DomainLock> lock;
+  if (!dry_run) lock.emplace(places_.locks, seen);
+  const auto vm = hypervisor_.vm(seen.uuid);
   const auto before = undo_.top(vm.uuid);
   if (!before)
     throw Error(

@@ -47,6 +47,7 @@ struct VmEntry {
 /// Where things are, and what is done by others.
 struct VmServicePlaces {
   std::filesystem::path state{"/var/lib/gpuctl"};  ///< vm-undo/ is made below it
+  std::filesystem::path locks{"/run/gpuctl/vm"};   ///< of DomainLock
   std::string battery_table{};                     ///< empty = where this build installs it
   /// Makes looking_glass_tmpfiles_path have this text, and systemd-tmpfiles do what it says.
   std::function<void(const std::string& text)> install_tmpfiles{};
@@ -67,16 +68,18 @@ class VmService {
   /// `vm` may be empty: every VM with memory for it, or the host's side alone where none has.
   Problems check_looking_glass(const std::string& vm, unsigned uid);
   /// The change as a unified diff. Proven by reading the definition again; a refused one leaves no copy
-  /// behind. Error(invalid_argument): a ROM for a VM with several GPUs, or none; a path that is not absolute.
+  /// behind. Error(busy): another operation changes it. Error(invalid_argument): a ROM for a VM with several
+  /// GPUs, or none; a path that is not absolute.
   std::string setup(const std::string& vm, const SetupRequest& request, const Snapshot& snapshot,
                     unsigned uid);
-  /// Error(not_found): nothing to undo.
+  /// Error(not_found): nothing to undo. Error(busy): another operation changes the VM.
   std::string undo(const std::string& vm, bool dry_run, const Snapshot& snapshot);
 
  private:
   SetupChanges changes_for(const Vm& vm, const SetupRequest& request, const Snapshot& snapshot);
   std::vector<Vm> with_looking_glass() const;
-  void apply(const Vm& vm, const std::string& xml, const SetupChanges& changes);
+  std::string apply(const Vm& seen, const SetupChanges& changes);
+  void define(const Vm& vm, const std::string& xml, const SetupChanges& changes);
   std::string rom_path(const SetupRequest& request, PciAddress function) const;
   std::string with_tmpfiles(std::string diff, unsigned uid, bool dry_run) const;
 

@@ -1,25 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "vm/vm_undo.hpp"
 
-#include <algorithm>
 #include <fstream>
 #include <iterator>
 
 #include <fmt/format.h>
 
-#include "core/error.hpp"
 #include "os/replace_file.hpp"
+#include "vm/domain_uuid.hpp"
 
 namespace gpuctl {
 namespace {
-
-/// libvirt's text form; anything else must not become part of a path.
-void require_uuid(const std::string& text) {
-  const bool good = text.size() == 36 && std::ranges::all_of(text, [](char c) {
-                      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '-';
-                    });
-  if (!good) throw Error(ErrorCode::invalid_argument, fmt::format("'{}' is no UUID of a VM.", text));
-}
 
 std::string contents(const std::filesystem::path& path) {
   std::ifstream in{path, std::ios::binary};

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "support/fake_hypervisor.hpp"
+#include "support/fake_machine.hpp"
 #include "unit/vm/domains.hpp"
 
 using namespace gpuctl;
@@ -18,10 +19,11 @@ const Step plug{StepKind::vm_plug, uuid, "", address_list(gpu)};
 const Step start{StepKind::vm_start, uuid, "", ""};
 
 struct Lab {
+  FakeMachine files;
   FakeHypervisor libvirt;
   Vm& vm = libvirt.add(q35("    <input type='mouse' bus='ps2'/>\n"));
-  VmPerformer performer{libvirt};
-  VmPerformer live{libvirt, {.live = true}};
+  VmPerformer performer{libvirt, {.locks = files.root() / "run/vm"}};
+  VmPerformer live{libvirt, {.locks = files.root() / "run/vm", .live = true}};
 };
 
 template <class Call>

@@ -41,6 +41,7 @@ struct Lab {
   VmService service{libvirt,
                     root,
                     {.state = machine.root() / "state",
+                     .locks = machine.root() / "run/vm",
                      .battery_table = "/b.aml",
                      .install_tmpfiles = [this](const std::string& text) { install(text); },
                      .rom_file =
@@ -167,7 +168,11 @@ TEST_CASE("a definition libvirt refuses leaves nothing to undo; one it quietly d
     }
   } refusing;
   refusing.domains = lab.libvirt.domains;
-  VmService service{refusing, lab.root, {.state = lab.machine.root() / "state", .battery_table = "/b.aml"}};
+  VmService service{refusing,
+                    lab.root,
+                    {.state = lab.machine.root() / "state",
+                     .locks = lab.machine.root() / "run/vm",
+                     .battery_table = "/b.aml"}};
   CHECK(error_of([&] { service.setup("win11", {.battery = true}, lab.snapshot, 0); }) ==
         ErrorCode::kernel_refused);
   CHECK_FALSE(lab.kept());
@@ -294,6 +299,7 @@ TEST_CASE("real definitions are set up and undone through libvirt itself") {
   VmService service{*libvirt,
                     root,
                     {.state = machine.root() / "state",
+                     .locks = machine.root() / "run/vm",
                      .battery_table = "/b.aml",
                      .install_tmpfiles = [&](const std::string& text) {
                        machine.file("etc/tmpfiles.d/10-looking-glass.conf", text);
