@@ -32,6 +32,12 @@ if(SYSTEMD_ANALYZE)
   endforeach()
 endif()
 
+# What the packages' scripts do before gpuctl goes.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+add_test(NAME unit.package_scripts COMMAND ${Python3_EXECUTABLE} -B -m unittest test_scripts
+         WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/packages)
+set_tests_properties(unit.package_scripts PROPERTIES LABELS unit)
+
 # The packages of this build.
 if(TARGET gpuctld)
   add_test(NAME packages COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/packages/run ${PROJECT_BINARY_DIR})

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the packages do about GPUs and VMs before gpuctl goes: their scripts' functions, with gpuctl and the bus played."""
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+PACKAGING = pathlib.Path(__file__).resolve().parents[2] / 'systemd-units' / 'packaging'
+# As each script is called for an upgrade, which does nothing: its functions are there then.
+SCRIPTS = {'debian/prerm': 'upgrade', 'rpm/preun': '1'}
+ADDRESSES = {'0000_01_00': '0000:01:00.0', '0000_02_00': '0000:02:00.0'}
+BUSCTL = '''#!/bin/sh
+case $* in
+    *tree*) cd "$GPUS" && for gpu in *; do echo "/org/gpuctl1/gpus/$gpu"; done ;;
+    *) echo "s \\"$(cat "$GPUS/${3##*/}/$5")\\"" ;;
+esac
+'''
+GPUCTL = '''#!/bin/sh
+echo "$*" >> "$GPUS/../calls"
+exit "${RELEASE:-0}"
+'''
+
+
+class Scripts(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.work = pathlib.Path(directory.name)
+        for name, text in (('busctl', BUSCTL), ('gpuctl', GPUCTL)):
+            (self.work / name).write_text(text)
+            (self.work / name).chmod(0o755)
+
+    def gpu(self, name, state, vm=''):
+        directory = self.work / 'gpus' / name
+        directory.mkdir(parents=True, exist_ok=True)
+        for key, value in (('State', state), ('Vm', vm), ('Address', ADDRESSES[name])):
+            (directory / key).write_text(value)
+
+    def run_function(self, script, call, release=0):
+        (self.work / 'calls').write_text('')
+        command = f'set -- {SCRIPTS[script]}; . {PACKAGING / script}; set -e; {call}'
+        environment = {'PATH': f'{self.work}:/usr/bin:/bin', 'GPUS': str(self.work / 'gpus'), 'RELEASE': str(release)}
+        done = subprocess.run(['sh', '-c', command], env=environment, capture_output=True, text=True, check=True)
+        return (self.work / 'calls').read_text().splitlines(), done.stderr
+
+    def each(self):
+        for script in SCRIPTS:
+            with self.subTest(script):
+                yield script
+
+    def test_what_is_away_and_what_waits_in_a_definition_is_released(self):
+        for script in self.each():
+            for state, vm, released in (('host', '', False), ('changing', '', False), ('host', 'win 11', True),
+                                        ('vm', '', True), ('mixed', '', True), ('unbound', '', True)):
+                self.gpu('0000_01_00', state, vm)
+                self.gpu('0000_02_00', 'host')
+                calls, said = self.run_function(script, 'give_back')
+                self.assertEqual(calls, ['release 0000:01:00.0'] if released else [], (state, vm))
+                self.assertEqual(said, '')
+
+    def test_what_cannot_be_released_is_told_by_where_it_is(self):
+        for script in self.each():
+            self.gpu('0000_01_00', 'host', 'win11')
+            self.gpu('0000_02_00', 'vm')
+            calls, said = self.run_function(script, 'give_back', release=3)
+            self.assertEqual(len(calls), 2)
+            self.assertIn('win11 cannot start while 0000:01:00.0 is in its definition', said)
+            self.assertIn('virsh edit win11', said)
+            self.assertIn('0000:02:00.0 stays with vfio-pci', said)
+            self.assertNotIn('0000:01:00.0 stays', said)
+
+    def test_vms_that_read_gpuctls_files_are_named(self):
+        definitions = self.work / 'qemu'
+        definitions.mkdir()
+        for name, text in {
+                'battery': "<qemu:arg value='file=/usr/share/qemu/gpuctl-battery.aml'/>",
+                'with rom': "<hostdev>\n <rom bar='on' file='/var/lib/gpuctl/rom/0000:01:00.0.rom'/>\n</hostdev>",
+                'remembers': "<gpuctl:rom function='0000:01:00.0' file='/var/lib/gpuctl/rom/0000:01:00.0.rom'/>",
+                'other': "<rom file='/srv/card.rom'/>"}.items():
+            (definitions / f'{name}.xml').write_text(f'<domain>{text}</domain>')
+        for script in self.each():
+            said = self.run_function(script, f'name_readers {definitions}')[1].splitlines()
+            self.assertEqual([line.split(' reads ')[0] for line in said], ['gpuctl: battery', 'gpuctl: with rom'])
+            self.assertEqual(self.run_function(script, f'name_readers {definitions}/none')[1], '')
+
+
+if __name__ == '__main__':
+    unittest.main()
