@@ -14,9 +14,10 @@ namespace {
 constexpr std::chrono::seconds tmpfiles_deadline{45};
 
 /// By gpuctl-apply, for gpuctld may neither write below /etc nor change what belongs to others.
-void install_tmpfiles(const std::string& text, const RootDir& root, const Platform& platform) {
+void install_tmpfiles(const std::optional<std::string>& text, const RootDir& root, const Platform& platform) {
   const auto path = std::string{looking_glass_tmpfiles_path}.substr(1);
-  ApplyRequest request{{}, {{"tmpfiles-looking-glass", {}}}};
+  ApplyRequest request;
+  if (text) request.tools.push_back({"tmpfiles-looking-glass", {}});
   if (const auto present = read_exactly(root, path); present != text)
     request.edits.push_back({path, present, text});
   apply_by_systemd(root, *platform.systemd_control(tmpfiles_deadline),
@@ -26,7 +27,8 @@ void install_tmpfiles(const std::string& text, const RootDir& root, const Platfo
 VmServicePlaces places(const RootDir& root, const Platform& platform, const Snapshot& snapshot) {
   return {.state = platform.state_dir,
           .locks = domain_locks(platform),
-          .install_tmpfiles = [&](const std::string& text) { install_tmpfiles(text, root, platform); },
+          .install_tmpfiles =
+              [&](const std::optional<std::string>& text) { install_tmpfiles(text, root, platform); },
           .rom_file =
               [&](PciAddress function, bool dry_run) {
                 return auto_rom(function, dry_run ? DryRun::yes : DryRun::no, snapshot, platform).string();

@@ -49,8 +49,9 @@ struct VmServicePlaces {
   std::filesystem::path state{"/var/lib/gpuctl"};  ///< vm-undo/ is made below it
   std::filesystem::path locks{"/run/gpuctl/vm"};   ///< of DomainLock
   std::string battery_table{};                     ///< empty = where this build installs it
-  /// Makes looking_glass_tmpfiles_path have this text, and systemd-tmpfiles do what it says.
-  std::function<void(const std::string& text)> install_tmpfiles{};
+  /// Makes looking_glass_tmpfiles_path have this text, and systemd-tmpfiles do what it says; nothing =
+  /// removes it.
+  std::function<void(const std::optional<std::string>& text)> install_tmpfiles{};
   /// The path of a file with this function's option ROM, written now unless this is a dry run. Throws Error
   /// where none can be had.
   std::function<std::string(PciAddress function, bool dry_run)> rom_file{};
@@ -78,10 +79,13 @@ class VmService {
  private:
   SetupChanges changes_for(const Vm& vm, const SetupRequest& request, const Snapshot& snapshot);
   std::vector<Vm> with_looking_glass() const;
-  std::string apply(const Vm& seen, const SetupChanges& changes);
-  void define(const Vm& vm, const std::string& xml, const SetupChanges& changes);
+  std::optional<FileChange> tmpfiles_change(const SetupRequest& request, unsigned uid) const;
+  std::optional<FileChange> tmpfiles_return(const Vm& vm, const UndoCopy& copy) const;
+  std::string apply(const Vm& seen, const SetupChanges& changes, const std::optional<FileChange>& tmpfiles);
+  void define(const UndoCopy& copy, const Vm& vm, const std::string& xml, const SetupChanges& changes);
+  std::string install(const FileChange& tmpfiles) const;
+  void keep_copy(const Vm& seen, const FileChange& tmpfiles);
   std::string rom_path(const SetupRequest& request, PciAddress function) const;
-  std::string with_tmpfiles(std::string diff, unsigned uid, bool dry_run) const;
 
   Hypervisor& hypervisor_;
   const RootDir& root_;
