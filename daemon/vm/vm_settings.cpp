@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "vm/vm_settings.hpp"
 
+#include <string_view>
+
 #include "vm/domain_xml.hpp"
 
 namespace gpuctl {
@@ -28,6 +30,11 @@ pugi::xml_node metadata_of(pugi::xml_node domain) {
   return append_element(domain, "metadata");
 }
 
+void remove_file(pugi::xml_node rom) {
+  rom.remove_attribute("file");
+  if (rom && !rom.first_attribute() && !rom.first_child()) remove_element(rom);
+}
+
 }  // namespace
 
 VmSettings read_settings(const pugi::xml_document& document) {
@@ -53,12 +60,10 @@ void write_settings(pugi::xml_document& document, const VmSettings& settings) {
 
 void set_rom(pugi::xml_node hostdev, const std::string& path) {
   auto rom = hostdev.child("rom");
-  if (path.empty()) {
-    if (rom) remove_element(rom);
-    return;
-  }
+  if (path.empty()) return remove_file(rom);
   if (!rom) rom = insert_element_after(hostdev.child("source"), "rom");
   rom.remove_attribute("enabled");
+  if (rom.attribute("bar").as_string() == std::string_view{"off"}) rom.remove_attribute("bar");
   set_attribute(rom, "file", path);
 }
 

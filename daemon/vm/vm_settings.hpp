@@ -20,7 +20,8 @@ VmSettings read_settings(const pugi::xml_document& document);
 /// Writes, changes or (when there is nothing to remember) removes the metadata element.
 void write_settings(pugi::xml_document& document, const VmSettings& settings);
 
-/// <rom file='...'/> of a hostdev; an empty path takes it out.
+/// <rom file='...'/> of a hostdev, made visible to the guest if it is not; an empty path takes the file out
+/// and leaves what else the element says.
 void set_rom(pugi::xml_node hostdev, const std::string& path);
 
 }  // namespace gpuctl

@@ -158,6 +158,22 @@ TEST_CASE("an option ROM goes into the hostdev that is there, also the user's ow
   CHECK(domain_facts(xml).roms.at(pci("0000:01:00.0")) == "/var/lib/libvirt/vbios/rtx3080.rom");
 }
 
+TEST_CASE("an option ROM that the guest could not see is shown to it, and all else of the element stays") {
+  auto changes = rom("/card.rom");
+  changes.rom_functions = {pci("0000:41:00.0")};
+  const auto of = [&](const std::string& element) {
+    return q35("    <hostdev mode='subsystem' type='pci'><source><address bus='0x41'/></source>" + element +
+               "</hostdev>\n");
+  };
+  CHECK(contains(setup_domain(of("<rom bar='off'/>"), changes), "<rom file='/card.rom'/>"));
+  CHECK(contains(setup_domain(of("<rom enabled='no'/>"), changes), "<rom file='/card.rom'/>"));
+  CHECK(contains(setup_domain(of("<rom bar='on'/>"), changes), "<rom bar='on' file='/card.rom'/>"));
+  changes.rom = "";
+  CHECK(contains(setup_domain(of("<rom bar='off' file='/card.rom'/>"), changes), "<rom bar='off'/>"));
+  CHECK(contains(setup_domain(of("<rom enabled='no'/>"), changes), "<rom enabled='no'/>"));
+  CHECK_FALSE(contains(setup_domain(of("<rom file='/card.rom'/>"), changes), "<rom"));
+}
+
 TEST_CASE("hostdevs that gpuctl added for a card that has moved are taken out") {
   const auto xml =
       setup_domain(domain_file("stale-hostdev"), {.stale = own_functions(domain_file("stale-hostdev"))});
