@@ -5,9 +5,8 @@
 #include <charconv>
 #include <set>
 
-#include <nlohmann/json.hpp>
-
 #include "vm/domain_xml.hpp"
+#include "vm/qemu_arguments.hpp"
 
 namespace gpuctl {
 namespace {
@@ -85,28 +84,12 @@ void read_device(pugi::xml_node node, DomainFacts& facts) {
       facts.roms[*address] = attribute(node.child("rom"), "file");
 }
 
-/// Value of `key` in QEMU's older comma form.
-std::string comma_value(const std::string& argument, const std::string& key) {
-  const auto at = ("," + argument).find("," + key + "=");
-  if (at == std::string::npos) return {};
-  const auto start = at + key.size() + 1;
-  return argument.substr(start, argument.find(',', start) - start);
-}
-
 void read_kvmfr(const std::string& argument, DomainFacts& facts) {
   if (argument.find("/dev/kvmfr") == std::string::npos) return;
-  const auto json = nlohmann::json::parse(argument, nullptr, false);
-  facts.kvmfr_bytes = 0;
-  if (json.is_object()) {
-    const auto size = json.find("size"), id = json.find("id");
-    if (size != json.end() && size->is_number_unsigned()) facts.kvmfr_bytes = size->get<std::uint64_t>();
-    if (id != json.end() && id->is_string()) facts.kvmfr_id = id->get<std::string>();
-    return;
-  }
-  const auto size = comma_value(argument, "size");
+  const auto size = qemu_property(argument, "size");
   const auto digits = std::min(size.find_first_not_of("0123456789"), size.size());
   facts.kvmfr_bytes = scaled_size(size.substr(0, digits), size.substr(digits), "b");
-  facts.kvmfr_id = comma_value(argument, "id");
+  facts.kvmfr_id = qemu_property(argument, "id");
 }
 
 void read_command_line(pugi::xml_node domain, DomainFacts& facts) {

@@ -3,6 +3,8 @@
 
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "vm/domain_xml.hpp"
 
 namespace gpuctl {
@@ -22,6 +24,13 @@ void append_argument(pugi::xml_node command_line, const std::string& value) {
                : environment ? insert_element_before(environment, "qemu:arg")
                              : append_element(command_line, "qemu:arg");
   set_attribute(added, "value", value);
+}
+
+std::string comma_value(const std::string& value, const std::string& key) {
+  const auto at = ("," + value).find("," + key + "=");
+  if (at == std::string::npos) return {};
+  const auto start = at + key.size() + 1;
+  return value.substr(start, value.find(',', start) - start);
 }
 
 }  // namespace
@@ -45,6 +54,14 @@ void remove_qemu_arguments(pugi::xml_node domain, std::string_view option,
   }
   for (const auto node : doomed) remove_element(node);
   if (command_line && !command_line.first_child()) remove_element(command_line);
+}
+
+std::string qemu_property(const std::string& value, const std::string& key) {
+  const auto json = nlohmann::json::parse(value, nullptr, false);
+  if (!json.is_object()) return comma_value(value, key);
+  const auto found = json.find(key);
+  if (found == json.end()) return {};
+  return found->is_string() ? found->get<std::string>() : found->dump();
 }
 
 }  // namespace gpuctl

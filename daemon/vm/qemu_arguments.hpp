@@ -16,4 +16,7 @@ void append_qemu_argument(pugi::xml_node domain, const std::string& option, cons
 void remove_qemu_arguments(pugi::xml_node domain, std::string_view option,
                            const std::function<bool(std::string_view value)>& unwanted);
 
+/// Value of `key` in an option's value, which is JSON or QEMU's older comma form; empty if it has none.
+std::string qemu_property(const std::string& value, const std::string& key);
+
 }  // namespace gpuctl

@@ -15,6 +15,8 @@
 namespace gpuctl {
 namespace {
 
+constexpr auto kvmfr_device_id = "gpuctl-looking-glass";
+
 bool says(pugi::xml_node node, const char* name, std::string_view value) {
   return node.attribute(name).as_string() == value;
 }
@@ -54,18 +56,32 @@ void use_shmem(pugi::xml_node devices, std::uint64_t mib) {
 
 bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
+bool shows(const std::string& device, const std::string& memory) {
+  return !memory.empty() && has(device, "ivshmem") && qemu_property(device, "memdev") == memory;
+}
+
 /// The memory object and the device that shows it to the guest, whoever wrote them.
 void remove_kvmfr(pugi::xml_node domain) {
   const auto id = domain_facts(domain).kvmfr_id;
   remove_qemu_arguments(domain, "-object", [](auto value) { return has(value, kvmfr_device); });
-  remove_qemu_arguments(domain, "-device",
-                        [&](auto value) { return has(value, "ivshmem") && has(value, id); });
+  remove_qemu_arguments(domain, "-device", [&](auto value) { return shows(std::string{value}, id); });
+}
+
+/// libvirt calls the <shmem> devices of a definition so, and QEMU starts with no two of one name.
+bool has_name_of_libvirt(const DomainFacts& facts) {
+  return std::ranges::any_of(facts.qemu_arguments, [&](const std::string& argument) {
+    return shows(argument, facts.kvmfr_id) && qemu_property(argument, "id").starts_with("shmem");
+  });
+}
+
+bool is_fit(const DomainFacts& facts, std::uint64_t bytes) {
+  return facts.kvmfr_bytes == bytes && !has_name_of_libvirt(facts);
 }
 
 /// JSON arguments: with QEMU 6.2 and later the older form collides with libvirt's own PCI addresses.
 void use_kvmfr(pugi::xml_node domain, std::uint64_t mib) {
   const nlohmann::ordered_json device{
-      {"driver", "ivshmem-plain"}, {"id", "shmem0"}, {"memdev", looking_glass_name}};
+      {"driver", "ivshmem-plain"}, {"id", kvmfr_device_id}, {"memdev", looking_glass_name}};
   const nlohmann::ordered_json memory{{"qom-type", "memory-backend-file"},
                                       {"id", looking_glass_name},
                                       {"mem-path", kvmfr_device},
@@ -80,7 +96,7 @@ void set_transport(pugi::xml_node domain, pugi::xml_node devices, const SetupCha
   const auto mib = looking_glass_mib(*changes.picture);
   if (changes.transport == PictureTransport::kvmfr) {
     if (const auto shmem = device(devices, "shmem", "name", looking_glass_name)) remove_element(shmem);
-    if (domain_facts(domain).kvmfr_bytes != mib * 1024 * 1024) use_kvmfr(domain, mib);
+    if (!is_fit(domain_facts(domain), mib * 1024 * 1024)) use_kvmfr(domain, mib);
     return;
   }
   if (domain_facts(domain).kvmfr_bytes) remove_kvmfr(domain);

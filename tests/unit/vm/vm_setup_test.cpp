@@ -109,6 +109,41 @@ TEST_CASE("a kvmfr set-up somebody wrote in QEMU's older form is replaced, other
   CHECK(contains(changed, "memdev=else"));
 }
 
+TEST_CASE("the kvmfr device has no name that libvirt gives to other shared memory") {
+  auto xml = domain_file("linux");
+  xml.insert(xml.find("  </devices>"), "<shmem name='mine'><model type='ivshmem-plain'/></shmem>");
+  const auto changed = setup_domain(xml, looking_glass(PictureTransport::kvmfr));
+  CHECK(contains(changed, "\"id\":\"gpuctl-looking-glass\""));
+  CHECK_FALSE(contains(changed, "shmem0"));
+  auto older = changed;
+  const std::string name = "gpuctl-looking-glass";
+  older.replace(older.find(name), name.size(), "shmem0");
+  CHECK(setup_domain(older, looking_glass(PictureTransport::kvmfr)) == changed);
+  CHECK_FALSE(contains(setup_domain(older, looking_glass()), "qemu:commandline"));
+}
+
+TEST_CASE("a kvmfr memory object without a name takes no device of others along") {
+  auto xml = setup_domain(domain_file("hand-made"), battery());
+  xml.insert(
+      xml.find("<qemu:arg value='-acpitable'/>"),
+      "<qemu:arg value='-object'/><qemu:arg value='memory-backend-file,mem-path=/dev/kvmfr0,size=32M'/>"
+      "<qemu:arg value='-device'/><qemu:arg value='ivshmem-plain,id=s1,memdev=else'/>"
+      "<qemu:arg value='-device'/><qemu:arg value='ivshmem-plain,id=s2'/>");
+  const auto changed = setup_domain(xml, looking_glass());
+  CHECK_FALSE(domain_facts(changed).kvmfr_bytes);
+  CHECK(contains(changed, "memdev=else"));
+  CHECK(contains(changed, "id=s2"));
+}
+
+TEST_CASE("a kvmfr device goes by its memory's whole name") {
+  auto xml = setup_domain(domain_file("hand-made"), battery());
+  xml.insert(
+      xml.find("<qemu:arg value='-acpitable'/>"),
+      "<qemu:arg value='-object'/><qemu:arg value='memory-backend-file,id=lg,mem-path=/dev/kvmfr0,size=32M'/>"
+      "<qemu:arg value='-device'/><qemu:arg value='ivshmem-plain,id=lg-other,memdev=lg-other'/>");
+  CHECK(contains(setup_domain(xml, looking_glass()), "memdev=lg-other"));
+}
+
 TEST_CASE("a machine without a screen keeps none, and gets SPICE for the keyboard") {
   const auto xml = setup_domain(domain_file("two-gpus"), looking_glass());
   CHECK(domain_facts(xml).videos == std::vector<std::string>{"none"});
