@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Attaching to a VM of libvirt's own test driver, by the shipped daemon."""
+import pathlib
+import stat
+import unittest
+
+from case import BusTest
+from dbus_wire import Variant
+from machine import ROOT, SERVICE, WORK
+
+ADDRESS, UUID = '0000:01:00.0', '11111111-2222-3333-4444-555555555555'
+NODE = f'''<node><domain type="test" xmlns:test="http://libvirt.org/schemas/domain/test/1.0"><test:runstate>5</test:runstate>
+<test:hasmanagedsave>1</test:hasmanagedsave><name>saved</name><uuid>{UUID}</uuid><memory>1000000</memory>
+<os><type arch="x86_64" machine="q35">hvm</type></os><devices><controller type="pci" model="pcie-root"/></devices></domain></node>'''
+
+
+class Saved(BusTest):
+    def setUp(self):
+        super().setUp()
+        self.machine.stop()
+        node = WORK / 'node.xml'
+        node.write_text(NODE)
+        self.machine.libvirt = f'test://{node}'
+        self.addCleanup(delattr, self.machine, 'libvirt')
+        self.machine.start()
+        self.bob = self.client('bob')
+
+    def test_a_vm_that_would_come_back_without_the_gpu_is_not_started_with_it(self):
+        start = lambda: self.bob.attach(ADDRESS, 'saved', start=Variant('b', True))
+        self.assertEqual(self.bob.error(start), 'Blocked')
+        self.assert_untouched()
+        checked = self.bob.bus.call(SERVICE, ROOT, 'org.gpuctl1.Vms', 'CheckVm', 'sa{sv}', ['saved', {}])[0]
+        self.assertIn('vm-managed-save', [problem['id'].value for problem in checked])
+
+    def test_it_is_defined_with_it_under_a_lock_that_nobody_else_can_hold(self):
+        self.assertEqual(self.bob.finish(self.bob.attach(ADDRESS, 'saved'))[0], 'succeeded')
+        lock = pathlib.Path(f'/run/gpuctl/vm/{UUID}.lock')
+        self.assertEqual([stat.S_IMODE(path.stat().st_mode) for path in (lock, lock.parent)], [0o600, 0o700])
+
+
+if __name__ == '__main__':
+    unittest.main()
