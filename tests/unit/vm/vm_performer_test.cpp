@@ -140,6 +140,15 @@ TEST_CASE("a start is proven by the devices that the running domain has") {
   CHECK(error_of([&] { lab.performer.perform(start); }) == ErrorCode::kernel_refused);
 }
 
+TEST_CASE("a VM that runs already, whoever started it, is not started") {
+  Lab lab;
+  FakeHypervisor::run(lab.vm);
+  lab.live.perform(add);
+  lab.libvirt.calls.clear();
+  lab.live.perform(start);
+  CHECK(lab.libvirt.calls.empty());
+}
+
 TEST_CASE("undoing anything in a domain that is gone is done; doing it is not") {
   Lab lab;
   lab.libvirt.domains.clear();
