@@ -2,61 +2,28 @@
 #include "host/boot_files.hpp"
 
 #include <algorithm>
-#include <optional>
+#include <map>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "host/file_edit.hpp"
 #include "host/kernel_command_line.hpp"
+#include "host/shell_file.hpp"
 #include "host/text.hpp"
 
 namespace gpuctl {
 namespace {
 
-/// A line `NAME="words"`, `NAME='words'` or `NAME=word`, and where its words are in it.
-struct Assignment {
-  std::string name;
-  bool appends{};              ///< NAME+=
-  std::size_t begin{}, end{};  ///< of the value in the line, without quotes
-  bool quoted{};
-};
-
-std::optional<Assignment> assignment(std::string_view line) {
-  const auto start = line.find_first_not_of(" \t");
-  const auto equals = line.find('=');
-  if (start == std::string_view::npos || equals == std::string_view::npos || line[start] == '#')
-    return std::nullopt;
-  Assignment found;
-  found.appends = equals > 0 && line[equals - 1] == '+';
-  found.name = std::string(trimmed(line.substr(start, equals - start - (found.appends ? 1 : 0))));
-  if (found.name.starts_with("export ")) found.name = std::string(trimmed(found.name.substr(7)));
-  found.begin = equals + 1;
-  const bool quote = found.begin < line.size() && (line[found.begin] == '"' || line[found.begin] == '\'');
-  const auto close =
-      quote ? line.find(line[found.begin], found.begin + 1) : line.find_first_of(" \t#", found.begin);
-  found.quoted = quote && close != std::string_view::npos;
-  if (found.quoted) ++found.begin;
-  found.end = std::min(close, line.size());
-  return found;
-}
-
-void replace_all(std::string& text, const std::string& what, const std::string& by) {
-  for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + by.size()))
-    text.replace(at, what.size(), by);
-}
-
-/// What a shell would hold in `variable` after reading `text`, given that it held `value` before.
-std::string evaluated(const std::string& text, std::string_view variable, std::string value) {
-  for (const auto& line : lines(text)) {
-    const auto found = assignment(line);
-    if (!found || found->name != variable) continue;
-    auto words = line.substr(found->begin, found->end - found->begin);
-    replace_all(words, fmt::format("${{{}}}", variable), value);
-    replace_all(words, fmt::format("${}", variable), value);
-    value = found->appends ? value + words : words;
-  }
-  return value;
+/// What GRUB's tools read, in their order, as it is after `edits`.
+std::map<std::string, std::string> grub_files(const RootDir& root, bool drop_ins, const FileEdits& edits) {
+  std::map<std::string, std::string> files{{"etc/default/grub", root.text("etc/default/grub")}};
+  if (drop_ins)
+    for (const auto& name : root.list("etc/default/grub.d"))
+      if (name.ends_with(".cfg"))
+        files["etc/default/grub.d/" + name] = root.text("etc/default/grub.d/" + name);
+  for (const auto& edit : edits) files[edit.path] = edit.after.value_or("");
+  return files;
 }
 
 }  // namespace
@@ -77,50 +44,12 @@ std::string joined(const std::vector<std::string>& arguments) {
   return fmt::format("{}", fmt::join(arguments, " "));
 }
 
-std::string with_shell_words(const std::string& text, std::string_view variable,
-                             const ArgumentChange& change) {
-  auto all = lines(text);
-  for (auto i = all.size(); i-- > 0;) {
-    const auto found = assignment(all[i]);
-    if (!found || found->name != variable) continue;
-    auto words =
-        joined(changed(split_arguments(all[i].substr(found->begin, found->end - found->begin)), change));
-    if (!found->quoted) words = fmt::format("\"{}\"", words);
-    all[i].replace(found->begin, found->end - found->begin, words);
-    return joined({fmt::format("{}", fmt::join(all, "\n"))}) + (text.ends_with('\n') ? "\n" : "");
-  }
-  if (change.add.empty()) return text;
-  const auto end = text.empty() || text.ends_with('\n') ? "" : "\n";
-  return fmt::format("{}{}{}=\"{}\"\n", text, end, variable, joined(change.add));
-}
-
-std::vector<std::string> grub_arguments(const RootDir& root, bool drop_ins) {
-  std::vector<std::string> paths{"etc/default/grub"};
-  if (drop_ins)
-    for (const auto& name : root.list("etc/default/grub.d"))
-      if (name.ends_with(".cfg")) paths.push_back("etc/default/grub.d/" + name);
-  std::string plain;
-  std::string normal;
-  for (const auto& path : paths) {
-    const auto text = root.text(path);
-    plain = evaluated(text, "GRUB_CMDLINE_LINUX", plain);
-    normal = evaluated(text, "GRUB_CMDLINE_LINUX_DEFAULT", normal);
-  }
-  return split_arguments(plain + " " + normal);
-}
-
-std::vector<std::string> grub_cfg_lines(const std::string& grub_cfg) {
-  std::vector<std::string> found;
-  for (const auto& line : lines(grub_cfg)) {
-    const auto text = trimmed(line);
-    if (!text.starts_with("linux\t") && !text.starts_with("linux ") && !text.starts_with("linuxefi"))
-      continue;
-    auto arguments = words(text);
-    if (arguments.size() < 2 || std::ranges::find(arguments, "single") != arguments.end()) continue;
-    arguments.erase(arguments.begin(), arguments.begin() + 2);
-    found.push_back(joined(arguments));
-  }
-  return found;
+GrubArguments grub_arguments(const RootDir& root, bool drop_ins, const FileEdits& edits) {
+  ShellVariables variables;
+  for (const auto& [path, text] : grub_files(root, drop_ins, edits))
+    read_into(variables, read_shell_file(text));
+  return {split_arguments(variables["GRUB_CMDLINE_LINUX"] + " " + variables["GRUB_CMDLINE_LINUX_DEFAULT"]),
+          split_arguments(variables["GRUB_CMDLINE_LINUX_RECOVERY"])};
 }
 
 std::string entry_options(const std::string& entry) {

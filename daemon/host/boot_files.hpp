@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "host/file_edit.hpp"
 #include "host/iommu_support.hpp"
 #include "os/root_dir.hpp"
 
@@ -15,17 +16,25 @@ std::vector<std::string> changed(std::vector<std::string> arguments, const Argum
 std::string joined(const std::vector<std::string>& arguments);
 std::vector<std::string> split_arguments(std::string_view line);
 
-/// A shell file with the words of VARIABLE="..." changed; the variable is appended if the file does not have
-/// it. Only the last assignment is edited; everything else stays byte for byte.
+/// A shell file with the words of VARIABLE="..." changed: words to remove go from every assignment of it, new
+/// ones come behind the words of the last, or in an assignment of their own where it has none that always
+/// holds. Everything else stays byte for byte. A word that an expansion ($OTHER, $(command)) is part of is
+/// not found.
 std::string with_shell_words(const std::string& text, std::string_view variable,
                              const ArgumentChange& change);
 
-/// GRUB_CMDLINE_LINUX and GRUB_CMDLINE_LINUX_DEFAULT together, as update-grub puts them into normal entries:
-/// assignments of /etc/default/grub, then /etc/default/grub.d/*.cfg if `drop_ins`.
-std::vector<std::string> grub_arguments(const RootDir& root, bool drop_ins);
-/// Arguments of each "linux" line of a generated grub.cfg that is no rescue entry; the kernel's file name is
-/// left out.
-std::vector<std::string> grub_cfg_lines(const std::string& grub_cfg);
+struct GrubArguments {
+  std::vector<std::string> normal;    ///< GRUB_CMDLINE_LINUX and GRUB_CMDLINE_LINUX_DEFAULT together
+  std::vector<std::string> recovery;  ///< GRUB_CMDLINE_LINUX_RECOVERY
+};
+
+/// What update-grub puts into its entries, after `edits`: assignments of /etc/default/grub, then of
+/// /etc/default/grub.d/*.cfg if `drop_ins`.
+GrubArguments grub_arguments(const RootDir& root, bool drop_ins, const FileEdits& edits = {});
+/// Arguments of the "linux" lines of a generated grub.cfg that get GRUB_CMDLINE_LINUX_DEFAULT: this system's
+/// own, without recovery entries, which have the words `recovery`. The kernel's file name is left out.
+std::vector<std::string> grub_cfg_lines(const std::string& grub_cfg,
+                                        const std::vector<std::string>& recovery);
 
 /// A Boot Loader Specification entry with its options changed.
 std::string with_options(const std::string& entry, const ArgumentChange& change);

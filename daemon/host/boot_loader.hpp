@@ -19,6 +19,8 @@ struct ConfigChange {
   std::string tool_diff;
   /// Files that a tool is going to change; their contents are kept for an exact undo.
   std::vector<std::string> watched;
+  /// Why this would not bring the change about, with what to do by hand; "": it does.
+  std::string obstacle;
 };
 
 /// One way in which a system's kernel arguments are kept. Reads and computes; apply() acts.

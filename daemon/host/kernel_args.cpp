@@ -76,6 +76,11 @@ bool can_be_put_back(const RootDir& root, const std::string& path) {
   return text && Json::parse(json) == Json(*text);
 }
 
+ConfigChange without_obstacle(ConfigChange planned) {
+  if (!planned.obstacle.empty()) throw Error(ErrorCode::not_supported, planned.obstacle);
+  return planned;
+}
+
 bool untouched(const RootDir& root, const FileEdits& edits) {
   return std::ranges::all_of(edits, [&](const auto& f) { return read_exactly(root, f.path) == f.after; });
 }
@@ -148,7 +153,7 @@ KernelArgumentsPlan KernelArguments::plan(const KernelArgumentsWish& wish) const
       if (argument.starts_with("vfio-pci.ids=") || argument.starts_with("vfio_pci.ids="))
         change.remove.push_back(argument);
   planned.change = still_missing(configured, change);
-  if (!planned.change.empty()) planned.config = planned.loader->plan(root_, planned.change);
+  if (!planned.change.empty()) planned.config = without_obstacle(planned.loader->plan(root_, planned.change));
   return planned;
 }
 

@@ -2,9 +2,11 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "host/boot_files.hpp"
 #include "host/boot_loader.hpp"
+#include "host/shell_file.hpp"
 #include "host/text.hpp"
 
 namespace gpuctl {
@@ -24,6 +26,26 @@ std::string without(const std::string& text, const std::vector<std::string>& rem
   return with_shell_words(with_shell_words(text, "GRUB_CMDLINE_LINUX", {{}, remove}), variable, {{}, remove});
 }
 
+bool holds(const std::vector<std::string>& arguments, const ArgumentChange& change) {
+  return changed(arguments, change) == arguments;
+}
+
+std::string by_hand(const ArgumentChange& change, const std::string& tool) {
+  std::vector<std::string> parts;
+  if (!change.add.empty()) parts.push_back(fmt::format("add \"{}\" to {}", joined(change.add), variable));
+  if (!change.remove.empty()) parts.push_back(fmt::format("take \"{}\" out", joined(change.remove)));
+  return fmt::format("{} by hand, then run `sudo {}` and reboot", fmt::join(parts, " and "), tool);
+}
+
+/// Words that an expansion makes, or a file that is read later and sets the variable anew.
+std::string obstacle(const RootDir& root, bool drop_ins, const ArgumentChange& change,
+                     const ConfigChange& planned) {
+  if (holds(grub_arguments(root, drop_ins, planned.request.edits).normal, change)) return {};
+  return fmt::format("/{}{} sets the kernel arguments in a way that gpuctl cannot change: {}", defaults,
+                     drop_ins ? " (or a file of /etc/default/grub.d)" : "",
+                     by_hand(change, command_text(planned.request.tools.front())));
+}
+
 /// Debian and Ubuntu source /etc/default/grub.d/*.cfg after /etc/default/grub, so a file of our own is enough
 /// to add.
 class GrubDropIn : public BootLoader {
@@ -36,11 +58,11 @@ class GrubDropIn : public BootLoader {
     return root.exists(defaults) && installed(root, "update-grub");
   }
   std::vector<std::string> configured(const RootDir& root) const override {
-    return grub_arguments(root, true);
+    return grub_arguments(root, true).normal;
   }
 
   ConfigChange plan(const RootDir& root, const ArgumentChange& change) const override {
-    ConfigChange planned{{{}, {{"update-grub", {}}}}, "", {generated}};
+    ConfigChange planned{{{}, {{"update-grub", {}}}}, "", {generated}, ""};
     const auto add = [&](const char* path, const std::optional<std::string>& before,
                          const std::optional<std::string>& after) {
       if (before != after) planned.request.edits.push_back({path, before, after});
@@ -49,11 +71,12 @@ class GrubDropIn : public BootLoader {
     add(drop_in, own, own_file(changed(own_arguments(own.value_or("")), change)));
     for (const auto& path : others(root))
       if (const auto text = read_exactly(root, path)) add(path.c_str(), text, without(*text, change.remove));
+    planned.obstacle = obstacle(root, true, change, planned);
     return planned;
   }
 
   std::vector<std::string> effective(const RootDir& root) const override {
-    return grub_cfg_lines(root.read(generated, 1U << 20U).value_or(""));
+    return grub_cfg_lines(root.read(generated, 1U << 20U).value_or(""), grub_arguments(root, true).recovery);
   }
 
  private:
@@ -89,25 +112,32 @@ class GrubDefaults : public BootLoader {
   std::string description() const override { return "GRUB with /etc/default/grub: grub-mkconfig"; }
   bool in_use(const RootDir& root) const override { return root.exists(defaults) && !tool(root).empty(); }
   std::vector<std::string> configured(const RootDir& root) const override {
-    return grub_arguments(root, false);
+    return grub_arguments(root, false).normal;
   }
 
   ConfigChange plan(const RootDir& root, const ArgumentChange& change) const override {
     const auto text = read_exactly(root, defaults).value_or("");
     const auto after = with_shell_words(without(text, change.remove), variable, {change.add, {}});
-    ConfigChange planned{{{}, {{tool(root), {}}}}, "", {target(root)}};
+    ConfigChange planned{{{}, {{tool(root), {}}}}, "", {target(root)}, ""};
     if (after != text) planned.request.edits.push_back({defaults, text, after});
+    planned.obstacle = read_shell_file(text).whole ? obstacle(root, false, change, planned) : not_closed();
     return planned;
   }
 
   std::vector<std::string> effective(const RootDir& root) const override {
-    return grub_cfg_lines(root.read(target(root), 1U << 20U).value_or(""));
+    return grub_cfg_lines(root.read(target(root), 1U << 20U).value_or(""),
+                          grub_arguments(root, false).recovery);
   }
 
  private:
   static std::string tool(const RootDir& root) {
     if (installed(root, "grub2-mkconfig")) return "grub2-mkconfig";
     return installed(root, "grub-mkconfig") ? "grub-mkconfig" : "";
+  }
+  static std::string not_closed() {
+    return fmt::format(
+        "/{0} has a quote that is not closed: `sh -n /{0}` shows where; correct it, then try again",
+        defaults);
   }
   /// What the tool writes: the -o of host/apply.cpp.
   static std::string target(const RootDir& root) {

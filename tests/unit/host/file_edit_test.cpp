@@ -94,31 +94,6 @@ TEST_CASE("a command is the fixed one of its tool, found where it is installed")
   CHECK_THROWS_WITH_AS(command_of({"dracut", {}}, root), "dracut is not installed", Error);
 }
 
-TEST_CASE("shell assignments are changed in place") {
-  const ArgumentChange add{{"intel_iommu=on"}, {"old"}};
-  CHECK(with_shell_words("A=1\nGRUB=\"quiet old\" # why\n", "GRUB", add) ==
-        "A=1\nGRUB=\"quiet intel_iommu=on\" # why\n");
-  CHECK(with_shell_words("GRUB='quiet'\n", "GRUB", add) == "GRUB='quiet intel_iommu=on'\n");
-  CHECK(with_shell_words("GRUB=quiet\n", "GRUB", add) == "GRUB=\"quiet intel_iommu=on\"\n");
-  CHECK(with_shell_words("GRUB=\n", "GRUB", add) == "GRUB=\"intel_iommu=on\"\n");
-  CHECK(with_shell_words("# GRUB=\"x\"\n", "GRUB", add) == "# GRUB=\"x\"\nGRUB=\"intel_iommu=on\"\n");
-  CHECK(with_shell_words("GRUB=\"a\"\nGRUB=\"b\"\n", "GRUB", add) ==
-        "GRUB=\"a\"\nGRUB=\"b intel_iommu=on\"\n");
-  CHECK(with_shell_words("GRUB_X=\"x\"", "GRUB", {{}, {"x"}}) == "GRUB_X=\"x\"");
-}
-
-TEST_CASE("GRUB's arguments are those of all its files, with variables and +=") {
-  FakeMachine machine;
-  machine.file("etc/default/grub", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\nGRUB_CMDLINE_LINUX=\"root=x\"\n")
-      .file("etc/default/grub.d/50-cloud.cfg",
-            "GRUB_CMDLINE_LINUX_DEFAULT=\"${GRUB_CMDLINE_LINUX_DEFAULT} console=ttyS0\"\n")
-      .file("etc/default/grub.d/60-more.cfg", "GRUB_CMDLINE_LINUX_DEFAULT+=\" more\"\n")
-      .file("etc/default/grub.d/README", "GRUB_CMDLINE_LINUX_DEFAULT=\"nothing\"\n");
-  const RootDir root{machine.root()};
-  CHECK(grub_arguments(root, true) == std::vector<std::string>{"root=x", "quiet", "console=ttyS0", "more"});
-  CHECK(grub_arguments(root, false) == std::vector<std::string>{"root=x", "quiet"});
-}
-
 TEST_CASE("boot loader entries keep all but their options") {
   const std::string entry = "title X\noptions root=x\noptions quiet  splash\nlinux /v\n";
   CHECK(with_options(entry, {{"a=1"}, {"splash"}}) ==

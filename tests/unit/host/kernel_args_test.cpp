@@ -32,6 +32,21 @@ void make_systemd_boot(FakeMachine& machine) {
   machine.file("sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f", info);
 }
 
+const std::string entries = "boot/efi/loader/entries/";
+const std::string token = "5fd1c2a4b7e94b6c9c1f0d5a2f8e7d3b";
+const std::string kernel = "6.12.41+deb13-amd64";
+
+/// systemd-boot whose entries kernel-install makes.
+void with_kernel_install(FakeMachine& machine) {
+  make_systemd_boot(machine);
+  machine.file("etc/machine-id", token + "\n")
+      .file("usr/bin/kernel-install", "")
+      .file("boot/vmlinuz-" + kernel, "")
+      .file("boot/initrd.img-" + kernel, "")
+      .file(entries + token + "-" + kernel + ".conf",
+            "title Debian\nversion " + kernel + "\noptions root=UUID=x ro quiet\nlinux /vmlinuz\n");
+}
+
 bool contains(const std::vector<std::string>& all, const std::string& one) {
   return std::ranges::find(all, one) != all.end();
 }
@@ -203,6 +218,54 @@ TEST_CASE("an argument in another file of grub.d is taken out there, and comes b
   CHECK(configuration_of(host.root) == before);
 }
 
+TEST_CASE("a drop-in of our own leaves the other files of GRUB as they are, whatever they hold") {
+  for (const auto* text : {"GRUB_CMDLINE_LINUX_DEFAULT=\"quiet \\\n  splash\"\n",
+                           "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet acpi_osi=\\\"Windows 2020\\\"\"\n",
+                           "GRUB_CMDLINE_LINUX_DEFAULT=quiet\nGRUB_CMDLINE_LINUX=\n",
+                           "GRUB_CMDLINE_LINUX_DEFAULT=\"a  b \"\n"}) {
+    Host host{"debian-13"};
+    host.machine().file("etc/default/grub", text);
+    host.arguments.enable({});
+    CHECK(read_exactly(host.root, "etc/default/grub") == text);
+    CHECK(host.arguments.state().configured.back() == "intel_iommu=on");
+  }
+}
+
+TEST_CASE("the root of an encrypted disk stays apart from what stands before it") {
+  Host host{"arch"};
+  host.machine().file("etc/default/grub",
+                      "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet \\\n splash\"\n"
+                      "GRUB_CMDLINE_LINUX=\"cryptdevice=UUID=x:root\"\n"
+                      "GRUB_CMDLINE_LINUX+=\" root=/dev/mapper/root\"\n");
+  host.arguments.enable({});
+  CHECK(read_exactly(host.root, "etc/default/grub") ==
+        "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet \\\n splash intel_iommu=on\"\n"
+        "GRUB_CMDLINE_LINUX=\"cryptdevice=UUID=x:root\"\n"
+        "GRUB_CMDLINE_LINUX+=\" root=/dev/mapper/root\"\n");
+  CHECK(host.arguments.state().configured == std::vector<std::string>{"cryptdevice=UUID=x:root",
+                                                                      "root=/dev/mapper/root", "quiet",
+                                                                      "splash", "intel_iommu=on"});
+}
+
+TEST_CASE("what a shell file makes out of reach is refused before anything is written") {
+  Host later{"debian-13"};
+  later.machine().file("etc/default/grub.d/99-last.cfg", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n");
+  Host expanded{"arch"};
+  expanded.machine()
+      .file("etc/default/grub", "OFF=off\nGRUB_CMDLINE_LINUX_DEFAULT=\"quiet intel_iommu=$OFF\"\n")
+      .cmdline("quiet intel_iommu=off");
+  Host open{"arch"};
+  open.machine().file("etc/default/grub", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\nGRUB_TIMEOUT=5\n");
+  for (auto [host, why] : {std::pair{&later, "add \"intel_iommu=on\" to GRUB_CMDLINE_LINUX_DEFAULT by hand"},
+                           {&expanded, "take \"intel_iommu=off\" out by hand, then run `sudo grub-mkconfig"},
+                           {&open, "`sh -n /etc/default/grub`"}}) {
+    const auto before = configuration_of(host->root);
+    CHECK_THROWS_WITH_AS(host->arguments.enable({}), doctest::Contains(why), Error);
+    CHECK(configuration_of(host->root) == before);
+    CHECK_FALSE(host->arguments.state().changed_by_gpuctl);
+  }
+}
+
 TEST_CASE("AMD needs no argument, firmware without VT-d is not helped by one") {
   Host amd{"debian-13"};
   amd.machine()
@@ -230,14 +293,7 @@ TEST_CASE("ids of an older set-up are taken out on request only") {
 
 TEST_CASE("systemd-boot with kernel-install gets /etc/kernel/cmdline and new entries") {
   Host host{"debian-13"};
-  make_systemd_boot(host.machine());
-  host.machine()
-      .file("etc/machine-id", "5fd1c2a4b7e94b6c9c1f0d5a2f8e7d3b\n")
-      .file("usr/bin/kernel-install", "")
-      .file("boot/vmlinuz-6.12.41+deb13-amd64", "")
-      .file("boot/initrd.img-6.12.41+deb13-amd64", "")
-      .file("boot/efi/loader/entries/5fd1c2a4b7e94b6c9c1f0d5a2f8e7d3b-6.12.41+deb13-amd64.conf",
-            "title Debian\nversion 6.12.41+deb13-amd64\noptions root=UUID=x ro quiet\nlinux /vmlinuz\n");
+  with_kernel_install(host.machine());
   const auto before = configuration_of(host.root);
   host.arguments.enable({});
   CHECK(host.systemd.commands ==

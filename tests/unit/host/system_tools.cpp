@@ -4,6 +4,7 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 
@@ -29,12 +30,21 @@ void spit(const fs::path& path, const std::string& text) {
   std::ofstream{path, std::ios::binary} << text;
 }
 
-/// The words after the kernel's file name and root arguments are the configured ones.
+/// Sections, entries and their names as 10_linux of Debian and Ubuntu writes them, then those of others: the
+/// configured words go into the normal entries alone.
 void grub_mkconfig(const RootDir& root, const std::string& path, bool drop_ins) {
+  const auto arguments = grub_arguments(root, drop_ins);
+  const auto recovery = arguments.recovery.empty() ? "single" : joined(arguments.recovery);
   spit(root.path() / path,
-       fmt::format("menuentry 'Linux' {{\n\tlinux\t/boot/vmlinuz root=UUID=x ro {}\n}}\nmenuentry "
-                   "'recovery' {{\n\tlinux\t/boot/vmlinuz root=UUID=x ro single\n}}\n",
-                   joined(grub_arguments(root, drop_ins))));
+       fmt::format("### BEGIN /etc/grub.d/10_linux ###\nmenuentry 'Linux' $menuentry_id_option "
+                   "'gnulinux-simple-x' {{\n\tlinux\t/boot/vmlinuz root=UUID=x ro {}\n}}\nmenuentry "
+                   "'Linux (recovery mode)' $menuentry_id_option 'gnulinux-6.8-recovery-x' "
+                   "{{\n\tlinux\t/boot/vmlinuz root=UUID=x ro {}\n}}\n### END /etc/grub.d/10_linux ###\n"
+                   "### BEGIN /etc/grub.d/20_memtest86+ ###\nmenuentry 'Memory test' "
+                   "{{\n\tlinux\t/boot/memtest86+x64.efi\n}}\n### END /etc/grub.d/20_memtest86+ ###\n"
+                   "### BEGIN /etc/grub.d/30_os-prober ###\nmenuentry 'Fedora (on /dev/sda3)' "
+                   "{{\n\tlinux /boot/vmlinuz-f root=UUID=y rw\n}}\n### END /etc/grub.d/30_os-prober ###\n",
+                   joined(arguments.normal), recovery));
 }
 
 std::vector<std::string> list_argument(const std::vector<std::string>& command, const std::string& option) {
@@ -51,7 +61,8 @@ void grubby(const RootDir& root, const std::vector<std::string>& command) {
   spit(defaults, with_shell_words(slurp(defaults), "GRUB_CMDLINE_LINUX", change));
 }
 
-void kernelstub(const RootDir& root, const std::vector<std::string>& command) {
+void kernelstub(const RootDir& root, const std::vector<std::string>& command,
+                const std::vector<std::string>& others) {
   const auto words = split_arguments(command.at(2));
   const ArgumentChange change{command.at(1) == "-a" ? words : std::vector<std::string>{},
                               command.at(1) == "-d" ? words : std::vector<std::string>{}};
@@ -61,7 +72,8 @@ void kernelstub(const RootDir& root, const std::vector<std::string>& command) {
       changed(json["user"]["kernel_options"].get<std::vector<std::string>>(), change);
   spit(path, json.dump(2));  // not byte for byte as it was
   for (const auto& entry : find_entries(root))
-    spit(root.path() / entry, with_options(slurp(root.path() / entry), change));
+    if (std::ranges::find(others, fs::path(entry).filename().string()) == others.end())
+      spit(root.path() / entry, with_options(slurp(root.path() / entry), change));
 }
 
 void kernel_install(const RootDir& root, const std::vector<std::string>& command) {
@@ -126,7 +138,7 @@ int ApplyingSystemd::run(const std::vector<std::string>& command) {
   if (program == "grub-mkconfig" || program == "grub2-mkconfig")
     grub_mkconfig(root_, command.at(2).substr(1), false);
   if (program == "grubby") grubby(root_, command);
-  if (program == "kernelstub") kernelstub(root_, command);
+  if (program == "kernelstub") kernelstub(root_, command, others);
   if (program == "kernel-install" && real_kernel_install) return systemds_kernel_install(root_, command);
   if (program == "kernel-install") kernel_install(root_, command);
   return 0;

@@ -22,6 +22,7 @@ class ApplyingSystemd : public SystemdControl {
   std::vector<std::string> commands;  ///< run, joined by blanks
   std::string failing;                ///< program that exits with 1
   std::string silent;                 ///< program that reports success and does nothing
+  std::vector<std::string> others;    ///< entries of other systems, which kernelstub leaves alone
   bool real_kernel_install{};         ///< systemd's own, over the machine's directory
 
   void start_unit(const std::string& unit) override;
