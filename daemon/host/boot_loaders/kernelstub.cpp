@@ -9,6 +9,10 @@ namespace {
 
 constexpr auto configuration = "etc/kernelstub/configuration";
 
+/// NAME-current.conf is the one that kernelstub keeps; Recovery-UUID.conf, an old kernel's and those of other
+/// systems on the same partition need not have the arguments.
+bool is_current(const std::string& entry) { return entry.ends_with("-current.conf"); }
+
 /// Pop!_OS: kernelstub keeps the arguments in its configuration and writes the entry at once.
 class Kernelstub : public BootLoader {
  public:
@@ -40,7 +44,8 @@ class Kernelstub : public BootLoader {
 
   std::vector<std::string> effective(const RootDir& root) const override {
     std::vector<std::string> found;
-    for (const auto& path : find_entries(root)) found.push_back(entry_options(root.text(path)));
+    for (const auto& path : find_entries(root))
+      if (is_current(path)) found.push_back(entry_options(root.text(path)));
     return found;
   }
 };

@@ -27,15 +27,19 @@ std::vector<std::string> unified_images(const RootDir& root) {
   return found;
 }
 
-/// kernel-install names its entries by machine id (or the token of /etc/kernel/entry-token).
-bool entries_by_kernel_install(const RootDir& root) {
+/// kernel-install names its entries by machine id (or the token of /etc/kernel/entry-token); those of other
+/// systems on the same partition have other names.
+std::vector<std::string> entries_of_kernel_install(const RootDir& root) {
   auto token = root.text("etc/kernel/entry-token");
   if (token.empty()) token = root.text("etc/machine-id");
-  const auto entries = find_entries(root);
-  return !token.empty() && std::ranges::any_of(entries, [&](const auto& path) {
-    return path.substr(path.rfind('/') + 1).starts_with(token + "-");
+  auto entries = find_entries(root);
+  std::erase_if(entries, [&](const auto& path) {
+    return token.empty() || !path.substr(path.rfind('/') + 1).starts_with(token + "-");
   });
+  return entries;
 }
+
+bool entries_by_kernel_install(const RootDir& root) { return !entries_of_kernel_install(root).empty(); }
 
 /// What kernel-install itself takes when nothing is configured (src/kernel-install/90-loaderentry.install).
 std::string inherited_arguments(const RootDir& root) {
@@ -77,9 +81,23 @@ std::vector<ToolRun> reinstall_kernels(const RootDir& root) {
   return runs;
 }
 
-std::vector<std::string> options_of_entries(const RootDir& root) {
+/// TOKEN-VERSION.conf, or TOKEN-VERSION+TRIES.conf while boots are counted.
+bool is_entry_of(const std::string& path, const std::string& version) {
+  return path.ends_with("-" + version + ".conf") || path.find("-" + version + "+") != std::string::npos;
+}
+
+/// An entry that is left of a removed kernel, or the rescue entry, is not made anew.
+std::vector<std::string> entries_of(const RootDir& root, const std::vector<ToolRun>& runs) {
+  auto entries = entries_of_kernel_install(root);
+  std::erase_if(entries, [&](const auto& path) {
+    return std::ranges::none_of(runs, [&](const auto& r) { return is_entry_of(path, r.arguments.at(0)); });
+  });
+  return entries;
+}
+
+std::vector<std::string> options_of(const RootDir& root, const std::vector<std::string>& entries) {
   std::vector<std::string> found;
-  for (const auto& path : find_entries(root)) found.push_back(entry_options(root.text(path)));
+  for (const auto& path : entries) found.push_back(entry_options(root.text(path)));
   return found;
 }
 
@@ -91,7 +109,7 @@ class KernelInstall : public BootLoader {
   bool in_use(const RootDir& root) const override {
     if (!is_systemd_boot(root)) return false;
     if (installed(root, "sdbootutil")) return root.exists(cmdline);
-    if (installed(root, "kernel-install") && entries_by_kernel_install(root)) return true;
+    if (by_kernel_install(root)) return true;
     return !unified_images(root).empty() && root.exists(cmdline) && installed(root, "mkinitcpio");
   }
   std::vector<std::string> configured(const RootDir& root) const override {
@@ -108,12 +126,19 @@ class KernelInstall : public BootLoader {
   }
 
   /// The arguments inside unified images are not read back.
-  std::vector<std::string> effective(const RootDir& root) const override { return options_of_entries(root); }
+  std::vector<std::string> effective(const RootDir& root) const override {
+    if (installed(root, "sdbootutil")) return options_of(root, entries_of_kernel_install(root));
+    if (!by_kernel_install(root)) return {};
+    return options_of(root, entries_of(root, reinstall_kernels(root)));
+  }
 
  private:
+  static bool by_kernel_install(const RootDir& root) {
+    return installed(root, "kernel-install") && entries_by_kernel_install(root);
+  }
   static std::vector<ToolRun> tools(const RootDir& root) {
     if (installed(root, "sdbootutil")) return {{"sdbootutil", {}}};
-    if (installed(root, "kernel-install") && entries_by_kernel_install(root)) return reinstall_kernels(root);
+    if (by_kernel_install(root)) return reinstall_kernels(root);
     return {{"mkinitcpio", {}}};
   }
 };
@@ -128,7 +153,7 @@ class LoaderEntries : public BootLoader {
     return is_systemd_boot(root) && !find_entries(root).empty() && unified_images(root).empty();
   }
   std::vector<std::string> configured(const RootDir& root) const override {
-    const auto all = options_of_entries(root);
+    const auto all = options_of(root, find_entries(root));
     return all.empty() ? std::vector<std::string>{} : split_arguments(all.front());
   }
 
@@ -142,7 +167,9 @@ class LoaderEntries : public BootLoader {
     return planned;
   }
 
-  std::vector<std::string> effective(const RootDir& root) const override { return options_of_entries(root); }
+  std::vector<std::string> effective(const RootDir& root) const override {
+    return options_of(root, find_entries(root));
+  }
 };
 
 }  // namespace

@@ -266,6 +266,21 @@ TEST_CASE("what a shell file makes out of reach is refused before anything is wr
   }
 }
 
+TEST_CASE("recovery entries, memory tests and other systems need not have the argument") {
+  Host ubuntu{"ubuntu-24.04"};
+  ubuntu.machine().file("etc/default/grub",
+                        "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet splash\"\nGRUB_CMDLINE_LINUX=\"\"\n"
+                        "GRUB_CMDLINE_LINUX_RECOVERY=\"recovery nomodeset\"\n");
+  CHECK(ubuntu.arguments.enable({}) == "added intel_iommu=on; reboot to make it count");
+  CHECK(ubuntu.root.text("boot/grub/grub.cfg").find("ro recovery nomodeset\n") != std::string::npos);
+  Host pop{"pop-os"};
+  pop.machine()
+      .file("boot/efi/loader/entries/Recovery-4C21.conf", "linux /casper/vmlinuz\noptions boot=casper\n")
+      .file("boot/efi/loader/entries/arch.conf", "linux /vmlinuz-linux\noptions root=y\n");
+  pop.systemd.others = {"Recovery-4C21.conf", "arch.conf"};
+  CHECK(pop.arguments.enable({}) == "added intel_iommu=on; reboot to make it count");
+}
+
 TEST_CASE("AMD needs no argument, firmware without VT-d is not helped by one") {
   Host amd{"debian-13"};
   amd.machine()
@@ -304,6 +319,16 @@ TEST_CASE("systemd-boot with kernel-install gets /etc/kernel/cmdline and new ent
         "root=UUID=3b1f8d5c-93a1-4c9b-8d24-0a9f5f4f7d11 ro quiet intel_iommu=on");
   host.arguments.undo();
   CHECK(configuration_of(host.root) == before);
+}
+
+TEST_CASE("kernel-install makes entries of this system's kernels anew, and no others are asked for") {
+  Host host{"debian-13"};
+  with_kernel_install(host.machine());
+  host.machine()
+      .file(entries + token + "-6.1.0-old.conf", "linux /gone\noptions root=UUID=x\n")
+      .file(entries + token + "-0-rescue.conf", "linux /rescue\noptions root=UUID=x\n")
+      .file(entries + "arch.conf", "linux /vmlinuz-linux\noptions root=y\n");
+  CHECK(host.arguments.enable({}) == "added intel_iommu=on; reboot to make it count");
 }
 
 TEST_CASE(
