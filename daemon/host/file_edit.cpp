@@ -13,23 +13,52 @@
 namespace gpuctl {
 namespace {
 
-std::optional<std::string> contents(const std::filesystem::path& path) {
+namespace fs = std::filesystem;
+
+constexpr int most_links = 40;  // as the kernel's
+
+/// Where links lead, absolute ones below the root too; what is not there yet stays as it is written.
+fs::path resolved(const fs::path& root, const fs::path& path) {
+  std::vector<fs::path> rest(path.begin(), path.end());
+  std::ranges::reverse(rest);
+  fs::path found;
+  for (int links = 0; !rest.empty();) {
+    const auto part = rest.back();
+    rest.pop_back();
+    std::error_code none;
+    if (part == "..") {
+      found = found.parent_path();
+    } else if (const auto target = fs::read_symlink(root / found / part, none);
+               none || ++links > most_links) {
+      found /= part;
+    } else {
+      if (target.is_absolute()) found.clear();
+      const auto way = target.relative_path();
+      std::copy(std::make_reverse_iterator(way.end()), std::make_reverse_iterator(way.begin()),
+                std::back_inserter(rest));
+    }
+  }
+  return root / found;
+}
+
+std::optional<std::string> contents(const fs::path& path) {
   std::error_code none;
-  if (!std::filesystem::is_regular_file(path, none)) return std::nullopt;
+  if (!fs::is_regular_file(path, none)) return std::nullopt;
   std::ifstream in{path, std::ios::binary};
   if (!in) return std::nullopt;
   return std::string{std::istreambuf_iterator<char>(in), {}};
 }
 
-void put(const std::filesystem::path& root, const FileEdit& edit) {
-  if (!edit.after) return remove_file(root / edit.path);
+void put(const fs::path& root, const FileEdit& edit) {
+  const auto path = resolved(root, edit.path);
+  if (!edit.after) return remove_file(path);
   constexpr mode_t program = 0755;
-  const bool fresh_program = edit.executable && !contents(root / edit.path);
-  replace_file(root / edit.path, *edit.after, fresh_program ? std::optional{program} : std::nullopt);
+  const bool fresh_program = edit.executable && !contents(path);
+  replace_file(path, *edit.after, fresh_program ? std::optional{program} : std::nullopt);
 }
 
 void require_unchanged(const std::filesystem::path& root, const FileEdit& edit) {
-  if (contents(root / edit.path) != edit.before)
+  if (contents(resolved(root, edit.path)) != edit.before)
     throw Error(
         ErrorCode::device_changed,
         fmt::format("/{} changed in the meantime; nothing was written, look at the plan again", edit.path));
@@ -39,7 +68,7 @@ void require_unchanged(const std::filesystem::path& root, const FileEdit& edit) 
 
 std::optional<std::string> read_exactly(const RootDir& root, const std::string& path) {
   root.exists(path);  // for a recorder
-  return contents(root.path() / path);
+  return contents(resolved(root.path(), path));
 }
 
 FileEdits reversed(FileEdits edits) {

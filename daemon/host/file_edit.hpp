@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +19,8 @@ struct FileEdit {
 };
 
 using FileEdits = std::vector<FileEdit>;
+/// By path; nothing = absent.
+using FileContents = std::map<std::string, std::optional<std::string>>;
 
 /// A file's exact contents (RootDir::read leaves the last newline out); nothing if absent.
 std::optional<std::string> read_exactly(const RootDir& root, const std::string& path);
@@ -26,7 +29,8 @@ FileEdits reversed(FileEdits edits);
 
 /// All of them, each atomically. First looks whether every file still is as `before`; throws
 /// Error(device_changed) naming the file if not, before anything is written, and Error(state_unwritable) with
-/// what was written taken back.
+/// what was written taken back. A symbolic link stays one: the file that it leads to below the root is
+/// changed.
 void write_edits(const std::filesystem::path& root, const FileEdits& edits);
 
 /// As diff -u shows it, three lines of context, paths absolute; "" when nothing changes.

@@ -24,9 +24,27 @@ namespace {
               fmt::format("cannot write {}: {}", path.string(), std::strerror(error)));
 }
 
-mode_t mode_of(const std::filesystem::path& path) {
+/// Of the file that is there, if any.
+std::optional<struct stat> status_of(const std::filesystem::path& path) {
   struct stat found {};
-  return ::stat(path.c_str(), &found) == 0 ? found.st_mode & 07777U : 0644U;
+  return ::stat(path.c_str(), &found) == 0 ? std::optional{found} : std::nullopt;
+}
+
+/// Owner first: a change of it takes setuid and setgid away. Where all files have one owner (FAT) there is
+/// nothing to change, and no leave to.
+void take_after(int fd, const struct stat& old, const std::filesystem::path& path) {
+  struct stat now {};
+  if (::fstat(fd, &now) != 0) fail(path, errno);
+  const bool same = now.st_uid == old.st_uid && now.st_gid == old.st_gid;
+  if (!same && ::fchown(fd, old.st_uid, old.st_gid) != 0) fail(path, errno);
+  if (::fchmod(fd, old.st_mode & 07777U) != 0) fail(path, errno);
+}
+
+void set_rights(int fd, std::optional<mode_t> mode, const std::filesystem::path& path) {
+  constexpr mode_t usual = 0644;
+  const auto old = status_of(path);
+  if (old && !mode) return take_after(fd, *old, path);
+  if (::fchmod(fd, mode.value_or(usual)) != 0) fail(path, errno);
 }
 
 void write_all(int fd, std::string_view contents, const std::filesystem::path& path) {
@@ -75,7 +93,8 @@ void replace_file(const std::filesystem::path& path, std::string_view contents, 
   std::filesystem::create_directories(path.parent_path(), error);
   TemporaryFile file{path};
   write_all(file.fd(), contents, path);
-  if (::fchmod(file.fd(), mode.value_or(mode_of(path))) != 0 || ::fsync(file.fd()) != 0) fail(path, errno);
+  set_rights(file.fd(), mode, path);
+  if (::fsync(file.fd()) != 0) fail(path, errno);
   file.rename_to(path);
   sync_directory(path.parent_path());
 }

@@ -59,6 +59,32 @@ TEST_CASE("an edit can make a program") {
   CHECK((found.st_mode & 07777U) == 0755);
 }
 
+TEST_CASE("a link stays, and the file that it leads to is changed") {
+  namespace fs = std::filesystem;
+  FakeMachine machine;
+  machine.file("srv/grub", "1\n").link("etc/default/grub", "srv/grub").link("etc/kernel", "srv");
+  fs::create_symlink("/etc/default/grub", machine.root() / "srv/absolute");
+  fs::create_symlink("/srv/later", machine.root() / "srv/dangling");
+  fs::create_symlink("itself", machine.root() / "srv/itself");
+  const RootDir root{machine.root()};
+  const FileEdits edits{{"etc/default/grub", "1\n", "2\n"},
+                        {"etc/kernel/absolute", "2\n", "3\n"},
+                        {"etc/kernel/dangling", {}, "new\n"}};
+  write_edits(machine.root(), {edits[0]});
+  write_edits(machine.root(), {edits[1], edits[2]});
+  for (const auto* link : {"etc/default/grub", "etc/kernel", "srv/absolute", "srv/dangling"})
+    CHECK(fs::is_symlink(machine.root() / link));
+  CHECK(root.text("srv/grub") == "3");
+  CHECK(root.text("srv/later") == "new");
+  CHECK(read_exactly(root, "etc/kernel/absolute") == "3\n");
+  CHECK_FALSE(read_exactly(root, "srv/itself"));
+  write_edits(machine.root(), reversed({edits[1], edits[2]}));
+  write_edits(machine.root(), reversed({edits[0]}));
+  CHECK(root.text("srv/grub") == "1");
+  CHECK_FALSE(root.exists("srv/later"));
+  CHECK(fs::is_symlink(machine.root() / "srv/dangling"));
+}
+
 TEST_CASE("a request reads back, and nothing but a request is one") {
   const ApplyRequest request{
       {{"etc/default/grub", std::nullopt, "x\n", true}, {"etc/modprobe.d/vfio.conf", "y", std::nullopt}},

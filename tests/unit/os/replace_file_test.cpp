@@ -2,6 +2,7 @@
 #include "os/replace_file.hpp"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <map>
@@ -45,6 +46,21 @@ TEST_CASE("a replaced file has the new contents, keeps its mode and leaves nothi
   struct stat found {};
   REQUIRE(::stat(path.c_str(), &found) == 0);
   CHECK((found.st_mode & 07777U) == 0600);
+}
+
+TEST_CASE("a file of another owner stays his, with its bits") {
+  if (::geteuid() != 0) return;  // nobody else may give files away
+  FakeMachine machine;
+  machine.file("etc/file", "old");
+  const auto path = machine.root() / "etc/file";
+  REQUIRE(::chown(path.c_str(), 1234, 4321) == 0);
+  REQUIRE(::chmod(path.c_str(), 02640) == 0);
+  replace_file(path, "new\n");
+  struct stat found {};
+  REQUIRE(::stat(path.c_str(), &found) == 0);
+  CHECK(found.st_uid == 1234);
+  CHECK(found.st_gid == 4321);
+  CHECK((found.st_mode & 07777U) == 02640);
 }
 
 TEST_CASE("a new file gets its directories and the wanted mode") {
