@@ -30,6 +30,14 @@ void require_side(const Gpu& gpu, const std::string& side, const Snapshot& snaps
     throw blocked_error(problems);
 }
 
+/// nullptr where none fits.
+const Gpu* fitting_gpu(const Snapshot& snapshot, const std::string& argument) try {
+  return &find_gpu(snapshot, argument);
+} catch (const Error& e) {
+  if (e.code() != ErrorCode::not_found) throw;
+  return nullptr;
+}
+
 }  // namespace
 
 HostObject::HostObject(sdbus::IConnection& connection, Gate& gate, Queries& queries, Configuring& configuring,
@@ -47,9 +55,13 @@ HostObject::HostObject(sdbus::IConnection& connection, Gate& gate, Queries& quer
 HostObject::~HostObject() { unregisterAdaptor(); }
 
 PolkitDetails HostObject::details_of(const Gpu& gpu) const {
+  return polkit_details(gpu, inventory_.snapshot(), vm_of(gpu.slot()));
+}
+
+std::string HostObject::vm_of(PciSlot gpu) const {
   StateDir dir(platform_.state_dir / "assignments");
-  const auto assignment = Assignments(dir).find(gpu.slot());
-  return polkit_details(gpu, inventory_.snapshot(), assignment ? assignment->vm_name : std::string{});
+  const auto assignment = Assignments(dir).find(gpu);
+  return assignment ? assignment->vm_name : std::string{};
 }
 
 /// Nobody types a password in vain: before somebody is asked, what needs no change is answered.
@@ -150,20 +162,43 @@ void HostObject::SetBootPolicy(sdbus::Result<std::string>&& result, std::string 
   answer(reply, [&] {
     wire::require_plain("the GPU argument", gpu);
     require_known(options, {"interactive", "migrate"});
+    const bool migrate = flag(options, "migrate", false);
+    if (side == "clear" && fitting_gpu(inventory_.snapshot(), gpu) == nullptr)
+      return clear_without_gpu(reply, gpu, flag(options, "interactive", true));
     const auto found = find_gpu(inventory_.snapshot(), gpu);
     require_side(found, side, inventory_.snapshot());
-    const auto body = [this, address = found.address.str(), side, migrate = flag(options, "migrate", false)] {
+    const auto body = [this, address = found.address.str(), side, migrate] {
       return [gpu = find_gpu(inventory_.snapshot(), address), side, migrate, snapshot = inventory_.snapshot(),
               platform = platform_] { return set_boot_policy(gpu, side, migrate, snapshot, platform); };
     };
-    const auto settled = [found, side, migrate = flag(options, "migrate", false),
-                          snapshot = inventory_.snapshot(), platform = platform_] {
+    const auto settled = [found, side, migrate, snapshot = inventory_.snapshot(), platform = platform_] {
       return set_is_settled(found, side, migrate, snapshot, platform);
     };
     configure(
         {"sets a boot policy", details_of(found), flag(options, "interactive", true), settled, body},
         [reply](const Error& e) { reply.error(e); }, text_to(reply));
   });
+}
+
+void HostObject::clear_without_gpu(const TextReply& reply, const std::string& argument, bool interactive) {
+  const auto caller = current_caller(getObject());
+  const auto clear = [this, reply, caller, interactive](const std::string& address) {
+    const auto gpu = PciAddress::parse(address).value();
+    const auto body = [gpu, platform = platform_] { return clear_boot_policy(gpu, platform); };
+    const PolkitDetails details{{"gpu", address}, {"vm", vm_of(gpu.slot())}};
+    pass_gate(
+        caller, {"sets a boot policy", details, interactive, {}, [body] { return Queries::Body{body}; }},
+        [reply](const Error& e) { reply.error(e); }, text_to(reply));
+  };
+  queries_.ask(
+      "boot-policy", caller.uid,
+      [argument, platform = platform_] { return gpu_with_policy(argument, platform); },
+      [reply, clear](std::variant<std::string, Error> found) {
+        answer(reply, [&] {
+          if (const auto* error = std::get_if<Error>(&found)) throw *error;
+          clear(std::get<std::string>(found));
+        });
+      });
 }
 
 void HostObject::ConfirmBootPolicy(sdbus::Result<std::string>&& result, std::string gpu, wire::Dict options) {

@@ -48,6 +48,9 @@ class HostObject : public sdbus::AdaptorInterfaces<org::gpuctl1::Host_adaptor> {
   void pass_gate(const BusCaller& caller, const Change& change,
                  const std::function<void(const Error&)>& refused, const Queries::Answer& answer);
   PolkitDetails details_of(const Gpu& gpu) const;
+  std::string vm_of(PciSlot gpu) const;
+  /// The policy of a card that has been taken out: nobody but the store knows it.
+  void clear_without_gpu(const TextReply& reply, const std::string& argument, bool interactive);
 
   Gate& gate_;
   Queries& queries_;

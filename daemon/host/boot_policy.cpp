@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "core/error.hpp"
+#include "core/quoted.hpp"
 #include "host/checks/checks.hpp"
 
 namespace gpuctl {
@@ -54,6 +56,31 @@ void act_on(const BootPolicy& policy, bool vm, const Snapshot& snapshot, BootAct
   if (bound_state(*gpu, snapshot) != GpuState::vm) result.actions.push_back({policy.gpu, BootSide::vm});
 }
 
+bool covers(const BootPolicy& policy, PciAddress address) {
+  return policy.gpu == address ||
+         std::ranges::find(policy.functions, address, &PinnedFunction::address) != policy.functions.end();
+}
+
+/// lspci leaves the domain out where there is only one.
+bool is_meant(const BootPolicy& policy, const std::string& argument) {
+  for (const auto* domain : {"", "0000:"})
+    if (const auto address = PciAddress::parse(domain + argument)) return covers(policy, *address);
+  return argument.empty() || PciSlot::parse(argument) == policy.gpu.slot();
+}
+
+Error no_such_policy(const std::string& argument) {
+  const auto what = argument.empty()
+                        ? std::string{"No GPU has a boot policy"}
+                        : fmt::format("No GPU and no boot policy fits {}", gpuctl::quoted(argument));
+  return {ErrorCode::not_found, what + ".\ngpuctl boot show shows what there is."};
+}
+
+Error several_policies(const std::vector<PciAddress>& gpus) {
+  std::string all;
+  for (const auto gpu : gpus) all += (all.empty() ? "" : ", ") + gpu.str();
+  return {ErrorCode::ambiguous_gpu, fmt::format("Several GPUs have a boot policy, say which one: {}.", all)};
+}
+
 }  // namespace
 
 std::string_view to_string(BootSide side) {
@@ -91,6 +118,15 @@ std::string_view to_string(PolicyState state) {
 BootPolicy* find(BootPolicies& policies, PciAddress gpu) {
   const auto it = std::ranges::find(policies, gpu, &BootPolicy::gpu);
   return it == policies.end() ? nullptr : &*it;
+}
+
+PciAddress gpu_with_policy(const BootPolicies& policies, const std::string& argument) {
+  std::vector<PciAddress> gpus;
+  for (const auto& policy : policies)
+    if (is_meant(policy, argument)) gpus.push_back(policy.gpu);
+  if (gpus.empty()) throw no_such_policy(argument);
+  if (gpus.size() > 1) throw several_policies(gpus);
+  return gpus.front();
 }
 
 Problems boot_policy_problems(const Gpu& gpu, BootSide side, const Snapshot& snapshot) {

@@ -54,6 +54,11 @@ BootPolicies boot_policies(std::string_view json);
 
 BootPolicy* find(BootPolicies& policies, PciAddress gpu);
 
+/// The GPU that a policy is for, also of a card that has been taken out: by the address of one of its
+/// functions or its slot as people type them, or by nothing where there is one policy. Throws Error(not_found
+/// | ambiguous_gpu).
+PciAddress gpu_with_policy(const BootPolicies& policies, const std::string& argument);
+
 /// What speaks against putting this GPU on that side at boot. The boot display never goes.
 Problems boot_policy_problems(const Gpu& gpu, BootSide side, const Snapshot& snapshot);
 

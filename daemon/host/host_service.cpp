@@ -72,7 +72,7 @@ std::string outcome(const BootPolicy& policy) {
   return fmt::format("the policy of {} was not confirmed and has no effect", gpu);
 }
 
-std::string no_policy(const Gpu& gpu) { return fmt::format("{} has no boot policy", gpu.address.str()); }
+std::string no_policy(PciAddress gpu) { return fmt::format("{} has no boot policy", gpu.str()); }
 
 Error boot_not_had(PciAddress gpu) {
   return {ErrorCode::invalid_argument,
@@ -119,21 +119,22 @@ void HostService::commit(const BootPolicies& before, const BootPolicies& after, 
   }
 }
 
-std::string HostService::clear(const Gpu& gpu, BootPolicies policies) {
+std::string HostService::clear_boot_policy(PciAddress gpu) {
+  auto policies = boot_policies();
   const auto before = policies;
-  const auto* policy = find(policies, gpu.address);
+  const auto* policy = find(policies, gpu);
   if (policy == nullptr) return no_policy(gpu);
   auto back = give_back(root_, *policy);
-  std::erase_if(policies, [&](const auto& p) { return p.gpu == gpu.address; });
+  std::erase_if(policies, [&](const auto& p) { return p.gpu == gpu; });
   commit(before, policies, std::move(back));
-  return fmt::format("{} has no boot policy any more: it starts with the host's driver", gpu.address.str());
+  return fmt::format("{} has no boot policy any more: it starts with the host's driver", gpu.str());
 }
 
 std::string HostService::set_is_settled(const Gpu& gpu, const std::string& side, bool migrate,
                                         const Snapshot& snapshot) const {
   auto policies = boot_policies();
   const auto* old = find(policies, gpu.address);
-  if (side == "clear") return old == nullptr ? no_policy(gpu) : "";
+  if (side == "clear") return old == nullptr ? no_policy(gpu.address) : "";
   const auto wanted = boot_side(side);
   if (!wanted)
     throw Error(ErrorCode::invalid_argument, fmt::format("\"{}\" is not one of vm, host, last, clear", side));
@@ -144,9 +145,9 @@ std::string HostService::set_is_settled(const Gpu& gpu, const std::string& side,
 
 std::string HostService::set_boot_policy(const Gpu& gpu, const std::string& side, bool migrate,
                                          const Snapshot& snapshot) {
-  auto policies = boot_policies();
-  if (side == "clear") return clear(gpu, std::move(policies));
+  if (side == "clear") return clear_boot_policy(gpu.address);
   if (auto settled = set_is_settled(gpu, side, migrate, snapshot); !settled.empty()) return settled;
+  auto policies = boot_policies();
   const auto before = policies;
   auto policy = new_policy(gpu, boot_side(side).value(), snapshot, read_boot_id(root_));
   auto* old = find(policies, gpu.address);
@@ -165,7 +166,7 @@ std::string HostService::confirm_is_settled(const Gpu& gpu) const {
   auto policies = boot_policies();
   const auto* policy = find(policies, gpu.address);
   if (policy == nullptr)
-    throw Error(ErrorCode::not_found, no_policy(gpu) + "\ngpuctl boot show shows what there is.");
+    throw Error(ErrorCode::not_found, no_policy(gpu.address) + "\ngpuctl boot show shows what there is.");
   const bool this_boot = policy->boot == read_boot_id(root_);
   if (policy->state == PolicyState::pending)
     throw this_boot ? boot_not_had(gpu.address) : boot_not_begun(gpu.address);

@@ -44,6 +44,8 @@ class HostService {
   /// blocked | state_unwritable | ...).
   std::string set_boot_policy(const Gpu& gpu, const std::string& side, bool migrate,
                               const Snapshot& snapshot);
+  /// The same as side "clear", for which the card need not be there any more.
+  std::string clear_boot_policy(PciAddress gpu);
   /// Keeps a policy on trial for good, and puts it into the initramfs where that has the host's driver.
   std::string confirm_boot_policy(const Gpu& gpu);
   /// What early binding did not reach; notes it, so that confirming puts the rule into the initramfs.
@@ -56,7 +58,6 @@ class HostService {
   std::string report(const Caller& caller, const std::function<Snapshot(const RootDir&)>& scan) const;
 
  private:
-  std::string clear(const Gpu& gpu, BootPolicies policies);
   void commit(const BootPolicies& before, const BootPolicies& after, FileEdits also = {});
 
   const RootDir& root_;

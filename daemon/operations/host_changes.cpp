@@ -96,6 +96,14 @@ std::string set_boot_policy(const Gpu& gpu, const std::string& side, bool migrat
   return Session(platform).service.set_boot_policy(gpu, side, migrate, snapshot);
 }
 
+std::string gpu_with_policy(const std::string& argument, const Platform& platform) {
+  return gpu_with_policy(Session(platform).service.boot_policies(), argument).str();
+}
+
+std::string clear_boot_policy(PciAddress gpu, const Platform& platform) {
+  return Session(platform).service.clear_boot_policy(gpu);
+}
+
 std::string confirm_boot_policy(const Gpu& gpu, const Platform& platform) {
   return Session(platform).service.confirm_boot_policy(gpu);
 }

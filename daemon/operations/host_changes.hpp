@@ -25,11 +25,15 @@ std::string set_is_settled(const Gpu& gpu, const std::string& side, bool migrate
                            const Platform& platform);
 std::string confirm_is_settled(const Gpu& gpu, const Platform& platform);
 
+/// The address of the GPU whose policy is meant, where no GPU that is there fits the argument.
+std::string gpu_with_policy(const std::string& argument, const Platform& platform);
+
 // These change what outlives a reboot: for Configuring.
 std::string enable_kernel_arguments(const KernelArgumentsWish& wish, const Platform& platform);
 std::string undo_kernel_arguments(const Platform& platform);
 std::string set_boot_policy(const Gpu& gpu, const std::string& side, bool migrate, const Snapshot& snapshot,
                             const Platform& platform);
+std::string clear_boot_policy(PciAddress gpu, const Platform& platform);
 std::string confirm_boot_policy(const Gpu& gpu, const Platform& platform);
 /// What is left to be moved, read by boot_actions_from().
 std::string apply_boot_policy(const Snapshot& snapshot, const Platform& platform);

@@ -40,6 +40,16 @@ class HostTest(BusTest):
         STORE.write_text(json.dumps(store))
 
 
+    def leave_a_policy_behind(self):
+        """A confirmed policy for a card in a slot that is empty now; its rule is there."""
+        self.host('SetBootPolicy', 'ssa{sv}', NVIDIA, 'vm', {})
+        functions = json.loads(STORE.read_text())['policies'][0]['functions']
+        for function in functions:
+            function['address'] = function['address'].replace(':01:', ':09:')
+        self.confirm_by_hand(gpu='0000:09:00.0', functions=functions)
+        TRIAL.rename(CONFIRMED)
+
+
 class Options(HostTest):
     def test_unknown_options_and_wrong_types_are_refused_by_name(self):
         calls = {'PlanKernelArguments': [], 'EnableKernelArguments': [], 'UndoKernelArguments': [],
@@ -114,6 +124,25 @@ class BootPolicy(HostTest):
         self.assertEqual(self.refusal('ConfirmBootPolicy', 'sa{sv}', NVIDIA, {}, user='mallory'), 'InvalidArgument')
         self.assertEqual(self.refusal('SetBootPolicy', 'ssa{sv}', NVIDIA, 'clear', {}, user='mallory'), 'NotAuthorized')
         self.host('SetBootPolicy', 'ssa{sv}', NVIDIA, 'clear', {})
+
+    def test_the_policy_of_a_card_that_has_been_taken_out_is_cleared(self):
+        for typed in ('0000:09:00.0', '0000:09:00', '09:00', '09:00.1'):
+            with self.subTest(typed=typed):
+                self.leave_a_policy_behind()
+                self.assertEqual(self.refusal('SetBootPolicy', 'ssa{sv}', typed, 'clear', {}, user='mallory'),
+                                 'NotAuthorized')
+                self.assertEqual(self.host('SetBootPolicy', 'ssa{sv}', typed, 'clear', {}),
+                                 "0000:09:00.0 has no boot policy any more: it starts with the host's driver")
+                self.assertEqual(self.policies(), [])
+                self.assertFalse(CONFIRMED.exists())
+
+    def test_without_a_card_there_is_nothing_to_set_and_nothing_else_to_clear(self):
+        self.leave_a_policy_behind()
+        self.assertEqual(self.refusal('SetBootPolicy', 'ssa{sv}', '09:00', 'vm', {}), 'NotFound')
+        self.assertEqual(self.refusal('SetBootPolicy', 'ssa{sv}', '0a:00', 'clear', {}), 'NotFound')
+        self.assertIn('gpuctl boot show', self.message)
+        self.assertEqual([p['gpu'] for p in self.policies()], ['0000:09:00.0'])
+        self.host('SetBootPolicy', 'ssa{sv}', '09:00', 'clear', {})
 
     def test_applying_moves_the_gpu_by_an_operation_and_answers_when_it_is_there(self):
         self.host('SetBootPolicy', 'ssa{sv}', NVIDIA, 'vm', {})

@@ -199,3 +199,19 @@ TEST_CASE("policies read back, and nothing but policies are some") {
     CHECK_THROWS_AS(boot_policies(text), Error);
   }
 }
+
+TEST_CASE(
+    "the policy that is meant is found by address, slot or being the only one, whatever is in the slot") {
+  auto policies = with_policy(BootSide::vm);
+  for (const auto* typed : {"0000:01:00.0", "01:00.0", "01:00.1", "0000:01:00", "01:00", ""})
+    CHECK(gpu_with_policy(policies, typed) == gpu_address);
+  for (const auto* typed : {"01:00.2", "02:00", "0001:01:00.0", "GeForce"})
+    CHECK_THROWS_WITH_AS(gpu_with_policy(policies, typed), doctest::Contains("gpuctl boot show"), Error);
+  policies.push_back(policies[0]);
+  policies[1].gpu = {0, 2, 0, 0};
+  policies[1].functions = {};
+  CHECK(gpu_with_policy(policies, "02:00") == PciAddress{0, 2, 0, 0});
+  CHECK_THROWS_WITH_AS(gpu_with_policy(policies, ""),
+                       doctest::Contains("say which one: 0000:01:00.0, 0000:02"), Error);
+  CHECK_THROWS_WITH_AS(gpu_with_policy({}, ""), doctest::Contains("No GPU has a boot policy"), Error);
+}
