@@ -10,9 +10,8 @@
 #include "host/boot_rules.hpp"
 #include "host/boot_store.hpp"
 #include "host/doctor.hpp"
-#include "host/old_setup.hpp"
+#include "host/migration.hpp"
 #include "host/report.hpp"
-#include "host/text.hpp"
 
 namespace gpuctl {
 namespace {
@@ -23,36 +22,6 @@ void require_unblocked(const Problems& problems) {
     if (p.severity == Severity::blocker)
       text += fmt::format("{}{} ({})", text.empty() ? "" : "; ", p.message, p.remedy);
   if (!text.empty()) throw Error(ErrorCode::blocked, text);
-}
-
-std::string without_line(const std::string& text, const std::string& line) {
-  std::string result;
-  for (const auto& each : lines(text))
-    result += fmt::format("{}{}\n", trimmed(each) == line ? "# gpuctl boot policy: " : "", each);
-  return result;
-}
-
-/// Lines that name other devices too are not ours to change.
-FileEdits migration(const RootDir& root, const Gpu& gpu, const Snapshot& snapshot) {
-  FileEdits edits;
-  for (const auto& old : find_old_setups(root, KernelCommandLine{""})) {
-    if (old.kind != OldSetup::Kind::modprobe_options || !old.path.starts_with("etc/")) continue;
-    if (!names_only(old, gpu, snapshot)) continue;
-    const auto same = std::ranges::find(edits, old.path, &FileEdit::path);
-    if (same != edits.end()) {
-      same->after = without_line(*same->after, old.line);
-    } else if (const auto text = read_exactly(root, old.path)) {
-      edits.push_back({old.path, text, without_line(*text, old.line)});
-    }
-  }
-  return edits;
-}
-
-/// What was put out of action comes back, unless somebody has changed the file since.
-FileEdits give_back(const RootDir& root, const BootPolicy& policy) {
-  auto edits = reversed(policy.migrated);
-  std::erase_if(edits, [&](const auto& e) { return read_exactly(root, e.path) != e.before; });
-  return edits;
 }
 
 std::string outcome(const BootPolicy& policy) {
@@ -73,6 +42,16 @@ std::string outcome(const BootPolicy& policy) {
 }
 
 std::string no_policy(PciAddress gpu) { return fmt::format("{} has no boot policy", gpu.str()); }
+
+/// "" when nothing is left.
+std::string not_given_back(const FileEdits& left) {
+  if (left.empty()) return {};
+  return fmt::format(
+      ", but somebody has changed /{} since: take \"# gpuctl boot policy: \" away in front of the lines that "
+      "are "
+      "wanted back",
+      left.front().path);
+}
 
 Error boot_not_had(PciAddress gpu) {
   return {ErrorCode::invalid_argument,
@@ -124,10 +103,11 @@ std::string HostService::clear_boot_policy(PciAddress gpu) {
   const auto before = policies;
   const auto* policy = find(policies, gpu);
   if (policy == nullptr) return no_policy(gpu);
-  auto back = give_back(root_, *policy);
+  const auto migrated = policy->migrated;
   std::erase_if(policies, [&](const auto& p) { return p.gpu == gpu; });
-  commit(before, policies, std::move(back));
-  return fmt::format("{} has no boot policy any more: it starts with the host's driver", gpu.str());
+  commit(before, policies, give_back(root_, migrated));
+  return fmt::format("{} has no boot policy any more: it starts with the host's driver{}", gpu.str(),
+                     not_given_back(still_migrated(root_, migrated)));
 }
 
 std::string HostService::set_is_settled(const Gpu& gpu, const std::string& side, bool migrate,
@@ -211,9 +191,9 @@ BootActions HostService::apply_boot_policy(const Snapshot& snapshot) {
 
 void HostService::forget() {
   const auto before = boot_policies();
-  FileEdits back;
-  for (const auto& policy : before) std::ranges::move(give_back(root_, policy), std::back_inserter(back));
-  commit(before, {}, std::move(back));
+  FileEdits migrated;
+  for (const auto& policy : before) std::ranges::copy(policy.migrated, std::back_inserter(migrated));
+  commit(before, {}, give_back(root_, migrated));
   arguments_.undo();
 }
 

@@ -11,16 +11,6 @@
 namespace gpuctl {
 namespace {
 
-/// "10de:25a0:1043:1ccc" names by more than gpuctl compares: vendor:device is what counts here.
-std::string short_id(std::string_view id) {
-  const auto parts = split(id, ':');
-  if (parts.size() < 2) return std::string(id);
-  auto text = parts[0] + ":" + parts[1];
-  std::ranges::transform(text, text.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
 std::vector<std::string> short_ids(const std::vector<std::string>& all) {
   std::vector<std::string> ids;
   std::ranges::transform(all, std::back_inserter(ids), short_id);
@@ -57,6 +47,15 @@ void initramfs_scripts(const RootDir& root, std::vector<OldSetup>& found) {
 }
 
 }  // namespace
+
+std::string short_id(std::string_view id) {
+  const auto parts = split(id, ':');
+  if (parts.size() < 2) return std::string(id);
+  auto text = parts[0] + ":" + parts[1];
+  std::ranges::transform(text, text.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
 
 std::vector<OldSetup> find_old_setups(const RootDir& root, const KernelCommandLine& command_line) {
   std::vector<OldSetup> found;

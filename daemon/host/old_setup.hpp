@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/devices.hpp"
@@ -20,6 +21,9 @@ struct OldSetup {
 };
 
 std::vector<OldSetup> find_old_setups(const RootDir& root, const KernelCommandLine& command_line);
+
+/// "10de:25a0" of "10DE:25A0:1043:1ccc": vendor:device is what counts here.
+std::string short_id(std::string_view id);
 
 /// Nothing but this GPU is meant by it: another card of the same model may be hit, another model is not.
 bool names_only(const OldSetup& old, const Gpu& gpu, const Snapshot& snapshot);

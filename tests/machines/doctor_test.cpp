@@ -185,6 +185,14 @@ TEST_CASE("whether interrupts are remapped is what the kernel shows") {
   CHECK(finding(desktop, "ready").subject == "/proc/interrupts");
 }
 
+TEST_CASE("a line by id that names other devices too is not told to go as a whole") {
+  CapturedMachine laptop{machines_dir / "laptop-ready/machine.tree"};
+  laptop.machine.file("etc/modprobe.d/vfio.conf", "options vfio-pci ids=10de:25a0,10de:2291\n");
+  CHECK(finding(laptop, "vfio-ids").remedy.ends_with("--migrate` puts this out of action"));
+  laptop.machine.file("etc/modprobe.d/vfio.conf", "options vfio-pci ids=10de:25a0,1b21:2142\n");
+  CHECK(finding(laptop, "vfio-ids").remedy.ends_with("--migrate` takes the card's ids out of this line"));
+}
+
 TEST_CASE("libvirt's daemons are started in the form that is enabled") {
   CapturedMachine fedora{machines_dir / "amd-desktop-fedora/machine.tree"};
   fedora.machine.erase("run/libvirt/virtqemud-sock").file("usr/sbin/libvirtd", "");

@@ -43,9 +43,9 @@ std::string replacement(const HostFacts& host, const OldSetup& old, const std::v
                                gpu == nullptr ? "GPU" : gpu->address.str());
   if (old.kind == OldSetup::Kind::kernel_argument)
     return set + "`, then `gpuctl kernel-args enable --drop-vfio-ids`";
-  const bool migrates =
-      gpu != nullptr && old.path.starts_with("etc/") && names_only(old, *gpu, host.snapshot);
-  return set + (migrates ? " --migrate` puts this out of action" : "`, then remove this line");
+  if (gpu == nullptr || !old.path.starts_with("etc/")) return set + "`, then remove this line";
+  return set + (names_only(old, *gpu, host.snapshot) ? " --migrate` puts this out of action"
+                                                     : " --migrate` takes the card's ids out of this line");
 }
 
 void by_ids(const HostFacts& host, const OldSetup& old, Problems& found) {

@@ -166,7 +166,7 @@ TEST_CASE("the only display is refused with the reason") {
 TEST_CASE("an older set-up is put out of action on request, and comes back with clear") {
   Host host;
   const std::string old = "# mine\noptions vfio-pci ids=10de:25a0,10de:2291\nsoftdep nvidia pre: vfio-pci\n";
-  const std::string others = "options vfio-pci ids=10de:25a0,8086:1234\n";
+  const std::string others = "options vfio-pci ids=1b21:2142,8086:1234\n";
   host.machine.file("etc/modprobe.d/vfio.conf", old).file("etc/modprobe.d/two.conf", others);
   host.set("vm", true);
   CHECK(host.root.text("etc/modprobe.d/vfio.conf").find("# gpuctl boot policy: options vfio-pci") !=
@@ -175,6 +175,58 @@ TEST_CASE("an older set-up is put out of action on request, and comes back with 
   CHECK(host.systemd.commands == std::vector<std::string>{"/usr/sbin/update-initramfs -u -k all"});
   host.set("clear");
   CHECK(host.root.text("etc/modprobe.d/vfio.conf") + "\n" == old);
+}
+
+TEST_CASE("what else an older set-up's line says stays in force while the GPU's ids are out of it") {
+  struct Line {
+    std::string old, migrated;
+  };
+  const std::string ours = "options vfio-pci ids=10de:25a0,10de:2291", mark = "# gpuctl boot policy: ";
+  for (const auto& [old, migrated] : {
+           Line{ours + " disable_idle_d3=1 disable_vga=1\n",
+                mark + ours +
+                    " disable_idle_d3=1 disable_vga=1\noptions vfio-pci disable_idle_d3=1 disable_vga=1\n"},
+           Line{"  options vfio_pci  disable_vga=1 ids=10DE:25A0:1043:1ccc,8086:1234",
+                mark + "  options vfio_pci  disable_vga=1 ids=10DE:25A0:1043:1ccc,8086:1234\n" +
+                    "options vfio_pci disable_vga=1 ids=8086:1234\n"},
+           Line{ours + " \\\n  disable_vga=1\n", mark + ours + "\noptions vfio-pci \\\n  disable_vga=1\n"},
+           Line{ours + "\n# end\n", mark + ours + "\n# end\n"},
+       }) {
+    CAPTURE(old);
+    Host host;
+    host.machine.file("etc/modprobe.d/vfio.conf", old);
+    host.set("vm", true);
+    CHECK(read_exactly(host.root, "etc/modprobe.d/vfio.conf") == migrated);
+    host.set("clear");
+    CHECK(read_exactly(host.root, "etc/modprobe.d/vfio.conf") == old);
+  }
+}
+
+TEST_CASE(
+    "a file that somebody has changed since its lines were put out of action is left, and that is said") {
+  Host host;
+  host.machine.file("etc/modprobe.d/vfio.conf", "options vfio-pci ids=10de:25a0\n");
+  host.set("vm", true);
+  host.machine.file("etc/modprobe.d/vfio.conf",
+                    "# mine\n# gpuctl boot policy: options vfio-pci ids=10de:25a0\n");
+  CHECK(host.set("clear").find("somebody has changed /etc/modprobe.d/vfio.conf since") != std::string::npos);
+  CHECK(host.root.text("etc/modprobe.d/vfio.conf").starts_with("# mine"));
+}
+
+TEST_CASE("lines of one file that were put out of action one after the other all come back") {
+  Host host;
+  const std::string one = "options vfio-pci ids=10de:25a0\n", two = "options vfio-pci ids=10de:2291\n";
+  host.machine.file("etc/modprobe.d/vfio.conf", one);
+  host.set("vm", true);
+  const auto store = BootStore{host.systemd.paths().state};
+  auto policies = store.load();
+  policies.push_back(policies[0]);
+  policies[1].gpu = {0, 2, 0, 0};
+  policies[1].migrated = {{"etc/modprobe.d/vfio.conf", policies[0].migrated[0].after, two}};
+  store.save(policies);
+  host.machine.file("etc/modprobe.d/vfio.conf", two);
+  host.service.forget();
+  CHECK(read_exactly(host.root, "etc/modprobe.d/vfio.conf") == one);
 }
 
 TEST_CASE("nothing of gpuctl's stays when it is told to forget") {
