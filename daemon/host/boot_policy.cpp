@@ -147,7 +147,7 @@ BootPolicy new_policy(const Gpu& gpu, BootSide side, const Snapshot& snapshot, c
   BootPolicy policy{
       gpu.address, side,    side == BootSide::host ? PolicyState::confirmed : PolicyState::pending,
       {},          boot_id, BootSide::host,
-      false,       {}};
+      false,       {},      false};
   for (const auto address : gpu.functions)
     if (const auto* function = snapshot.find(address)) policy.functions.push_back({address, function->id});
   // "last" begins with what is: its first boot looks like this one.

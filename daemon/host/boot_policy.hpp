@@ -42,7 +42,8 @@ struct BootPolicy {
   std::string boot;  ///< boot id: of the setting when pending, of the trial when trial
   BootSide last{};   ///< side == last: where it was when the system went down, host or vm
   bool late{};  ///< in its trial a host driver had the GPU before our rule: the initramfs holds that driver
-  FileEdits migrated;  ///< lines of older set-ups that gpuctl put out of action for it
+  FileEdits migrated;       ///< lines of older set-ups that gpuctl put out of action for it
+  bool initramfs_behind{};  ///< it reverted, and the initramfs' copy of those lines has to follow yet
   bool operator==(const BootPolicy&) const = default;
 };
 

@@ -63,7 +63,8 @@ BootPolicy policy_of(const Json& json) {
                     json.at("boot"),
                     side_of(json.at("last")),
                     json.at("late"),
-                    edits_from(json.at("migrated"))};
+                    edits_from(json.at("migrated")),
+                    json.value("initramfs_behind", false)};
   for (const auto& function : json.at("functions")) policy.functions.push_back(function_of(function));
   return policy;
 }
@@ -82,7 +83,8 @@ std::string to_json(const BootPolicies& policies) {
                     {"boot", p.boot},
                     {"last", to_string(p.last)},
                     {"late", p.late},
-                    {"migrated", edits_json(p.migrated)}});
+                    {"migrated", edits_json(p.migrated)},
+                    {"initramfs_behind", p.initramfs_behind}});
   }
   return Json{{"format", 1}, {"policies", list}}.dump(1) + "\n";
 }

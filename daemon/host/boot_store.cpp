@@ -3,12 +3,14 @@
 
 #include <fstream>
 #include <iterator>
+#include <ranges>
 
 #include <fmt/format.h>
 
 #include "core/error.hpp"
 #include "host/boot_rules.hpp"
 #include "host/file_edit.hpp"
+#include "host/migration.hpp"
 #include "os/replace_file.hpp"
 
 namespace gpuctl {
@@ -25,6 +27,19 @@ BootPolicies policies_or_none(const RootDir& root, const BootStore& store) try {
       fmt::format("{}; the file was set aside as boot-policy.json.damaged and its udev rules are gone: "
                   "see `gpuctl list`, and set what you want with `gpuctl boot set`",
                   error.what()));
+}
+
+/// A file that cannot be written does not hold up the boot; apply_boot_policy() tells about it.
+void write_if_possible(const RootDir& root, const FileEdit& edit) try {
+  write_edits(root.path(), {edit});
+} catch (const Error&) {
+}
+
+void give_back_lines(const RootDir& root, BootPolicy& policy) {
+  if (policy.migrated.empty()) return;
+  for (const auto& edit : give_back(root, policy.migrated)) write_if_possible(root, edit);
+  policy.migrated = still_migrated(root, policy.migrated);
+  policy.initramfs_behind = true;
 }
 
 }  // namespace
@@ -63,10 +78,12 @@ void write_rules(const RootDir& root, const BootPolicies& policies) {
 void begin_boot(const RootDir& root, const std::filesystem::path& state) {
   const BootStore store{state};
   const auto before = policies_or_none(root, store);
-  const auto now = at_boot(before, KernelCommandLine{root.text("proc/cmdline")}, read_boot_id(root));
+  auto now = at_boot(before, KernelCommandLine{root.text("proc/cmdline")}, read_boot_id(root));
   // First the rules: if the machine stops between the two, the next boot is without them, which is the safe
   // side.
   write_rules(root, now);
+  for (auto& policy : std::views::reverse(now))
+    if (policy.state == PolicyState::reverted) give_back_lines(root, policy);
   if (now != before) store.save(now);
 }
 

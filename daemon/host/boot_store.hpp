@@ -28,8 +28,10 @@ std::string read_boot_id(const RootDir& root);
 void write_rules(const RootDir& root, const BootPolicies& policies);
 
 /// gpuctl-boot.service, first thing: policies on trial become this boot's, and their rules go away, so that
-/// the next boot is without them whatever happens from here on. Runs nothing. Without policies that can be
-/// understood there are no rules; throws Error(internal) then, when that is done.
+/// the next boot is without them whatever happens from here on. Lines that a policy had put out of action
+/// come back when it reverts; where that fails, the next boot tries again. Runs nothing, and so leaves the
+/// initramfs as it is. Without policies that can be understood there are no rules; throws Error(internal)
+/// then, when that is done.
 void begin_boot(const RootDir& root, const std::filesystem::path& state);
 /// gpuctl-boot.service when the system goes down: remembers where GPUs with policy "last" are.
 void end_boot(const RootDir& root, const std::filesystem::path& state, const Snapshot& snapshot);

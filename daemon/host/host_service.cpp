@@ -43,6 +43,43 @@ std::string outcome(const BootPolicy& policy) {
 
 std::string no_policy(PciAddress gpu) { return fmt::format("{} has no boot policy", gpu.str()); }
 
+bool initramfs_behind(const BootPolicies& policies) {
+  return std::ranges::any_of(policies, &BootPolicy::initramfs_behind);
+}
+
+Problem lines_left(const BootPolicy& policy) {
+  const auto& path = policy.migrated.front().path;
+  return {
+      "boot-policy-lines-left", Severity::warning, policy.gpu.str(),
+      fmt::format("nobody confirmed the policy, but lines of /{} that were put out of action for it are not "
+                  "back: somebody has changed the file since, or it cannot be written",
+                  path),
+      fmt::format("take \"# gpuctl boot policy: \" away in front of the lines of /{} that are wanted back, "
+                  "then `gpuctl boot clear {}`",
+                  path, policy.gpu.str())};
+}
+
+Problem behind(const BootPolicy& policy) {
+  return {"boot-policy-initramfs-behind", Severity::info, policy.gpu.str(),
+          "nobody confirmed the policy: the lines of /etc/modprobe.d that were put out of action for it are "
+          "back, "
+          "but the initramfs still has them out of action",
+          fmt::format("`gpuctl boot clear {}` makes the initramfs anew", policy.gpu.str())};
+}
+
+/// What the boot could not undo of a policy that nobody confirmed.
+Problems not_undone(const BootPolicies& policies, const std::string& initramfs_tool) {
+  Problems found;
+  for (const auto& policy : policies) {
+    if (policy.state != PolicyState::reverted) continue;
+    if (!policy.migrated.empty())
+      found.push_back(lines_left(policy));
+    else if (policy.initramfs_behind && !initramfs_tool.empty())
+      found.push_back(behind(policy));
+  }
+  return found;
+}
+
 /// "" when nothing is left.
 std::string not_given_back(const FileEdits& left) {
   if (left.empty()) return {};
@@ -80,11 +117,12 @@ HostService::HostService(const RootDir& root, SystemdControl& systemd, HostPaths
 BootPolicies HostService::boot_policies() const { return BootStore{paths_.state}.load(); }
 
 /// The store is the truth, and written first: begin_boot() brings rules into line with it after any crash.
-void HostService::commit(const BootPolicies& before, const BootPolicies& after, FileEdits also) {
+void HostService::commit(const BootPolicies& before, BootPolicies after, FileEdits also) {
   const BootStore store{paths_.state};
+  const bool modprobe_changed = !also.empty() || initramfs_behind(before);
+  for (auto& policy : after) policy.initramfs_behind = false;
   store.save(after);
   auto request = boot_files_request(root_, after);
-  const bool modprobe_changed = !also.empty();
   std::ranges::move(also, std::back_inserter(request.edits));
   const auto tool = initramfs_tool(root_);
   // An initramfs has its own copy of /etc/modprobe.d.
@@ -186,6 +224,7 @@ BootActions HostService::apply_boot_policy(const Snapshot& snapshot) {
            fmt::format("gpuctl boot confirm {} puts the rule there too", action.gpu.str())});
   }
   if (policies != before) BootStore{paths_.state}.save(policies);
+  std::ranges::move(not_undone(policies, initramfs_tool(root_)), std::back_inserter(result.problems));
   return result;
 }
 

@@ -48,7 +48,8 @@ class HostService {
   std::string clear_boot_policy(PciAddress gpu);
   /// Keeps a policy on trial for good, and puts it into the initramfs where that has the host's driver.
   std::string confirm_boot_policy(const Gpu& gpu);
-  /// What early binding did not reach; notes it, so that confirming puts the rule into the initramfs.
+  /// What early binding did not reach; notes it, so that confirming puts the rule into the initramfs. Tells
+  /// what begin_boot() could not undo.
   BootActions apply_boot_policy(const Snapshot& snapshot);
 
   /// gpuctl is about to be removed: no policy, no rule, no kernel argument of its own stays behind.
@@ -58,7 +59,7 @@ class HostService {
   std::string report(const Caller& caller, const std::function<Snapshot(const RootDir&)>& scan) const;
 
  private:
-  void commit(const BootPolicies& before, const BootPolicies& after, FileEdits also = {});
+  void commit(const BootPolicies& before, BootPolicies after, FileEdits also = {});
 
   const RootDir& root_;
   SystemdControl& systemd_;

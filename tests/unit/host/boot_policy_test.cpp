@@ -189,6 +189,7 @@ TEST_CASE("policies read back, and nothing but policies are some") {
   auto policies = with_policy(BootSide::last);
   policies[0].migrated = {{"etc/modprobe.d/vfio.conf", "a\n", "# a\n"}};
   policies[0].late = true;
+  policies[0].initramfs_behind = true;
   CHECK(boot_policies(to_json(policies)) == policies);
   for (const auto* bad : {"", "{}", "[]", R"({"policies":[{"gpu":"01:00"}]})"})
     CHECK_THROWS_AS(boot_policies(bad), Error);

@@ -5,55 +5,11 @@
 
 #include <doctest/doctest.h>
 
+#include "boot_policy_host.hpp"
 #include "core/error.hpp"
-#include "host/boot_rules.hpp"
-#include "host/boot_store.hpp"
-#include "support/machines.hpp"
-#include "system_tools.hpp"
 
 using namespace gpuctl;
 using namespace gpuctl::test;
-
-namespace {
-
-const PciAddress gpu_address{0, 1, 0, 0};
-const auto trial_rules = path_of(RuleFile::trial);
-const auto confirmed_rules = path_of(RuleFile::boot);
-
-struct Host {
-  FakeMachine machine;
-  RootDir root{machine.root()};
-  ApplyingSystemd systemd{root};
-  HostService service{root, systemd, systemd.paths()};
-  Snapshot snapshot;
-
-  explicit Host(const std::string& driver = "nvidia") {
-    boot("boot-a");
-    machine.file("usr/sbin/update-initramfs", "");
-    snapshot.host.iommu = "intel";
-    add(gpu_address, laptop_gpu_id, driver);
-    add({0, 1, 0, 1}, laptop_audio_id, driver);
-    snapshot.gpus[gpu_address.slot()] = {gpu_address, {gpu_address, {0, 1, 0, 1}}};
-  }
-  void add(PciAddress address, PciIdentity id, const std::string& driver) {
-    auto& f = snapshot.functions[address];
-    f.address = address;
-    f.id = id;
-    f.driver = driver;
-    f.vfio = driver == "vfio-pci";
-  }
-  const Gpu& gpu() const { return snapshot.gpus.at(gpu_address.slot()); }
-  /// The machine starts: what gpuctl-boot.service does first.
-  void boot(const std::string& id) {
-    machine.file("proc/sys/kernel/random/boot_id", id + "\n");
-    begin_boot(root, systemd.paths().state);
-  }
-  std::string set(const std::string& side, bool migrate = false) {
-    return service.set_boot_policy(gpu(), side, migrate, snapshot);
-  }
-};
-
-}  // namespace
 
 TEST_CASE("a policy is tried for one boot, and its rule is gone before anything else happens in it") {
   Host host;
@@ -161,72 +117,6 @@ TEST_CASE("the only display is refused with the reason") {
   host.snapshot.functions[gpu_address].boot_vga = true;
   CHECK_THROWS_WITH_AS(host.set("vm"), doctest::Contains("boot into the dark"), Error);
   CHECK(host.service.boot_policies().empty());
-}
-
-TEST_CASE("an older set-up is put out of action on request, and comes back with clear") {
-  Host host;
-  const std::string old = "# mine\noptions vfio-pci ids=10de:25a0,10de:2291\nsoftdep nvidia pre: vfio-pci\n";
-  const std::string others = "options vfio-pci ids=1b21:2142,8086:1234\n";
-  host.machine.file("etc/modprobe.d/vfio.conf", old).file("etc/modprobe.d/two.conf", others);
-  host.set("vm", true);
-  CHECK(host.root.text("etc/modprobe.d/vfio.conf").find("# gpuctl boot policy: options vfio-pci") !=
-        std::string::npos);
-  CHECK(host.root.text("etc/modprobe.d/two.conf") + "\n" == others);
-  CHECK(host.systemd.commands == std::vector<std::string>{"/usr/sbin/update-initramfs -u -k all"});
-  host.set("clear");
-  CHECK(host.root.text("etc/modprobe.d/vfio.conf") + "\n" == old);
-}
-
-TEST_CASE("what else an older set-up's line says stays in force while the GPU's ids are out of it") {
-  struct Line {
-    std::string old, migrated;
-  };
-  const std::string ours = "options vfio-pci ids=10de:25a0,10de:2291", mark = "# gpuctl boot policy: ";
-  for (const auto& [old, migrated] : {
-           Line{ours + " disable_idle_d3=1 disable_vga=1\n",
-                mark + ours +
-                    " disable_idle_d3=1 disable_vga=1\noptions vfio-pci disable_idle_d3=1 disable_vga=1\n"},
-           Line{"  options vfio_pci  disable_vga=1 ids=10DE:25A0:1043:1ccc,8086:1234",
-                mark + "  options vfio_pci  disable_vga=1 ids=10DE:25A0:1043:1ccc,8086:1234\n" +
-                    "options vfio_pci disable_vga=1 ids=8086:1234\n"},
-           Line{ours + " \\\n  disable_vga=1\n", mark + ours + "\noptions vfio-pci \\\n  disable_vga=1\n"},
-           Line{ours + "\n# end\n", mark + ours + "\n# end\n"},
-       }) {
-    CAPTURE(old);
-    Host host;
-    host.machine.file("etc/modprobe.d/vfio.conf", old);
-    host.set("vm", true);
-    CHECK(read_exactly(host.root, "etc/modprobe.d/vfio.conf") == migrated);
-    host.set("clear");
-    CHECK(read_exactly(host.root, "etc/modprobe.d/vfio.conf") == old);
-  }
-}
-
-TEST_CASE(
-    "a file that somebody has changed since its lines were put out of action is left, and that is said") {
-  Host host;
-  host.machine.file("etc/modprobe.d/vfio.conf", "options vfio-pci ids=10de:25a0\n");
-  host.set("vm", true);
-  host.machine.file("etc/modprobe.d/vfio.conf",
-                    "# mine\n# gpuctl boot policy: options vfio-pci ids=10de:25a0\n");
-  CHECK(host.set("clear").find("somebody has changed /etc/modprobe.d/vfio.conf since") != std::string::npos);
-  CHECK(host.root.text("etc/modprobe.d/vfio.conf").starts_with("# mine"));
-}
-
-TEST_CASE("lines of one file that were put out of action one after the other all come back") {
-  Host host;
-  const std::string one = "options vfio-pci ids=10de:25a0\n", two = "options vfio-pci ids=10de:2291\n";
-  host.machine.file("etc/modprobe.d/vfio.conf", one);
-  host.set("vm", true);
-  const auto store = BootStore{host.systemd.paths().state};
-  auto policies = store.load();
-  policies.push_back(policies[0]);
-  policies[1].gpu = {0, 2, 0, 0};
-  policies[1].migrated = {{"etc/modprobe.d/vfio.conf", policies[0].migrated[0].after, two}};
-  store.save(policies);
-  host.machine.file("etc/modprobe.d/vfio.conf", two);
-  host.service.forget();
-  CHECK(read_exactly(host.root, "etc/modprobe.d/vfio.conf") == one);
 }
 
 TEST_CASE("nothing of gpuctl's stays when it is told to forget") {
