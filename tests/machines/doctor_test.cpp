@@ -183,6 +183,40 @@ TEST_CASE("whether interrupts are remapped is what the kernel shows") {
   desktop.machine.file("proc/interrupts", "  0:  11  IO-APIC   2-edge  timer\n 24: 0 PCI-MSI-0000:03:00.0\n");
   CHECK(finding(desktop, "interrupt-remapping").severity == Severity::blocker);
   CHECK(finding(desktop, "ready").subject == "/proc/interrupts");
+  desktop.machine.file("sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "Y\n");
+  CHECK(finding(desktop, "interrupt-remapping").severity == Severity::warning);
+  CHECK(finding(desktop, "interrupt-remapping").message.ends_with("by allow_unsafe_interrupts"));
+  CHECK(finding(desktop, "vfio-unsafe-interrupts").severity == Severity::warning);
+  CHECK(finding(desktop, "ready").subject != "/proc/interrupts");
+}
+
+TEST_CASE("a udev rule is masked from /etc, and moved away where it is there itself") {
+  CapturedMachine laptop{machines_dir / "laptop-ready/machine.tree"};
+  const auto rule = "ACTION==\"add\", ATTR{class}==\"0x0c0330\", ATTR{remove}=\"1\"\n";
+  laptop.machine.file("usr/lib/udev/rules.d/90-pm.rules", rule);
+  CHECK(finding(laptop, "udev-removes-functions").remedy ==
+        "mask it: `sudo ln -s /dev/null /etc/udev/rules.d/90-pm.rules`, then reboot");
+  laptop.machine.erase("usr/lib/udev/rules.d/90-pm.rules").file("etc/udev/rules.d/90-pm.rules", rule);
+  CHECK(finding(laptop, "udev-removes-functions").remedy ==
+        "put it out of action: `sudo mv /etc/udev/rules.d/90-pm.rules /etc/udev/rules.d/90-pm.rules.off`, "
+        "then reboot");
+  CapturedMachine hidden{machines_dir / "single-gpu/machine.tree"};
+  hidden.machine.file("etc/udev/rules.d/90-pm.rules", "ATTR{class}==\"0x030000\", ATTR{remove}=\"1\"\n");
+  CHECK(finding(hidden, "gpu-hidden").remedy == finding(laptop, "udev-removes-functions").remedy);
+}
+
+TEST_CASE("a blacklist that somebody has made is not taken for envycontrol's") {
+  CapturedMachine laptop{machines_dir / "laptop-ready/machine.tree"};
+  laptop.machine.file("etc/modprobe.d/blacklist-nvidia.conf", "blacklist nvidia\n");
+  CHECK(said_about(laptop, "envycontrol") == 0);
+  CHECK(finding(laptop, "nvidia-blacklisted").subject == "/etc/modprobe.d/blacklist-nvidia.conf");
+  laptop.machine.file("usr/bin/envycontrol", "");
+  CHECK(said_about(laptop, "nvidia-blacklisted") == 0);
+  CHECK(finding(laptop, "envycontrol").remedy == "`sudo envycontrol --reset`, then reboot");
+  laptop.machine.erase("usr/bin/envycontrol").file("lib/udev/rules.d/50-remove-nvidia.rules", "");
+  CHECK(finding(laptop, "envycontrol").remedy ==
+        "`sudo rm -f /etc/modprobe.d/blacklist-nvidia.conf /lib/udev/rules.d/50-remove-nvidia.rules`, then "
+        "reboot");
 }
 
 TEST_CASE("a line by id that names other devices too is not told to go as a whole") {

@@ -39,6 +39,13 @@ std::vector<Software> missing_vm_software(const HostFacts&);
 /// Why a GPU that is built in may not be on the bus at all.
 std::optional<Problem> hidden_gpu(const HostFacts&);
 
+/// Files of envycontrol's integrated mode, below the root. A mere blacklist counts when envycontrol is
+/// installed or its udev rule is there: anybody may have made a file of that name.
+std::vector<std::string> left_by_envycontrol(const HostFacts&);
+/// Remedies against what takes devices off the bus.
+std::string without_envycontrol(const HostFacts&);
+std::string without_udev_rule(const std::string& path);
+
 /// The firmware's picture comes from it, a screen on it is lit, or it sits on the root bus like an integrated
 /// one: not a candidate for VMs, so what would stand in its way is no problem of this machine.
 bool stays_with_host(const Gpu&, const Snapshot&);

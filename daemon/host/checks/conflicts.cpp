@@ -55,17 +55,26 @@ void rival(const HostFacts& host, const Rival& r, Problems& found) {
                    harmless && service ? "" : r.remedy});
 }
 
+/// Anybody may have made a file of that name: it is envycontrol's beside its program or its rule.
+void integrated_mode(const HostFacts& host, Problems& found) {
+  const std::string blacklist = "etc/modprobe.d/blacklist-nvidia.conf";
+  const auto left = left_by_envycontrol(host);
+  if (!left.empty()) {
+    found.push_back({"envycontrol", Severity::warning, "/" + left.front(),
+                     "envycontrol's integrated mode blacklists NVIDIA and removes the GPU from the bus",
+                     without_envycontrol(host)});
+    return;
+  }
+  const auto blocking = blocking_lines(host.root, "nvidia");
+  if (const auto line = std::ranges::find(blocking, blacklist, &ConfigLine::path); line != blocking.end())
+    found.push_back({"nvidia-blacklisted", Severity::info, "/" + blacklist,
+                     fmt::format("\"{}\" keeps the NVIDIA driver from being loaded by itself", line->text),
+                     "remove that line if the host is to use the GPU when no VM has it"});
+}
+
 /// Files that tools of this kind leave behind, at work until they are removed.
 void leftovers(const HostFacts& host, Problems& found) {
-  for (const auto* path :
-       {"etc/modprobe.d/blacklist-nvidia.conf", "etc/udev/rules.d/50-remove-nvidia.rules",
-        "lib/udev/rules.d/50-remove-nvidia.rules", "usr/lib/udev/rules.d/50-remove-nvidia.rules"})
-    if (host.root.exists(path)) {
-      found.push_back({"envycontrol", Severity::warning, fmt::format("/{}", path),
-                       "envycontrol's integrated mode blacklists NVIDIA and removes the GPU from the bus",
-                       "sudo envycontrol --reset, then reboot"});
-      break;
-    }
+  integrated_mode(host, found);
   if (host.root.text("etc/modprobe.d/supergfxd.conf").find("options vfio-pci") != std::string::npos)
     found.push_back({"supergfxd-vfio-mode", Severity::warning, "/etc/modprobe.d/supergfxd.conf",
                      "supergfxctl is in VFIO mode: it gives the GPU to vfio-pci by id at every boot",
@@ -79,8 +88,7 @@ void removing_rules(const HostFacts& host, Problems& found) {
                      "a udev rule removes functions of graphics cards (old recipe for saving power): the "
                      "rest of the card "
                      "cannot be handed over whole",
-                     fmt::format("mask it: `sudo ln -s /dev/null /etc/udev/rules.d/{}`, then reboot",
-                                 path.substr(path.rfind('/') + 1))});
+                     without_udev_rule(path)});
     break;
   }
 }

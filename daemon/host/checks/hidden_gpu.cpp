@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A GPU that is built in and not on the bus: each way of switching it off has its own way back.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "host/checks/checks.hpp"
 
@@ -8,8 +9,6 @@ namespace gpuctl::checks {
 namespace {
 
 constexpr auto id = "gpu-hidden";
-
-std::string file_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 /// ASUS firmware; Linux: Documentation/ABI/testing/sysfs-platform-asus-wmi.
 std::optional<Problem> by_firmware(const HostFacts& host) {
@@ -26,9 +25,9 @@ std::optional<Problem> by_firmware(const HostFacts& host) {
 }
 
 std::string without_rule(const HostFacts& host, const std::string& path) {
-  if (file_name(path) == "50-remove-nvidia.rules") return "`sudo envycontrol --reset`, then reboot";
+  if (path.ends_with("/50-remove-nvidia.rules")) return without_envycontrol(host);
   if (!host.program("prime-select").empty()) return "`sudo prime-select on-demand`, then reboot";
-  return fmt::format("mask it: `sudo ln -sf /dev/null /etc/udev/rules.d/{}`, then reboot", file_name(path));
+  return without_udev_rule(path);
 }
 
 std::optional<Problem> by_udev(const HostFacts& host) {
@@ -54,6 +53,32 @@ std::optional<Problem> by_mode(const HostFacts& host) {
 }
 
 }  // namespace
+
+std::vector<std::string> left_by_envycontrol(const HostFacts& host) {
+  std::vector<std::string> files;
+  for (const auto* directory : {"etc", "lib", "usr/lib"})
+    if (const auto rule = fmt::format("{}/udev/rules.d/50-remove-nvidia.rules", directory);
+        host.root.exists(rule))
+      files.push_back(rule);
+  const bool at_work = !files.empty() || !host.program("envycontrol").empty();
+  const auto* blacklist = "etc/modprobe.d/blacklist-nvidia.conf";
+  if (at_work && host.root.exists(blacklist)) files.insert(files.begin(), blacklist);
+  return files;
+}
+
+std::string without_envycontrol(const HostFacts& host) {
+  if (!host.program("envycontrol").empty()) return "`sudo envycontrol --reset`, then reboot";
+  return fmt::format("`sudo rm -f /{}`, then reboot", fmt::join(left_by_envycontrol(host), " /"));
+}
+
+/// A link to /dev/null cannot be made where the rule itself is.
+std::string without_udev_rule(const std::string& path) {
+  const std::string changed = "etc/udev/rules.d/";
+  if (path.starts_with(changed))
+    return fmt::format("put it out of action: `sudo mv /{} /{}.off`, then reboot", path, path);
+  return fmt::format("mask it: `sudo ln -s /dev/null /{}{}`, then reboot", changed,
+                     path.substr(path.rfind('/') + 1));
+}
 
 std::optional<Problem> hidden_gpu(const HostFacts& host) {
   for (const auto look : {by_firmware, by_udev, by_mode})

@@ -102,8 +102,17 @@ Remapping seen_remapping(const RootDir& root) {
   return text.find("IO-APIC") == std::string::npos ? Remapping::unknown : Remapping::off;
 }
 
-Problem no_remapping(const char* subject, std::string message, std::string remedy) {
-  return {"interrupt-remapping", Severity::blocker, subject, message + "; VFIO then refuses devices",
+bool unsafe_interrupts(const RootDir& root) {
+  return root.text("sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts") == "Y";
+}
+
+/// VFIO refuses devices then (EPERM): a guest could inject interrupts into the host.
+Problem no_remapping(const HostFacts& host, const char* subject, const std::string& message,
+                     std::string remedy) {
+  const bool allowed = unsafe_interrupts(host.root);
+  return {"interrupt-remapping", allowed ? Severity::warning : Severity::blocker, subject,
+          message + (allowed ? "; VFIO accepts devices all the same, by allow_unsafe_interrupts"
+                             : "; VFIO then refuses devices"),
           std::move(remedy)};
 }
 
@@ -116,12 +125,13 @@ Problem remapping_by_hardware(const HostFacts& host, const IommuSupport& support
   const auto remedy =
       host.into_firmware_setup() + " and switch on \"Interrupt Remapping\" or x2APIC, or update the firmware";
   if (!all_units_remap(host.root))
-    return no_remapping("/sys/class/iommu", "an IOMMU unit has no interrupt remapping (ecap bit 3)", remedy);
+    return no_remapping(host, "/sys/class/iommu", "an IOMMU unit has no interrupt remapping (ecap bit 3)",
+                        remedy);
   switch (seen_remapping(host.root)) {
     case Remapping::on:
       return remapping("/proc/interrupts", "interrupts are remapped");
     case Remapping::off:
-      return no_remapping("/proc/interrupts", "the kernel does not remap interrupts (no IR-IO-APIC)",
+      return no_remapping(host, "/proc/interrupts", "the kernel does not remap interrupts (no IR-IO-APIC)",
                           fmt::format("read why with `journalctl -k -b -g \"{}\"`; {}",
                                       support.intel ? "DMAR-IR" : "AMD-Vi", remedy));
     case Remapping::unknown:
@@ -131,13 +141,11 @@ Problem remapping_by_hardware(const HostFacts& host, const IommuSupport& support
                                                      : "nothing speaks against it: AMD-Vi remaps by itself");
 }
 
-/// Without it VFIO refuses (EPERM) unless allow_unsafe_interrupts: a guest could inject interrupts into the
-/// host.
 void interrupt_remapping(const HostFacts& host, const IommuSupport& support, Problems& found) {
   if (support.stage != IommuStage::active) return;
   const auto argument = host.command_line.list("intremap");
   const bool off = std::ranges::find(argument, "off") != argument.end();
-  found.push_back(off ? no_remapping(cmdline,
+  found.push_back(off ? no_remapping(host, cmdline,
                                      "the kernel argument intremap=off switches interrupt remapping off",
                                      "take intremap=off out of the kernel arguments and reboot")
                       : remapping_by_hardware(host, support));
@@ -149,7 +157,7 @@ void danger(const HostFacts& host, Problems& found) {
         {"vfio-noiommu", Severity::warning, "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
          "VFIO runs devices without an IOMMU: nothing keeps them from any memory, and QEMU refuses them",
          "remove enable_unsafe_noiommu_mode from /etc/modprobe.d and the kernel arguments, then reboot"});
-  if (host.root.text("sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts") == "Y")
+  if (unsafe_interrupts(host.root))
     found.push_back(
         {"vfio-unsafe-interrupts", Severity::warning,
          "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
