@@ -2,8 +2,11 @@
 #include "host/boot_rules.hpp"
 
 #include <algorithm>
+#include <cctype>
 
 #include <fmt/format.h>
+
+#include "host/host_facts.hpp"
 
 namespace gpuctl {
 namespace {
@@ -54,11 +57,7 @@ struct InitramfsFile {
 
 /// A changing `last` is not worth a new initramfs at every shutdown; it is bound late, before the display
 /// manager.
-bool wants_initramfs(const BootPolicies& policies) {
-  return std::ranges::any_of(policies, [](const auto& p) {
-    return p.late && p.state == PolicyState::confirmed && p.side == BootSide::vm;
-  });
-}
+bool wants_initramfs(const BootPolicy& policy) { return policy.late && belongs(policy, RuleFile::boot); }
 
 constexpr InitramfsFile initramfs_files[] = {
     {"update-initramfs", "etc/initramfs-tools/hooks/gpuctl", R"(#!/bin/sh
@@ -91,6 +90,21 @@ void edit(ApplyRequest& request, const RootDir& root, const std::string& path, c
   const auto before = read_exactly(root, path);
   const auto after = text.empty() ? std::nullopt : std::optional{text};
   if (before != after) request.edits.push_back({path, before, after, executable});
+}
+
+/// ALL_config="/etc/mkinitcpio.conf"; an empty value counts for nothing.
+bool sets_config(const std::string& line) {
+  const auto is_of_name = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
+  const auto name = line.substr(0, line.find('='));
+  return name.ends_with("_config") && std::ranges::all_of(name, is_of_name) &&
+         line.find_first_not_of("\"' \t", name.size() + 1) != std::string::npos;
+}
+
+std::string preset_configs(const RootDir& root) {
+  std::string all;
+  for (const auto& [path, line] : find_lines(root, {"etc/mkinitcpio.d"}, ".preset", "_config="))
+    if (sets_config(line)) all += fmt::format("{}`{}` in /{}", all.empty() ? "" : ", ", line, path);
+  return all;
 }
 
 }  // namespace
@@ -127,6 +141,18 @@ std::string initramfs_tool(const RootDir& root) {
   return {};
 }
 
+/// mkinitcpio(8): -c, which such a line of a preset becomes, leaves drop-ins out.
+std::string initramfs_obstacle(const RootDir& root, const BootPolicy& policy) {
+  if (!wants_initramfs(policy) || initramfs_tool(root) != "mkinitcpio") return {};
+  const auto lines = preset_configs(root);
+  if (lines.empty()) return {};
+  return fmt::format(
+      "the host's driver has it first, for with {} mkinitcpio ignores the rule in /etc/mkinitcpio.conf.d: "
+      "put a # in "
+      "front of that, then run `sudo mkinitcpio -P`",
+      lines);
+}
+
 ApplyRequest boot_files_request(const RootDir& root, const BootPolicies& policies) {
   ApplyRequest request;
   edit(request, root, path_of(RuleFile::boot), boot_rules(policies, RuleFile::boot));
@@ -134,7 +160,7 @@ ApplyRequest boot_files_request(const RootDir& root, const BootPolicies& policie
   for (const auto file : {RuleFile::last, RuleFile::trial})
     edit(request, root, path_of(file), boot_rules(policies, file));
   const auto tool = initramfs_tool(root);
-  const bool wanted = wants_initramfs(policies);
+  const bool wanted = std::ranges::any_of(policies, wants_initramfs);
   for (const auto& file : initramfs_files) {
     if (file.tool != tool) continue;
     const bool there = root.exists(file.path);

@@ -27,6 +27,10 @@ std::string boot_rules(const BootPolicies& policies, RuleFile file);
 /// The tool that makes this system's initramfs: update-initramfs, dracut, mkinitcpio; "" for others.
 std::string initramfs_tool(const RootDir& root);
 
+/// Why the initramfs cannot get the rule that this policy wants in it, with the way out; "" where nothing is
+/// known.
+std::string initramfs_obstacle(const RootDir& root, const BootPolicy& policy);
+
 /// Edits and tools that make the system's files agree with `policies`. The initramfs is rebuilt only when
 /// what it must hold changes.
 ApplyRequest boot_files_request(const RootDir& root, const BootPolicies& policies);

@@ -116,6 +116,11 @@ HostService::HostService(const RootDir& root, SystemdControl& systemd, HostPaths
 
 BootPolicies HostService::boot_policies() const { return BootStore{paths_.state}.load(); }
 
+std::string HostService::told(const BootPolicy& policy) const {
+  const auto obstacle = initramfs_obstacle(root_, policy);
+  return obstacle.empty() ? outcome(policy) : fmt::format("{}, but {}", outcome(policy), obstacle);
+}
+
 /// The store is the truth, and written first: begin_boot() brings rules into line with it after any crash.
 void HostService::commit(const BootPolicies& before, BootPolicies after, FileEdits also) {
   const BootStore store{paths_.state};
@@ -158,7 +163,7 @@ std::string HostService::set_is_settled(const Gpu& gpu, const std::string& side,
     throw Error(ErrorCode::invalid_argument, fmt::format("\"{}\" is not one of vm, host, last, clear", side));
   require_unblocked(boot_policy_problems(gpu, *wanted, snapshot));
   const auto policy = new_policy(gpu, *wanted, snapshot, read_boot_id(root_));
-  return old != nullptr && holds_already(*old, policy) && !migrate ? outcome(*old) : "";
+  return old != nullptr && holds_already(*old, policy) && !migrate ? told(*old) : "";
 }
 
 std::string HostService::set_boot_policy(const Gpu& gpu, const std::string& side, bool migrate,
@@ -195,7 +200,7 @@ std::string HostService::confirm_is_settled(const Gpu& gpu) const {
                             gpu.address.str()));
   const bool kept =
       policy->state == PolicyState::confirmed && boot_files_request(root_, policies) == ApplyRequest{};
-  return kept ? outcome(*policy) : "";
+  return kept ? told(*policy) : "";
 }
 
 std::string HostService::confirm_boot_policy(const Gpu& gpu) {
@@ -205,7 +210,7 @@ std::string HostService::confirm_boot_policy(const Gpu& gpu) {
   auto* policy = find(policies, gpu.address);
   policy->state = PolicyState::confirmed;
   commit(before, policies);
-  return outcome(*policy);
+  return told(*policy);
 }
 
 BootActions HostService::apply_boot_policy(const Snapshot& snapshot) {

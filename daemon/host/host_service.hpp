@@ -59,6 +59,7 @@ class HostService {
   std::string report(const Caller& caller, const std::function<Snapshot(const RootDir&)>& scan) const;
 
  private:
+  std::string told(const BootPolicy& policy) const;
   void commit(const BootPolicies& before, BootPolicies after, FileEdits also = {});
 
   const RootDir& root_;

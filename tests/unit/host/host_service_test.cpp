@@ -79,6 +79,39 @@ TEST_CASE(
   CHECK(host.service.boot_policies().empty());
 }
 
+TEST_CASE("what keeps mkinitcpio from putting the rule into the initramfs is told when that matters") {
+  Host host;
+  host.machine.erase("usr/sbin/update-initramfs")
+      .file("usr/bin/mkinitcpio", "")
+      .file("etc/mkinitcpio.d/linux.preset",
+            "#default_config=\"/etc/mkinitcpio.conf\"\nALL_config=\"/etc/"
+            "mkinitcpio.conf\"\nfallback_config=\"\"\n");
+  host.set("vm");
+  host.boot("boot-b");
+  host.service.apply_boot_policy(host.snapshot);
+  const std::string kept = "0000:01:00.0 goes to \"vm\" at every boot";
+  const auto told = host.service.confirm_boot_policy(host.gpu());
+  CHECK(
+      told.starts_with(kept +
+                       ", but the host's driver has it first, for with `ALL_config=\"/etc/mkinitcpio.conf\"` "
+                       "in /etc/mkinitcpio.d/linux.preset mkinitcpio ignores"));
+  CHECK(host.systemd.commands == std::vector<std::string>{"/usr/bin/mkinitcpio -P"});
+  CHECK(host.service.confirm_is_settled(host.gpu()) == told);
+  host.machine.file("etc/mkinitcpio.d/linux.preset", "#ALL_config=\"/etc/mkinitcpio.conf\"\n");
+  CHECK(host.service.confirm_is_settled(host.gpu()) == kept);
+}
+
+TEST_CASE("a preset's config is no matter for a rule that was early enough") {
+  Host host{"vfio-pci"};
+  host.machine.erase("usr/sbin/update-initramfs")
+      .file("usr/bin/mkinitcpio", "")
+      .file("etc/mkinitcpio.d/linux.preset", "ALL_config=\"/etc/mkinitcpio.conf\"\n");
+  host.set("vm");
+  host.boot("boot-b");
+  host.service.apply_boot_policy(host.snapshot);
+  CHECK(host.service.confirm_boot_policy(host.gpu()) == "0000:01:00.0 goes to \"vm\" at every boot");
+}
+
 TEST_CASE("a GPU that was early enough makes nothing late") {
   Host host{"vfio-pci"};
   host.set("vm");
