@@ -215,9 +215,9 @@ void apply(const RootDir& root, const ApplyRequest& request, const ToolRunner& r
     const int status = run(command);
     if (status == 0) continue;
     write_edits(root.path(), reversed(request.edits));
-    throw Error(
-        ErrorCode::state_unwritable,
-        fmt::format("{} failed with status {}; the files are as they were", fmt::join(command, " "), status));
+    throw Error(ErrorCode::state_unwritable,
+                fmt::format("{} failed with status {}; what gpuctl itself had written is as it was",
+                            fmt::join(command, " "), status));
   }
 }
 

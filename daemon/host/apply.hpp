@@ -40,8 +40,8 @@ std::string command_text(const ToolRun&);
 /// Runs a command to its end; its exit status.
 using ToolRunner = std::function<int(const std::vector<std::string>&)>;
 
-/// Writes the edits, then runs the tools. If a tool fails, the files are put back as they were; throws
-/// Error(state_unwritable) naming it.
+/// Writes the edits, then runs the tools. If a tool fails, the edits are taken back, and what tools have
+/// written stays; throws Error(state_unwritable) naming it.
 void apply(const RootDir& root, const ApplyRequest& request, const ToolRunner& run);
 
 }  // namespace gpuctl

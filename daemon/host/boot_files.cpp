@@ -40,6 +40,13 @@ std::vector<std::string> changed(std::vector<std::string> arguments, const Argum
   return arguments;
 }
 
+bool fulfils(const std::vector<std::string>& arguments, const ArgumentChange& change) {
+  const auto there = [&](const auto& a) { return std::ranges::find(arguments, a) != arguments.end(); };
+  return std::ranges::all_of(change.add, there) && std::ranges::none_of(change.remove, there);
+}
+
+ArgumentChange inverse(const ArgumentChange& change) { return {change.remove, change.add}; }
+
 std::string joined(const std::vector<std::string>& arguments) {
   return fmt::format("{}", fmt::join(arguments, " "));
 }

@@ -13,6 +13,9 @@ namespace gpuctl {
 
 /// `line` of arguments with `change` made; what is there already is not added again.
 std::vector<std::string> changed(std::vector<std::string> arguments, const ArgumentChange& change);
+/// All that `change` adds is there, and nothing that it removes.
+bool fulfils(const std::vector<std::string>& arguments, const ArgumentChange& change);
+ArgumentChange inverse(const ArgumentChange& change);
 std::string joined(const std::vector<std::string>& arguments);
 std::vector<std::string> split_arguments(std::string_view line);
 

@@ -21,6 +21,9 @@ struct ConfigChange {
   std::vector<std::string> watched;
   /// Why this would not bring the change about, with what to do by hand; "": it does.
   std::string obstacle;
+  /// A tool that fails half-way may leave something that `watched` does not show: a unified image, a
+  /// deployment.
+  bool unseen{};
 };
 
 /// One way in which a system's kernel arguments are kept. Reads and computes; apply() acts.

@@ -4,11 +4,14 @@
 #include <string>
 #include <vector>
 
+#include "core/error.hpp"
 #include "host/boot_loader.hpp"
 #include "os/root_dir.hpp"
 #include "os/systemd_control.hpp"
 
 namespace gpuctl {
+
+struct KernelArgumentsRecord;
 
 struct KernelArgumentsWish {
   bool passthrough{};    ///< also iommu=pt: the host's own devices untranslated
@@ -54,19 +57,20 @@ class KernelArguments {
   std::string nothing_to_undo() const;
   /// Keeps what is needed for undo, has the change carried out, and looks whether the boot loader has it.
   /// Returns a sentence on what was done. Throws Error(state_unwritable | not_supported | internal |
-  /// kernel_refused); after those the files are as they were.
+  /// kernel_refused); after those all is as it was, or the message says that something stayed, which undo()
+  /// takes out.
   std::string enable(const KernelArgumentsWish& wish);
-  /// Takes back everything that enable() did, files byte for byte unless they were changed since. Without
-  /// anything to undo it says so.
+  /// Takes back everything that enable() did, files byte for byte unless they were changed since or a kernel
+  /// came: then the tool makes them anew, and it is looked whether the change is gone. Without anything to
+  /// undo it says so.
   std::string undo();
 
  private:
-  struct Record;
-  std::vector<Record> records() const;
-  void keep(const std::vector<Record>& all) const;
   void carry_out(const ApplyRequest& request);
-  void verify(const BootLoader& loader, const ArgumentChange& change) const;
-  ApplyRequest undo_request(const Record& record) const;
+  [[noreturn]] void give_up(const KernelArgumentsPlan& planned, const KernelArgumentsRecord& record,
+                            const FileContents& before, const Error& failure);
+  [[noreturn]] void take_back(const KernelArgumentsPlan& planned);
+  ArgumentChange undo_last();
 
   const RootDir& root_;
   SystemdControl& systemd_;

@@ -26,10 +26,6 @@ std::string without(const std::string& text, const std::vector<std::string>& rem
   return with_shell_words(with_shell_words(text, "GRUB_CMDLINE_LINUX", {{}, remove}), variable, {{}, remove});
 }
 
-bool holds(const std::vector<std::string>& arguments, const ArgumentChange& change) {
-  return changed(arguments, change) == arguments;
-}
-
 std::string by_hand(const ArgumentChange& change, const std::string& tool) {
   std::vector<std::string> parts;
   if (!change.add.empty()) parts.push_back(fmt::format("add \"{}\" to {}", joined(change.add), variable));
@@ -40,7 +36,7 @@ std::string by_hand(const ArgumentChange& change, const std::string& tool) {
 /// Words that an expansion makes, or a file that is read later and sets the variable anew.
 std::string obstacle(const RootDir& root, bool drop_ins, const ArgumentChange& change,
                      const ConfigChange& planned) {
-  if (holds(grub_arguments(root, drop_ins, planned.request.edits).normal, change)) return {};
+  if (fulfils(grub_arguments(root, drop_ins, planned.request.edits).normal, change)) return {};
   return fmt::format("/{}{} sets the kernel arguments in a way that gpuctl cannot change: {}", defaults,
                      drop_ins ? " (or a file of /etc/default/grub.d)" : "",
                      by_hand(change, command_text(planned.request.tools.front())));
@@ -62,7 +58,7 @@ class GrubDropIn : public BootLoader {
   }
 
   ConfigChange plan(const RootDir& root, const ArgumentChange& change) const override {
-    ConfigChange planned{{{}, {{"update-grub", {}}}}, "", {generated}, ""};
+    ConfigChange planned{{{}, {{"update-grub", {}}}}, "", {generated}, "", false};
     const auto add = [&](const char* path, const std::optional<std::string>& before,
                          const std::optional<std::string>& after) {
       if (before != after) planned.request.edits.push_back({path, before, after});
@@ -118,7 +114,7 @@ class GrubDefaults : public BootLoader {
   ConfigChange plan(const RootDir& root, const ArgumentChange& change) const override {
     const auto text = read_exactly(root, defaults).value_or("");
     const auto after = with_shell_words(without(text, change.remove), variable, {change.add, {}});
-    ConfigChange planned{{{}, {{tool(root), {}}}}, "", {target(root)}, ""};
+    ConfigChange planned{{{}, {{tool(root), {}}}}, "", {target(root)}, "", false};
     if (after != text) planned.request.edits.push_back({defaults, text, after});
     planned.obstacle = read_shell_file(text).whole ? obstacle(root, false, change, planned) : not_closed();
     return planned;

@@ -68,6 +68,7 @@ class RpmOstree : public BootLoader {
     ConfigChange planned;
     if (!change.remove.empty()) planned.request.tools.push_back({"rpm-ostree-remove", change.remove});
     if (!change.add.empty()) planned.request.tools.push_back({"rpm-ostree-add", change.add});
+    planned.unseen = planned.request.tools.size() > 1;
     planned.tool_diff = arguments_diff(configured(root), change);
     return planned;
   }

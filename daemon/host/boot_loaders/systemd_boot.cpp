@@ -120,7 +120,7 @@ class KernelInstall : public BootLoader {
     const auto before = read_exactly(root, cmdline);
     const auto now = configured(root);
     const auto after = changed(now, change);
-    ConfigChange planned{{{}, tools(root)}, "", find_entries(root), ""};
+    ConfigChange planned{{{}, tools(root)}, "", find_entries(root), "", !unified_images(root).empty()};
     if (after != now) planned.request.edits.push_back({cmdline, before, joined(after) + "\n"});
     return planned;
   }

@@ -1,55 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "host/kernel_args.hpp"
-
-#include <algorithm>
-
 #include <doctest/doctest.h>
 
 #include "core/error.hpp"
-#include "system_tools.hpp"
+#include "kernel_args_host.hpp"
 
 using namespace gpuctl;
 using namespace gpuctl::test;
 
 namespace {
-
-/// A laptop whose VT-d is on in firmware while the kernel waits for the argument.
-struct Host {
-  CapturedMachine captured;
-  RootDir root;
-  ApplyingSystemd systemd{root};
-  KernelArguments arguments{root, systemd, systemd.paths()};
-
-  explicit Host(const std::string& part) : captured(machine_part(part)), root(captured.machine.root()) {
-    captured.machine.file("sys/firmware/acpi/tables/DMAR", "DMAR");
-  }
-  FakeMachine& machine() { return captured.machine; }
-};
-
-void make_systemd_boot(FakeMachine& machine) {
-  std::string info("\x06\0\0\0", 4);
-  for (const char c : std::string("systemd-boot 257.9")) info += std::string{c, '\0'};
-  machine.file("sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f", info);
-}
-
-const std::string entries = "boot/efi/loader/entries/";
-const std::string token = "5fd1c2a4b7e94b6c9c1f0d5a2f8e7d3b";
-const std::string kernel = "6.12.41+deb13-amd64";
-
-/// systemd-boot whose entries kernel-install makes.
-void with_kernel_install(FakeMachine& machine) {
-  make_systemd_boot(machine);
-  machine.file("etc/machine-id", token + "\n")
-      .file("usr/bin/kernel-install", "")
-      .file("boot/vmlinuz-" + kernel, "")
-      .file("boot/initrd.img-" + kernel, "")
-      .file(entries + token + "-" + kernel + ".conf",
-            "title Debian\nversion " + kernel + "\noptions root=UUID=x ro quiet\nlinux /vmlinuz\n");
-}
-
-bool contains(const std::vector<std::string>& all, const std::string& one) {
-  return std::ranges::find(all, one) != all.end();
-}
 
 struct Expected {
   const char* part;
@@ -116,80 +74,6 @@ TEST_CASE("asking twice changes nothing more") {
   CHECK(host.arguments.enable({}) == "nothing to change: the arguments are set: reboot to make them count");
   CHECK(configuration_of(host.root) == once);
   CHECK(host.systemd.commands.size() == 1);
-}
-
-TEST_CASE("a second wish is added to the first, and one undo takes both back") {
-  Host host{"debian-13"};
-  host.systemd.run_once_for_a_settled_tree("grub-drop-in");
-  const auto before = configuration_of(host.root);
-  host.arguments.enable({});
-  host.arguments.enable({.passthrough = true});
-  CHECK(host.root.text("etc/default/grub.d/90-gpuctl.cfg").ends_with(" intel_iommu=on iommu=pt\""));
-  CHECK(host.arguments.undo() == "removed iommu=pt intel_iommu=on; reboot to make it count");
-  CHECK(configuration_of(host.root) == before);
-}
-
-TEST_CASE("a tool that fails leaves the tree and the record as they were") {
-  Host host{"debian-13"};
-  host.systemd.failing = "update-grub";
-  const auto before = configuration_of(host.root);
-  CHECK_THROWS_WITH_AS(host.arguments.enable({}), doctest::Contains("journalctl"), Error);
-  CHECK(configuration_of(host.root) == before);
-  CHECK_FALSE(host.arguments.state().changed_by_gpuctl);
-}
-
-TEST_CASE("a tool that reports success and does nothing is found out, and can be undone") {
-  Host host{"fedora-42"};
-  const auto before = configuration_of(host.root);
-  host.systemd.silent = "grubby";
-  CHECK_THROWS_WITH_AS(host.arguments.enable({}), doctest::Contains("do not have the change"), Error);
-  host.arguments.undo();
-  CHECK(configuration_of(host.root) == before);
-}
-
-TEST_CASE("undo takes only its own argument out of a file that was edited since") {
-  Host host{"arch"};
-  host.arguments.enable({});
-  auto text = host.root.text("etc/default/grub");
-  text.replace(text.find("loglevel=3"), 10, "loglevel=7");
-  host.machine().file("etc/default/grub", text + "\n");
-  host.arguments.undo();
-  CHECK(host.root.text("etc/default/grub").find("GRUB_CMDLINE_LINUX_DEFAULT=\"loglevel=7 quiet\"") !=
-        std::string::npos);
-}
-
-TEST_CASE("undo puts the generated grub.cfg back byte for byte, without the tool") {
-  Host host{"debian-13"};
-  host.machine().file("boot/grub/grub.cfg",
-                      "# by an older update-grub\n\tlinux\t/boot/vmlinuz root=UUID=x ro\n\n");
-  const auto before = configuration_of(host.root);
-  host.arguments.enable({});
-  CHECK(configuration_of(host.root).at("boot/grub/grub.cfg").find("older") == std::string::npos);
-  host.arguments.undo();
-  CHECK(configuration_of(host.root) == before);
-  CHECK(host.systemd.commands == std::vector<std::string>{"/usr/sbin/update-grub"});
-}
-
-TEST_CASE("a grub.cfg that is another one by now, or was none, is made again by the tool") {
-  Host updated{"debian-13"};
-  updated.machine().file("boot/grub/grub.cfg", "# old kernel\n");
-  updated.arguments.enable({});
-  updated.machine().file("boot/grub/grub.cfg", "# new kernel\n\tlinux\t/boot/new intel_iommu=on\n");
-  updated.arguments.undo();
-  CHECK(updated.systemd.commands.size() == 2);
-  CHECK(updated.root.text("boot/grub/grub.cfg").find("intel_iommu=on") == std::string::npos);
-  CHECK(updated.root.text("boot/grub/grub.cfg").find("old kernel") == std::string::npos);
-  CHECK_FALSE(updated.root.exists("etc/default/grub.d/90-gpuctl.cfg"));
-  Host none{"debian-13"};
-  none.machine().erase("boot/grub/grub.cfg");
-  none.arguments.enable({});
-  none.arguments.undo();
-  CHECK(none.root.exists("boot/grub/grub.cfg"));
-  Host latin{"debian-13"};
-  latin.machine().file("boot/grub/grub.cfg", "menuentry 'Syst\xe8me'\n");
-  latin.arguments.enable({});
-  latin.arguments.undo();
-  CHECK(latin.systemd.commands.size() == 2);
 }
 
 TEST_CASE("an argument that switches the IOMMU off is taken out and the right one put in") {

@@ -21,6 +21,7 @@ class ApplyingSystemd : public SystemdControl {
   std::vector<std::string> units;     ///< started
   std::vector<std::string> commands;  ///< run, joined by blanks
   std::string failing;                ///< program that exits with 1
+  std::string failing_with;           ///< word of a command that makes it exit with 1
   std::string silent;                 ///< program that reports success and does nothing
   std::vector<std::string> others;    ///< entries of other systems, which kernelstub leaves alone
   bool real_kernel_install{};         ///< systemd's own, over the machine's directory
