@@ -10,6 +10,7 @@
 #include "host/host_state.hpp"
 #include "inventory/module_aliases.hpp"
 #include "inventory/pci_names.hpp"
+#include "rebind/live_state.hpp"
 
 namespace gpuctl {
 namespace {
@@ -31,7 +32,7 @@ Daemon::Daemon(const DaemonOptions& options)
       root_(platform_.root),
       inventory_(root_, events_, loop_, [this] { return lookups(); }),
       assignment_dir_(platform_.state_dir / "assignments"),
-      assignments_(assignment_dir_),
+      assignments_(assignment_dir_, boot_id(root_)),
       operations_(loop_, platform_.config.operations.retention),
       operation_log_(operations_),
       queries_(loop_, workers_, query_timeout),
@@ -88,6 +89,7 @@ VmNames Daemon::vm_names() const {
 }
 
 int Daemon::run() {
+  vm_watch_.settle_other_boots();
   recoveries_.start();
   vm_watch_.update();
   dbus::request_name(*connection_, names::service);

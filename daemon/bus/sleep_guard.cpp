@@ -41,7 +41,16 @@ const char* SleepGuard::reason() const {
   if (operations_.busy()) return moving;
   if (policy_ == SleepPolicy::allow) return nullptr;
   const auto all = assignments_.all();
-  return std::ranges::any_of(all, [](const auto& entry) { return entry.second.running; }) ? in_use : nullptr;
+  return std::ranges::any_of(all, [this](const auto& entry) { return in_use_now(entry.second); }) ? in_use
+                                                                                                  : nullptr;
+}
+
+/// A GPU on the host, or gone, is in no guest's hands, whatever is recorded of it.
+bool SleepGuard::in_use_now(const Assignment& assignment) const {
+  const auto& snapshot = inventory_.snapshot();
+  const auto gpu = snapshot.gpus.find(assignment.gpu);
+  return assignment.running && gpu != snapshot.gpus.end() &&
+         bound_state(gpu->second, snapshot) != GpuState::host;
 }
 
 void SleepGuard::update_later() {

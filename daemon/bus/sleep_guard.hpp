@@ -25,6 +25,7 @@ class SleepGuard {
 
  private:
   const char* reason() const;
+  bool in_use_now(const Assignment& assignment) const;
   void update();
   void take(const char* why);
   void drop_lock();

@@ -24,7 +24,8 @@ Json to_json(const Assignment& a) {
           {"running", a.running},
           {"returning", a.returning},
           {"lease_only", a.lease_only},
-          {"displaced", displaced}};
+          {"displaced", displaced},
+          {"boot_id", a.boot_id}};
 }
 
 /// Throws what nlohmann and optional throw.
@@ -41,6 +42,7 @@ Assignment from_json(const Json& json) {
                json.at("lease_only")};
   for (const auto& f : json.at("functions"))
     a.functions.push_back(PciAddress::parse(f.get<std::string>()).value());
+  a.boot_id = json.value("boot_id", "");
   for (const auto& other : json.value("displaced", Json::array())) a.displaced.push_back(from_json(other));
   return a;
 }
@@ -48,8 +50,9 @@ Assignment from_json(const Json& json) {
 }  // namespace
 
 void Assignments::save(const Assignment& assignment) {
-  dir_.replace(file_of(assignment.gpu),
-               to_json(assignment).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  auto json = to_json(assignment);
+  if (!boot_id_.empty()) json["boot_id"] = boot_id_;
+  dir_.replace(file_of(assignment.gpu), json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 void Assignments::remove(PciSlot gpu) { dir_.remove(file_of(gpu)); }
@@ -69,6 +72,10 @@ std::optional<Assignment> Assignments::find(PciSlot gpu) const try {
   return found.gpu == gpu ? std::optional{std::move(found)} : std::nullopt;
 } catch (const std::exception&) {  // not what to_json made
   return std::nullopt;
+}
+
+bool Assignments::is_of_another_boot(const Assignment& assignment) const {
+  return !assignment.boot_id.empty() && assignment.boot_id != boot_id_;
 }
 
 std::map<PciSlot, Assignment> Assignments::all() const {

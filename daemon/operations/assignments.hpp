@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/pci_address.hpp"
@@ -24,13 +25,15 @@ struct Assignment {
   bool returning{};      ///< it has ended, and the GPU is not home yet
   bool lease_only{};  ///< the definition has the GPU by somebody else's hand; forgotten when the domain ends
   std::vector<Assignment> displaced{};  ///< at most one: of another domain, in force again after this lease
+  std::string boot_id{};                ///< when it was saved; "" in files of an older gpuctld
   bool operator==(const Assignment&) const = default;
 };
 
 /// One file for each GPU slot in the state directory.
 class Assignments {
  public:
-  explicit Assignments(StateDir& dir) : dir_(dir) {}
+  /// `boot_id`: of now, for who saves.
+  explicit Assignments(StateDir& dir, std::string boot_id = {}) : dir_(dir), boot_id_(std::move(boot_id)) {}
   void save(const Assignment& assignment);
   void remove(PciSlot gpu);
   /// The domain has ended and the GPU need not go anywhere any more: a mere lease is forgotten, what it had
@@ -39,9 +42,12 @@ class Assignments {
   /// Nothing for one that is absent or cannot be read.
   std::optional<Assignment> find(PciSlot gpu) const;
   std::map<PciSlot, Assignment> all() const;
+  /// What it tells of its domain's running ended with that boot.
+  bool is_of_another_boot(const Assignment& assignment) const;
 
  private:
   StateDir& dir_;
+  std::string boot_id_;
 };
 
 }  // namespace gpuctl

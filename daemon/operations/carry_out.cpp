@@ -192,7 +192,7 @@ void carry_out(WorkerChannel& daemon, const Request& request, const Snapshot& sn
   if (is_blocked(prepared.survey.problems)) throw blocked_error(prepared.survey.problems);
   const auto& gpu = *snapshot.gpu_of(*PciAddress::parse(request.gpu));
   StateDir assignment_dir(platform.state_dir / "assignments");
-  Assignments assignments(assignment_dir);
+  Assignments assignments(assignment_dir, boot_id(RootDir(platform.root)));
   const auto before = assignments.find(gpu.slot());
   daemon.send(messages::looked());
   note_assignment(request, prepared, gpu, started_by, before, assignments);

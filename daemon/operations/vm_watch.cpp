@@ -90,12 +90,22 @@ VmWatch::VmWatch(EventLoop& loop, WorkerPool& workers, Inventory& inventory, Ope
   operations_.observe({[](const Operation&) {}, [](const Operation&) {}, later, later});
 }
 
+void VmWatch::settle_other_boots() {
+  for (const auto& [slot, assignment] : assignments_.all())
+    if (assignments_.is_of_another_boot(assignment)) settle(assignment);
+}
+
 bool VmWatch::needed() const {
-  const auto& gpus = inventory_.snapshot().gpus;
-  return std::ranges::any_of(assignments_.all(), [&](const auto& entry) {
-    const auto gpu = gpus.find(entry.first);
-    return gpu != gpus.end() && bound_state(gpu->second, inventory_.snapshot()) != GpuState::host;
-  });
+  return std::ranges::any_of(assignments_.all(), [&](const auto& entry) { return is_awaited(entry.second); });
+}
+
+/// Away; or at home, or gone, and yet recorded as in use, which libvirt knows better.
+bool VmWatch::is_awaited(const Assignment& assignment) const {
+  const auto& snapshot = inventory_.snapshot();
+  const auto gpu = snapshot.gpus.find(assignment.gpu);
+  const bool away = gpu != snapshot.gpus.end() && bound_state(gpu->second, snapshot) != GpuState::host;
+  return away ||
+         ((assignment.running || assignment.returning) && operations_.running_on(assignment.gpu) == nullptr);
 }
 
 void VmWatch::update() {

@@ -14,11 +14,13 @@ enum class DomainPresence { stopped, started, transient, gone };
 
 /// Brings GPUs home when the domain that has them ends, however it ends: by libvirt's events, by libvirt's
 /// hook, and, for what was missed while gpuctld or libvirt was away, by asking when it is back. Watches only
-/// while a GPU is away.
+/// while a GPU is away, or recorded as in use.
 class VmWatch {
  public:
   VmWatch(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations,
           Requests& requests, Assignments& assignments, Platform platform);
+  /// No domain of another boot runs any more. Before anything else.
+  void settle_other_boots();
   /// Starts or stops watching as assignments and devices are now.
   void update();
   /// The domain with this UUID has ended.
@@ -37,6 +39,7 @@ class VmWatch {
     bool recorded{true};  ///< the assignment tells that the domain has ended
   };
   bool needed() const;
+  bool is_awaited(const Assignment& assignment) const;
   void watch();
   void retry_later();
   void on_message(const std::string& text);

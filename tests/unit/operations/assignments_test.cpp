@@ -63,6 +63,17 @@ TEST_CASE("an assignment outlives its domain's end: the next start takes the GPU
   CHECK(store.assignments.find(slot) == given_to("gaming"));
 }
 
+TEST_CASE("an assignment tells in which boot it was saved; one of an older gpuctld counts as of this one") {
+  Store store;
+  store.assignments.save(given_to("gaming"));
+  Assignments now{store.dir, "boot-2"};
+  CHECK_FALSE(now.is_of_another_boot(*now.find(slot)));
+  Assignments{store.dir, "boot-1"}.save(given_to("gaming"));
+  CHECK(now.is_of_another_boot(*now.find(slot)));
+  now.save(*now.find(slot));
+  CHECK_FALSE(now.is_of_another_boot(*now.find(slot)));
+}
+
 TEST_CASE("a file that an older gpuctld wrote is understood, a damaged one is none") {
   Store store;
   store.dir.replace(
