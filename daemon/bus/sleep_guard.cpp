@@ -61,11 +61,11 @@ void SleepGuard::update() {
   const char* why = reason();
   if (why == held_for_) return;
   held_for_ = why;
-  drop_lock();
-  if (why != nullptr) take(why);
+  why == nullptr ? drop_lock() : take(why);
 }
 
-/// Without logind there is nobody who puts the machine to sleep.
+/// A lock that is held for another reason stays until the new one is there: in between the machine would
+/// sleep. Without logind there is nobody who puts it to sleep.
 void SleepGuard::take(const char* why) {
   logind_->callMethodAsync("Inhibit")
       .onInterface(manager_interface)
@@ -73,7 +73,7 @@ void SleepGuard::take(const char* why) {
       .uponReplyInvoke(
           dbus::reply_handler<sdbus::UnixFd>([this, why](const sdbus::Error* error, sdbus::UnixFd lock) {
             if (error != nullptr || held_for_ != why) return;
-            drop_lock();  // asked for twice in quick succession, this is the second
+            drop_lock();
             lock_ = std::move(lock);
             workers_.keep_from_children(lock_->get());
             log(why == in_use ? events::sleep_blocked : events::debug, fmt::format("no sleep: {}", why));

@@ -6,7 +6,7 @@ import queue
 import select
 import threading
 
-from dbus_wire import METHOD_RETURN, NO_REPLY_EXPECTED, Bus, Message
+from dbus_wire import ERROR, METHOD_RETURN, NO_REPLY_EXPECTED, Bus, Message
 
 MANAGER, PATH = 'org.freedesktop.login1.Manager', '/org/freedesktop/login1'
 Lock = collections.namedtuple('Lock', 'what who why mode fd')
@@ -15,6 +15,7 @@ Lock = collections.namedtuple('Lock', 'what who why mode fd')
 class FakeLogin1:
     def __init__(self):
         self.bus, self.locks, self.orders, self.told, self.over = Bus(), [], queue.SimpleQueue(), queue.SimpleQueue(), False
+        self.asked, self.unanswered, self.silent, self.refuses = [], [], False, False
         self.bus.call('org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus', 'RequestName', 'su',
                       ['org.freedesktop.login1', 4])
         self.thread = threading.Thread(target=self.serve, daemon=True)
@@ -23,6 +24,10 @@ class FakeLogin1:
     def held(self):
         """(what, who, mode) of every lock whose holder has not closed it."""
         return [(lock.what, lock.who, lock.mode) for lock in self.locks if not select.select([lock.fd], [], [], 0)[0]]
+
+    def answer(self):
+        """What it was asked while `silent`, in one go."""
+        self.silent = False
 
     def prepare_for_sleep(self, begins):
         """When it returns the bus has the signal: whoever calls gpuctld then comes after it."""
@@ -35,6 +40,9 @@ class FakeLogin1:
         self.bus.close()
 
     def inhibit(self, call):
+        if self.refuses:
+            return self.bus.send(Message(ERROR, flags=NO_REPLY_EXPECTED, destination=call.sender, reply_serial=call.serial,
+                                         error_name='org.freedesktop.DBus.Error.Failed'))
         ours, theirs = os.pipe()
         self.bus.send(Message(METHOD_RETURN, flags=NO_REPLY_EXPECTED, destination=call.sender, reply_serial=call.serial,
                               signature='h', body=[0], fds=[theirs]))
@@ -47,7 +55,10 @@ class FakeLogin1:
             while self.bus.calls:
                 call = self.bus.calls.pop(0)
                 if call.member == 'Inhibit':
-                    self.inhibit(call)
+                    self.asked.append(call.body[2])
+                    self.unanswered.append(call)
+            while self.unanswered and not self.silent:
+                self.inhibit(self.unanswered.pop(0))
             while not self.orders.empty():
                 self.bus.signal(PATH, MANAGER, 'PrepareForSleep', 'b', [self.orders.get()])
                 self.bus.call('org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus', 'GetId')

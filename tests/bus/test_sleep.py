@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Sleep while a GPU is on its way, and what is true afterwards."""
+import json
+import pathlib
 import unittest
 
 from case import BusTest
 from fake_login1 import FakeLogin1
-from machine import GPU, MANAGER, ROOT, SERVICE, until
+from machine import GPU, MANAGER, ROOT, SERVICE, WORK, until
 
 NVIDIA = '/org/gpuctl1/gpus/0000_01_00'
+ASSIGNMENT = WORK / 'state' / 'assignments' / '0000:01:00.json'
+BOOT = pathlib.Path('/proc/sys/kernel/random/boot_id')
+RUNS = '6695eb01-f6a4-8304-79aa-97f2502e193f'  # of the domain `test` of libvirt's test:///default, which runs
 
 
 class Sleep(BusTest):
@@ -35,6 +40,81 @@ class Sleep(BusTest):
         self.machine.thaw()
         self.assertEqual(bob.error(bob.bus.reply, serial), 'Blocked')
         until(lambda: self.login.locks, what='a lock against sleep')
+        until(lambda: not self.login.held(), what='the end of the lock')
+
+    def given_away(self, uuid=RUNS, **more):
+        """Recorded as in use by a domain."""
+        ASSIGNMENT.parent.mkdir(parents=True, exist_ok=True)
+        ASSIGNMENT.write_text(json.dumps({
+            'gpu': '0000:01:00', 'functions': ['0000:01:00.0', '0000:01:00.1'], 'vm_uuid': uuid, 'vm_name': 'test',
+            'uid': 0, 'since': 1, 'keep': False, 'running': True, 'returning': False, 'lease_only': False,
+            'displaced': [], **more}))
+
+    def recorded(self):
+        return json.loads(ASSIGNMENT.read_text()) if ASSIGNMENT.exists() else {}
+
+    def start_with(self, **more):
+        self.machine.stop()
+        self.given_away(**more)
+        self.machine.start()
+        return self.client()
+
+    def test_a_domain_of_another_boot_keeps_nothing_awake_and_is_not_asked_for(self):
+        client = self.start_with(boot_id='another')
+        self.assertFalse(self.recorded()['running'])
+        self.start_with(boot_id='another', lease_only=True)
+        self.assertFalse(ASSIGNMENT.exists())
+        self.assertFalse(client.get(ROOT, MANAGER, 'Busy') or self.login.asked)
+
+    def test_a_gpu_on_the_host_keeps_nothing_awake_whatever_is_recorded_of_it(self):
+        client = self.start_with(boot_id=BOOT.read_text().strip())
+        self.assertEqual(client.state(), 'host')
+        self.machine.fake('unplug 0000:01:00.0')
+        until(lambda: NVIDIA not in client.gpus(), what='the end of the GPU')
+        self.assertEqual(self.login.asked, [])
+
+    def test_what_is_recorded_of_a_domain_that_has_ended_is_put_right_also_with_the_gpu_at_home(self):
+        self.start_with(uuid='5a3f2c1e-9d8b-4c7a-8e6f-0123456789ab')
+        until(lambda: not ASSIGNMENT.exists(), what='the end of the assignment')
+        self.assertEqual(self.login.asked, [])
+
+    def handed_over(self):
+        """The moment when the GPU that was on its way is in use, while logind takes its time."""
+        self.machine.fake('block bus/pci/drivers/nvidia/unbind')
+        client = self.client()
+        operation = client.attach('0000:01:00.0')
+        until(lambda: len(self.login.held()) == 1, what='a lock against sleep')
+        self.given_away()
+        return client, operation
+
+    def test_from_one_reason_to_the_next_there_is_no_gap(self):
+        client, operation = self.handed_over()
+        self.login.silent = True
+        self.machine.fake('clear')
+        self.assertEqual(client.finish(operation)[0], 'succeeded')
+        until(lambda: len(self.login.asked) == 2, what='the next question')
+        self.assertEqual(len(self.login.held()), 1)
+        self.machine.fake('block bus/pci/drivers/vfio-pci/unbind')
+        back = client.release('0000:01:00.0')  # the reason changes again before there is an answer
+        until(lambda: len(self.login.asked) == 3, what='the question after that')
+        self.assertEqual(self.login.asked[0], self.login.asked[2])
+        self.assertEqual(len(self.login.held()), 1)
+        self.login.answer()
+        until(lambda: len(self.login.locks) == 3, what='the answers')
+        until(lambda: len(self.login.held()) == 1, what='one lock')
+        self.machine.fake('clear')
+        self.assertEqual(client.finish(back)[0], 'succeeded')
+        until(lambda: not self.login.held(), what='the end of the lock')
+
+    def test_a_lock_that_logind_refuses_costs_no_other(self):
+        client, operation = self.handed_over()
+        self.login.refuses = True
+        self.machine.fake('clear')
+        self.assertEqual(client.finish(operation)[0], 'succeeded')
+        until(lambda: len(self.login.asked) == 2, what='the next question')
+        client.state()
+        self.assertEqual(len(self.login.held()), 1)
+        self.assertEqual(client.finish(client.release('0000:01:00.0'))[0], 'succeeded')
         until(lambda: not self.login.held(), what='the end of the lock')
 
     def test_nothing_is_started_while_the_machine_goes_to_sleep(self):
