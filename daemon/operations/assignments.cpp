@@ -25,6 +25,7 @@ Json to_json(const Assignment& a) {
           {"returning", a.returning},
           {"lease_only", a.lease_only},
           {"displaced", displaced},
+          {"unsettled", a.unsettled},
           {"boot_id", a.boot_id}};
 }
 
@@ -42,6 +43,7 @@ Assignment from_json(const Json& json) {
                json.at("lease_only")};
   for (const auto& f : json.at("functions"))
     a.functions.push_back(PciAddress::parse(f.get<std::string>()).value());
+  a.unsettled = json.value("unsettled", false);
   a.boot_id = json.value("boot_id", "");
   for (const auto& other : json.value("displaced", Json::array())) a.displaced.push_back(from_json(other));
   return a;
@@ -58,11 +60,23 @@ void Assignments::save(const Assignment& assignment) {
 void Assignments::remove(PciSlot gpu) { dir_.remove(file_of(gpu)); }
 
 void Assignments::settle(const Assignment& assignment) {
-  if (assignment.lease_only)
-    return assignment.displaced.empty() ? remove(assignment.gpu) : save(assignment.displaced.front());
+  if (assignment.lease_only) return take_back(assignment);
   auto rests = assignment;
-  rests.running = rests.returning = false;
+  rests.running = rests.returning = rests.unsettled = false;
+  rests.displaced.clear();
   if (rests != assignment) save(rests);
+}
+
+void Assignments::confirm(PciSlot gpu) {
+  auto assignment = find(gpu);
+  if (!assignment || !assignment->unsettled) return;
+  assignment->unsettled = false;
+  assignment->displaced.clear();
+  save(*assignment);
+}
+
+void Assignments::take_back(const Assignment& assignment) {
+  assignment.displaced.empty() ? remove(assignment.gpu) : save(assignment.displaced.front());
 }
 
 std::optional<Assignment> Assignments::find(PciSlot gpu) const try {

@@ -25,6 +25,7 @@ struct Assignment {
   bool returning{};      ///< it has ended, and the GPU is not home yet
   bool lease_only{};  ///< the definition has the GPU by somebody else's hand; forgotten when the domain ends
   std::vector<Assignment> displaced{};  ///< at most one: of another domain, in force again after this lease
+  bool unsettled{};                     ///< its attach has not ended; `displaced` is what was before
   std::string boot_id{};                ///< when it was saved; "" in files of an older gpuctld
   bool operator==(const Assignment&) const = default;
 };
@@ -39,6 +40,10 @@ class Assignments {
   /// The domain has ended and the GPU need not go anywhere any more: a mere lease is forgotten, what it had
   /// displaced is in force again.
   void settle(const Assignment& assignment);
+  /// Its attach has ended well: what was before is history.
+  void confirm(PciSlot gpu);
+  /// It does not hold: what it had displaced is in force again.
+  void take_back(const Assignment& assignment);
   /// Nothing for one that is absent or cannot be read.
   std::optional<Assignment> find(PciSlot gpu) const;
   std::map<PciSlot, Assignment> all() const;

@@ -130,18 +130,29 @@ bool will_run(const Survey& survey, const std::optional<Assignment>& before) {
          (before && before->vm_uuid == survey.vm_uuid && before->running);
 }
 
-/// Written before the domain is touched, so that no device of ours is ever in a definition unknown to us.
+/// Written before the domain is touched, so that no device of ours is ever in a definition unknown to us. It
+/// is settled with the operation's end, by recovery if need be.
 void note_assignment(const Request& request, const Prepared& prepared, const Gpu& gpu, std::uint32_t uid,
                      const std::optional<Assignment>& before, Assignments& assignments) {
   if (request.verb != Verb::attach || prepared.survey.vm_uuid.empty()) return;
-  assignments.save({gpu.slot(), gpu.functions, prepared.survey.vm_uuid, prepared.survey.vm_name, uid,
-                    now_seconds(), request.keep, will_run(prepared.survey, before)});
+  Assignment noted{
+      gpu.slot(),    gpu.functions, prepared.survey.vm_uuid,          prepared.survey.vm_name, uid,
+      now_seconds(), request.keep,  will_run(prepared.survey, before)};
+  if (before) noted.displaced = {*before};
+  noted.unsettled = true;
+  assignments.save(noted);
+}
+
+void tell_not_recorded(PciSlot slot, const Error& error) {
+  log(events::warning, fmt::format("what became of the GPU {} is not recorded: {}", slot.str(), error.what()),
+      {.gpu = slot.str()});
 }
 
 /// `before`: as it was when the operation began.
 void settle_assignment(const Request& request, const Prepared& prepared, const Outcome& outcome,
                        const std::optional<Assignment>& before, PciSlot slot, Assignments& assignments) try {
   const bool succeeded = outcome.ending == Ending::succeeded;
+  if (request.verb == Verb::attach && succeeded) return assignments.confirm(slot);
   if (request.verb == Verb::release && succeeded && request.by_itself && before)
     return assignments.settle(*before);
   if (request.verb == Verb::release && succeeded && !request.by_itself) {
@@ -154,8 +165,29 @@ void settle_assignment(const Request& request, const Prepared& prepared, const O
     assignments.remove(slot);
   }
 } catch (const Error& error) {  // the GPU is where the operation says: what libvirt says is asked next time
-  log(events::warning, fmt::format("what became of the GPU {} is not recorded: {}", slot.str(), error.what()),
-      {.gpu = slot.str()});
+  tell_not_recorded(slot, error);
+}
+
+bool changes_definition(const Plan& plan, const std::string& vm_uuid) {
+  return std::ranges::any_of(plan, [&](const Step& step) {
+    return (step.kind == StepKind::vm_remove_devices || step.kind == StepKind::vm_unplug) &&
+           step.subject == vm_uuid;
+  });
+}
+
+/// An attach that stays has its record of where the GPU belongs still.
+void settle_recovered(const JournalContents& journal, bool has_record, Assignments& assignments) try {
+  const auto assignment = assignments.find(journal.slot());
+  if (!assignment) return;
+  if (journal.header.operation == "attach") {
+    if (has_record) return assignments.confirm(journal.slot());
+    if (assignment->unsettled) assignments.take_back(*assignment);
+    return;
+  }
+  if (changes_definition(journal.header.plan, assignment->vm_uuid)) return assignments.remove(journal.slot());
+  if (assignment->returning) assignments.settle(*assignment);
+} catch (const Error& error) {
+  tell_not_recorded(journal.slot(), error);
 }
 
 /// A card that does not answer is one that recovery could not bring home. While its helper sits in the kernel
@@ -218,9 +250,13 @@ void carry_out_recovery(WorkerChannel& daemon, PciSlot slot, const Snapshot& sna
   for (const auto& f : journal->header.home.functions)
     if (snapshot.find(f.address) != nullptr) functions.push_back(f.address);
   Performer performer(platform, root, functions, settled_users(root, platform.config, Force::no, {}), true);
-  tell_end(
-      daemon,
-      Executor(performer, root, journals, bindings, hooks_to(daemon, platform.config)).recover(*journal));
+  const auto outcome =
+      Executor(performer, root, journals, bindings, hooks_to(daemon, platform.config)).recover(*journal);
+  StateDir assignment_dir(platform.state_dir / "assignments");
+  Assignments assignments(assignment_dir, boot_id(root));
+  if (outcome.ending == Ending::succeeded)
+    settle_recovered(*journal, bindings.find(slot).has_value(), assignments);
+  tell_end(daemon, outcome);
 }
 
 }  // namespace gpuctl

@@ -58,9 +58,32 @@ void Recoveries::start() {
   for (const auto& header : loaded.headers) reopen_nodes(header, root);
   for (const auto& journal : loaded.unfinished) pending_.insert(journal.slot());
   for (const auto gpu : std::set<PciSlot>(pending_)) try_to_recover(gpu);
+  StateDir assignments(platform_.state_dir / "assignments");
+  for (const auto& [gpu, assignment] : Assignments(assignments).all()) settle_assignment(gpu);
+}
+
+bool Recoveries::is_home(PciSlot slot) const {
+  const auto& snapshot = inventory_.snapshot();
+  const auto gpu = snapshot.gpus.find(slot);
+  return gpu != snapshot.gpus.end() && bound_state(gpu->second, snapshot) == GpuState::host;
+}
+
+/// An attach was killed before its journal was there, or when it was gone again. With the GPU at home it has
+/// done nothing or taken all back; else what it said is believed.
+void Recoveries::settle_assignment(PciSlot slot) try {
+  StateDir dir(platform_.state_dir / "assignments"), journals(platform_.runtime_dir / "journal");
+  Assignments assignments(dir, boot_id(RootDir(platform_.root)));
+  const auto assignment = assignments.find(slot);
+  const bool unsettled = assignment && assignment->unsettled;
+  if (!unsettled || JournalStore(journals).has(slot) || operations_.running_on(slot) != nullptr) return;
+  const bool undone = is_home(slot) && !assignments.is_of_another_boot(*assignment);
+  undone ? assignments.take_back(*assignment) : assignments.confirm(slot);
+} catch (const Error& error) {
+  log(events::warning, error.what(), {.gpu = slot.str()});
 }
 
 void Recoveries::recover_later(PciSlot gpu) {
+  settle_assignment(gpu);
   pending_.insert(gpu);
   loop_.defer([this, gpu] { try_to_recover(gpu); });
 }
@@ -88,6 +111,7 @@ std::optional<unsigned> Recoveries::recover(PciSlot gpu) {
   const auto journal = journal_of(gpu);
   if (!journal) {
     pending_.erase(gpu);
+    settle_assignment(gpu);
     return std::nullopt;
   }
   if (wait_for_helper(*journal)) return std::nullopt;

@@ -26,6 +26,8 @@ class Recoveries {
  private:
   void try_to_recover(PciSlot gpu);
   void recover_later(PciSlot gpu);
+  bool is_home(PciSlot slot) const;
+  void settle_assignment(PciSlot gpu);
   std::optional<JournalContents> journal_of(PciSlot gpu) const;
   std::string vm_name(PciSlot gpu, const std::string& uuid) const;
   bool wait_for_helper(const JournalContents& journal);

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The journal of the running daemon: where it cannot be written nothing else is, and what is damaged is moved aside."""
+import json
 import pathlib
+import signal
 import unittest
 
 from case import BusTest
-from machine import ROOT, SERVICE, WORK, run, until
+from machine import GPU, MANAGER, ROOT, SERVICE, WORK, run, until
+from test_names import NODE, NVIDIA, UUID
 
 JOURNAL = pathlib.Path('/run/gpuctl/journal')
 
@@ -72,6 +75,52 @@ class Damaged(BusTest):
                 self.assertEqual(root.finish(root.release('0000:01:00.0'))[0], 'succeeded')
                 self.machine.fresh()
                 self.machine.start()
+
+
+class Assigned(BusTest):
+    """gpuctld is killed while a VM gets the GPU, and later puts all right."""
+
+    def setUp(self):
+        super().setUp()
+        self.machine.stop()
+        node = WORK / 'node.xml'
+        node.write_text(NODE)
+        self.machine.libvirt = f'test://{node}'
+        self.addCleanup(delattr, self.machine, 'libvirt')
+        self.file = WORK / 'state' / 'assignments' / '0000:01:00.json'
+        self.machine.start()
+
+    def killed_half_way(self):
+        self.machine.fake('block bus/pci/drivers/nvidia/unbind')
+        self.client().attach('0000:01:00.0', UUID)
+        until(lambda: self.machine.functions()['0000:01:00.1']['driver'] != 'snd_hda_intel', what='half an attach')
+        self.assertEqual(json.loads(self.file.read_text())['vm_name'], 'win11')
+        self.machine.stop(signal.SIGKILL)
+        self.machine.fake('clear')
+        self.machine.start()
+        client = self.client()
+        until(lambda: client.state() == 'host', what='the GPU at home')
+        until(lambda: not client.get(ROOT, MANAGER, 'Busy'), what='the end of the recovery')
+        return client
+
+    def test_the_vm_that_did_not_get_it_has_it_no_more(self):
+        client = self.killed_half_way()
+        self.assertFalse(self.file.exists())
+        until(lambda: client.get(NVIDIA, GPU, 'Vm') == '', what='a GPU without a VM')
+
+    def test_the_vm_that_it_was_for_before_has_it_again(self):
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self.file.write_text(json.dumps({
+            'gpu': '0000:01:00', 'functions': ['0000:01:00.0', '0000:01:00.1'], 'vm_uuid': UUID.replace('1', '7'),
+            'vm_name': 'other', 'uid': 0, 'since': 1, 'keep': False, 'running': False, 'lease_only': False}))
+        client = self.killed_half_way()
+        self.assertEqual(json.loads(self.file.read_text())['vm_name'], 'other')
+        until(lambda: client.get(NVIDIA, GPU, 'Vm') == 'other', what='the VM of before')
+
+    def test_what_has_come_to_its_end_is_settled(self):
+        client = self.client()
+        self.assertEqual(client.finish(client.attach('0000:01:00.0', UUID))[0], 'succeeded')
+        self.assertFalse(json.loads(self.file.read_text())['unsettled'])
 
 
 if __name__ == '__main__':

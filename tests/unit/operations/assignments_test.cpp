@@ -63,6 +63,23 @@ TEST_CASE("an assignment outlives its domain's end: the next start takes the GPU
   CHECK(store.assignments.find(slot) == given_to("gaming"));
 }
 
+TEST_CASE("an attach that is taken back leaves what was before it, one that ends well only itself") {
+  Store store;
+  auto begun = given_to("gaming");
+  begun.unsettled = true;
+  store.assignments.save(begun);
+  CHECK(store.assignments.find(slot) == begun);
+  store.assignments.take_back(begun);
+  CHECK_FALSE(store.assignments.find(slot));
+  begun.displaced = {given_to("other")};
+  store.assignments.save(begun);
+  store.assignments.take_back(begun);
+  CHECK(store.assignments.find(slot) == given_to("other"));
+  store.assignments.save(begun);
+  store.assignments.confirm(slot);
+  CHECK(store.assignments.find(slot) == given_to("gaming"));
+}
+
 TEST_CASE("an assignment tells in which boot it was saved; one of an older gpuctld counts as of this one") {
   Store store;
   store.assignments.save(given_to("gaming"));
