@@ -106,8 +106,17 @@ void Recoveries::try_to_recover(PciSlot gpu) try { recover(gpu); } catch (const 
   log(events::warning, error.what(), {.gpu = gpu.str()});
 }
 
+void Recoveries::pause(bool asleep) {
+  asleep_ = asleep;
+  if (!asleep) retry();
+}
+
+bool Recoveries::may_begin(PciSlot gpu) const {
+  return !asleep_ && !stopping_ && operations_.running_on(gpu) == nullptr;
+}
+
 std::optional<unsigned> Recoveries::recover(PciSlot gpu) {
-  if (!pending_.contains(gpu) || operations_.running_on(gpu) != nullptr) return std::nullopt;
+  if (!pending_.contains(gpu) || !may_begin(gpu)) return std::nullopt;
   const auto journal = journal_of(gpu);
   if (!journal) {
     pending_.erase(gpu);

@@ -18,12 +18,17 @@ class Recoveries {
   Recoveries(EventLoop& loop, Inventory& inventory, OperationList& operations, Runner& runner,
              Platform platform);
   void start();
+  /// Between true and false - the machine sleeps - nothing begins.
+  void pause(bool asleep);
+  /// gpuctld is about to end: nothing begins any more.
+  void stop() { stopping_ = true; }
   /// Whether this GPU's last operation was never finished.
   bool pending(PciSlot gpu) const { return pending_.contains(gpu); }
   /// Tries now; the operation's number, nothing if there is nothing to recover or it cannot begin yet.
   std::optional<unsigned> recover(PciSlot gpu);
 
  private:
+  bool may_begin(PciSlot gpu) const;
   void try_to_recover(PciSlot gpu);
   void recover_later(PciSlot gpu);
   bool is_home(PciSlot slot) const;
@@ -41,6 +46,8 @@ class Recoveries {
   std::set<PciSlot> pending_;
   std::map<PciSlot, std::pair<UniqueFd, EventLoop::Source>> helpers_;  ///< left in a kernel call
   bool retry_due_{};
+  bool asleep_{};
+  bool stopping_{};
 };
 
 }  // namespace gpuctl

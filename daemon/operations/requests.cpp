@@ -167,14 +167,28 @@ void Requests::start(const Request& request, std::uint32_t uid, StartAnswer answ
   operation.by_itself = request.by_itself;
   const auto begin = [this, id = operation.id, slot = operation.gpu, request, uid, look = std::move(look),
                       answer = std::move(answer)] {
-    if (!stopping_ && cancelled_early_.erase(id) == 0)
-      return runner_.run(id, slot, work(request, uid, look), answer);
+    const auto why_not = obstacle(id);
+    if (why_not.empty()) return runner_.run(id, slot, work(request, uid, look), answer);
     departures_.returned(slot);
-    operations_.finish(id, OperationState::cancelled, std::string{error_name(ErrorCode::cancelled)},
-                       "cancelled before anything was done");
+    operations_.finish(id, OperationState::cancelled, std::string{error_name(ErrorCode::cancelled)}, why_not);
     answer(id);
   };
   leaves ? departures_.announce(operation.gpu, begin) : begin();
+}
+
+std::string Requests::obstacle(unsigned id) {
+  if (cancelled_early_.erase(id) != 0 || stopping_) return "cancelled before anything was done";
+  return asleep_ ? "the machine is going to sleep; nothing was done" : "";
+}
+
+void Requests::pause(bool asleep) {
+  asleep_ = asleep;
+  recoveries_.pause(asleep);
+}
+
+void Requests::stop() {
+  stopping_ = true;
+  recoveries_.stop();
 }
 
 bool Requests::leaves_host(const Request& request) const {

@@ -65,12 +65,14 @@ class Requests {
   PolkitDetails details(const Operation& operation) const;
   void cancel(unsigned id);
   /// The machine is about to sleep (true) or awake again: nothing is started in between.
-  void pause(bool asleep) { asleep_ = asleep; }
+  void pause(bool asleep);
   /// gpuctld is about to end: nothing is started any more.
-  void stop() { stopping_ = true; }
+  void stop();
 
  private:
   void refresh(PciSlot slot);
+  /// What has come in between since it was asked for; "" = it may begin.
+  std::string obstacle(unsigned id);
   std::map<PciAddress, PciFunction> functions(const Request& request) const;
   bool still_holds(const Look& look, const Request& request) const;
   WorkerPool::Body work(const Request& request, std::uint32_t uid, const std::optional<Look>& look);

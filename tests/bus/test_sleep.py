@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Sleep while a GPU is on its way, and what is true afterwards."""
 import json
+import os
 import pathlib
+import signal
 import unittest
 
 from case import BusTest
 from fake_login1 import FakeLogin1
-from machine import GPU, MANAGER, ROOT, SERVICE, WORK, until
+from machine import GPU, MANAGER, OPERATION, ROOT, SERVICE, WORK, until
 
 NVIDIA = '/org/gpuctl1/gpus/0000_01_00'
 ASSIGNMENT = WORK / 'state' / 'assignments' / '0000:01:00.json'
@@ -125,6 +127,38 @@ class Sleep(BusTest):
         self.assertEqual(self.machine.writes(), [])
         self.login.prepare_for_sleep(False)
         self.assertEqual(bob.finish(bob.attach('0000:01:00.0'))[0], 'succeeded')
+
+    def test_what_waits_for_programs_to_let_go_when_sleep_comes_is_not_begun(self):
+        bob, program = self.client('bob'), self.client('alice')
+        program.manager('Inhibit', 'ss', 'a program', 'a test')
+        serial = bob.bus.send_call(SERVICE, ROOT, MANAGER, 'Attach', 'ssa{sv}', ['0000:01:00.0', '', {}])
+        until(lambda: any(OPERATION in i for i in program.objects().values()), what='an operation')
+        self.login.prepare_for_sleep(True)
+        program.bus.close_fds()
+        state, error, message = bob.finish(bob.bus.reply(serial)[0])
+        self.assertEqual((state, error), ('cancelled', 'org.gpuctl1.Error.Cancelled'))
+        self.assertIn('sleep', message)
+        self.assert_untouched()
+
+    def test_what_a_crash_left_is_put_right_after_the_sleep(self):
+        self.machine.fake('block bus/pci/drivers/nvidia/unbind')
+        client = self.client()
+        operation = client.attach('0000:01:00.0')
+        until(lambda: self.machine.functions()['0000:01:00.1']['driver'] != 'snd_hda_intel', what='half an attach')
+        self.login.prepare_for_sleep(True)
+        workers = pathlib.Path(f'/proc/{self.machine.daemon.pid}/task/{self.machine.daemon.pid}/children').read_text().split()
+        for worker in workers:
+            os.kill(int(worker), signal.SIGKILL)
+        self.machine.fake('clear')
+        self.assertEqual(client.finish(operation)[0], 'failed')
+        self.machine.fake('unplug 0000:00:02.0')  # devices change
+        until(lambda: len(client.gpus()) == 1, what='that change')
+        self.machine.fake('plug 0000:00:02.0')
+        until(lambda: len(client.gpus()) == 2, what='that change')
+        self.assertNotIn('recover', [i[OPERATION]['Kind'].value for i in client.objects().values() if OPERATION in i])
+        self.login.prepare_for_sleep(False)
+        until(lambda: client.state() == 'host', what='the GPU at home')
+        self.assert_drivers(gpu='nvidia', audio='snd_hda_intel')
 
     def test_a_card_that_did_not_survive_the_sleep_is_seen_at_once(self):
         bob = self.client('bob')
