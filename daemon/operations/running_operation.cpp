@@ -52,6 +52,14 @@ RunningOperation::RunningOperation(EventLoop& loop, WorkerPool& workers, Invento
       end_without_plan(OperationState::failed, ErrorCode::timed_out,
                        "what stands in the way could not be looked up in time; nothing was changed");
     });
+  else
+    watch_recovery();
+}
+
+/// It looks first, and what it reads may wait for a driver. Its steps are watched one by one then.
+void RunningOperation::watch_recovery() {
+  const auto* operation = operations_.find(id_);
+  if (operation != nullptr) watch_step({StepKind::check_users, operation->gpu.str(), "", ""});
 }
 
 /// Once is enough: what a worker that sits in the kernel does not read fills its socket.

@@ -38,6 +38,7 @@ class RunningOperation {
   void on_undo(const Step& step, StepState state);
   void on_end(OperationState state, const std::string& error, const std::string& message);
   void watch_step(const Step& step);
+  void watch_recovery();
   void overdue(const Step& step);
   void refresh_devices();
   void end_transition();

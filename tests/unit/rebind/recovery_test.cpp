@@ -86,6 +86,20 @@ TEST_CASE("recovery never acts on a function that has users, and goes on when th
   CHECK(world.not_home().empty());
 }
 
+TEST_CASE("the looks for users that a recovery begins with are told, for they may hang") {
+  World world{reference_laptop};
+  kill_before(world, "unbinding from nvidia");
+  std::vector<Step> running;
+  world.hooks.undo_progress = [&](const Step& step, StepState state) {
+    if (state == StepState::running) running.push_back(step);
+  };
+  const auto checks = std::ranges::count(recovery_plan(only_journal(world), world.root).plan,
+                                         StepKind::check_users, &Step::kind);
+  REQUIRE(checks > 0);
+  CHECK(world.recover().front().ending == Ending::succeeded);
+  CHECK(std::ranges::count(running, StepKind::check_users, &Step::kind) == checks);
+}
+
 TEST_CASE("an attach whose VM runs already is kept, with the record of where the GPU belongs") {
   World world{reference_laptop};
   kill_before(world, "domain");
