@@ -38,7 +38,7 @@ Daemon::Daemon(const DaemonOptions& options)
       queries_(loop_, workers_, query_timeout),
       departures_(loop_, departure_patience,
                   [this](PciSlot gpu, bool leaving) { tree_.tell_departure(gpu, leaving); }),
-      runner_(loop_, workers_, inventory_, operations_, departures_, platform_.config.timeouts),
+      runner_(loop_, workers_, inventory_, operations_, departures_, platform_.config.step_timeouts()),
       recoveries_(loop_, inventory_, operations_, runner_, platform_),
       requests_(inventory_, operations_, queries_, departures_, runner_, recoveries_, platform_),
       returns_(loop_, operations_, return_patience),

@@ -19,6 +19,9 @@ constexpr auto main_file = "etc/gpuctl/gpuctl.toml";
 constexpr auto drop_ins = "etc/gpuctl/gpuctl.toml.d";
 constexpr std::size_t max_size = 1 << 20;
 
+/// A forced look asks for the users twice, waits after SIGTERM and after SIGKILL, and asks once more.
+constexpr int forced_waits = 5;
+
 ConfigProblem unusable(const std::string& file, const std::string& why) {
   return {Severity::blocker, file, 0, 0, why};
 }
@@ -50,7 +53,13 @@ void load_file(const RootDir& root, const std::string& path, LoadedConfig& loade
 
 }  // namespace
 
-std::chrono::seconds TimeoutConfig::of(StepKind kind) const {
+TimeoutConfig Config::step_timeouts() const {
+  auto all = timeouts;
+  all.settle = quiesce.settle;
+  return all;
+}
+
+std::chrono::seconds TimeoutConfig::of(StepKind kind, bool forced) const {
   switch (kind) {
     case StepKind::stop_unit:
     case StepKind::start_unit:
@@ -71,6 +80,8 @@ std::chrono::seconds TimeoutConfig::of(StepKind kind) const {
     case StepKind::vm_start:
     case StepKind::vm_stop:
       return vm;
+    case StepKind::check_users:
+      return other + settle * (forced ? forced_waits : 1);
     default:
       return other;
   }

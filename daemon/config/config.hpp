@@ -20,7 +20,9 @@ struct TimeoutConfig {
   std::chrono::seconds unbind{30};
   std::chrono::seconds vm{120};  ///< what libvirt or the guest has to do
   std::chrono::seconds other{15};
-  std::chrono::seconds of(StepKind kind) const;
+  std::chrono::seconds settle{};  ///< as in [quiesce]: what looking for users waits for them
+  /// `forced`: users are asked for again, signalled and waited for.
+  std::chrono::seconds of(StepKind kind, bool forced = false) const;
   bool operator==(const TimeoutConfig&) const = default;
 };
 
@@ -76,6 +78,8 @@ struct Config {
   OperationConfig operations;
   PolkitConfig polkit;
   LogConfig log;
+  /// Of steps under this configuration.
+  TimeoutConfig step_timeouts() const;
   bool operator==(const Config&) const = default;
 };
 

@@ -97,9 +97,11 @@ class Wishes {
   bool cancelled_{}, given_up_{};
 };
 
-ExecutorHooks hooks_to(WorkerChannel& daemon, const Config& config) {
+ExecutorHooks hooks_to(WorkerChannel& daemon, const Config& config, Force force) {
   ExecutorHooks hooks;
-  hooks.deadline = [timeouts = config.timeouts](const Step& step) { return timeouts.of(step.kind); };
+  hooks.deadline = [timeouts = config.step_timeouts(), force](const Step& step) {
+    return timeouts.of(step.kind, force == Force::yes);
+  };
   hooks.progress = [&daemon](std::size_t index, StepState state) {
     daemon.send(messages::progress(index, state));
   };
@@ -212,7 +214,7 @@ Outcome execute(WorkerChannel& daemon, const Request& request, const Gpu& gpu, c
   Performer performer(platform, root, gpu.functions,
                       settled_users(root, platform.config, force, prepared.quiesce.leaving), request.live);
   if (request.revival != Revival::none) supersede(journals, gpu.slot(), root, performer);
-  return Executor(performer, root, journals, bindings, hooks_to(daemon, platform.config))
+  return Executor(performer, root, journals, bindings, hooks_to(daemon, platform.config, force))
       .run(prepared.transaction);
 }
 
@@ -251,7 +253,8 @@ void carry_out_recovery(WorkerChannel& daemon, PciSlot slot, const Snapshot& sna
     if (snapshot.find(f.address) != nullptr) functions.push_back(f.address);
   Performer performer(platform, root, functions, settled_users(root, platform.config, Force::no, {}), true);
   const auto outcome =
-      Executor(performer, root, journals, bindings, hooks_to(daemon, platform.config)).recover(*journal);
+      Executor(performer, root, journals, bindings, hooks_to(daemon, platform.config, Force::no))
+          .recover(*journal);
   StateDir assignment_dir(platform.state_dir / "assignments");
   Assignments assignments(assignment_dir, boot_id(root));
   if (outcome.ending == Ending::succeeded)

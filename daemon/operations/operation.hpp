@@ -30,6 +30,7 @@ struct Operation {
   std::uint32_t started_by{};
   std::string error;  ///< name without prefix, "" while it runs and after success
   std::string message;
+  bool forced{};
   bool by_itself{};  ///< nobody called for it: a domain starts or has ended, a policy is applied
   bool stuck{};      ///< a step did not come back from the kernel in time
   bool running() const { return state == OperationState::running; }

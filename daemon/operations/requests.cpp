@@ -165,6 +165,7 @@ void Requests::start(const Request& request, std::uint32_t uid, StartAnswer answ
   const bool leaves = leaves_host(request);
   auto& operation = operations_.add(kind_of(request), slot_of(request), vm_of(request), uid);
   operation.by_itself = request.by_itself;
+  operation.forced = request.force;
   const auto begin = [this, id = operation.id, slot = operation.gpu, request, uid, look = std::move(look),
                       answer = std::move(answer)] {
     const auto why_not = obstacle(id);

@@ -127,7 +127,9 @@ void RunningOperation::on_undo(const Step& step, StepState state) {
 }
 
 void RunningOperation::watch_step(const Step& step) {
-  deadline_ = loop_.after(timeouts_.of(step.kind) + grace, [this, step] { overdue(step); });
+  const auto* operation = operations_.find(id_);
+  const bool forced = operation != nullptr && operation->forced;
+  deadline_ = loop_.after(timeouts_.of(step.kind, forced) + grace, [this, step] { overdue(step); });
 }
 
 /// The kernel has not come back. The worker stays, to set things right when it does.

@@ -88,6 +88,13 @@ TEST_CASE("the shipped file with every line uncommented is valid and equals the 
   CHECK(loaded.config == Config{});  // so every key of Config is in the file
 }
 
+TEST_CASE("looking for users has their time to let go besides, and five times that where it is forced") {
+  const auto timeouts = parse_config("[quiesce]\nsettle = 20\n", "gpuctl.toml").config.step_timeouts();
+  CHECK(timeouts.of(StepKind::check_users) == std::chrono::seconds{35});
+  CHECK(timeouts.of(StepKind::check_users, true) == std::chrono::seconds{115});
+  CHECK(timeouts.of(StepKind::set_override, true) == std::chrono::seconds{15});
+}
+
 TEST_CASE("the manual page shows every setting with its default") {
   auto page = source_file("gpuctl.toml.5");
   std::erase(page, '\\');

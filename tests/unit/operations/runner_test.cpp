@@ -66,9 +66,9 @@ struct Laptop {
   std::vector<std::variant<unsigned, Error>> answers;
 
   /// The number of an operation that has begun; answers go to `answers`.
-  unsigned begin(Runner& by, const WorkerPool::Body& body = {}) {
+  unsigned begin(Runner& by, const WorkerPool::Body& body = {}, const std::string& kind = "attach") {
     const auto slot = PciAddress::parse("0000:01:00.0")->slot();
-    const auto id = operations.add("attach", slot, "", 0).id;
+    const auto id = operations.add(kind, slot, "", 0).id;
     by.run(id, slot, body, [this](std::variant<unsigned, Error> a) { answers.push_back(std::move(a)); });
     return id;
   }
@@ -81,11 +81,28 @@ struct Laptop {
 };
 
 struct WithDeafWorkers : Laptop {
+  explicit WithDeafWorkers(const TimeoutConfig& timeouts = {})
+      : with_them{{}, {loop, with_them.workers, inventory, operations, departures, timeouts}} {}
   struct {
     DeafWorkers workers;
     Runner runner;
-  } with_them{{}, {loop, with_them.workers, inventory, operations, departures, {}}};
+  } with_them;
+  void turn(std::chrono::milliseconds time) {
+    bool later = false;
+    const auto timer = loop.after(time, [&] { later = true; });
+    while (!later) loop.run_once(50ms);
+  }
 };
+
+/// No time at all but for the users: 500 ms of grace, and what they have.
+TimeoutConfig only_for_users(std::chrono::seconds settle) {
+  TimeoutConfig timeouts;
+  timeouts.other = 0s;
+  timeouts.settle = settle;
+  return timeouts;
+}
+
+const Step look_for_users{StepKind::check_users, "0000:01:00.0", "", ""};
 
 }  // namespace
 
@@ -158,6 +175,44 @@ TEST_CASE("what has begun to write, or has its plan, is asked to stop and not ki
     CHECK(deaf.alive);
     CHECK(deaf.sent == 1);
     CHECK(laptop.operations.busy());
+  }
+}
+
+TEST_CASE("a recovery that hangs before its first step leaves the GPU stuck, and nobody busy") {
+  WithDeafWorkers laptop{only_for_users(0s)};
+  auto& [deaf, runner] = laptop.with_them;
+  const auto id = laptop.begin(runner, {}, "recover");
+  CHECK(laptop.operations.busy());
+  laptop.turn(1s);
+  CHECK(laptop.operations.find(id)->stuck);
+  CHECK_FALSE(laptop.operations.busy());
+  CHECK(deaf.alive);
+}
+
+TEST_CASE("the checks of a recovery have their deadlines") {
+  WithDeafWorkers laptop{only_for_users(1s)};
+  auto& [deaf, runner] = laptop.with_them;
+  const auto id = laptop.begin(runner, {}, "recover");
+  laptop.turn(1s);
+  deaf.handlers.on_message(messages::undo(look_for_users, StepState::running));
+  laptop.turn(1s);
+  CHECK_FALSE(laptop.operations.find(id)->stuck);
+  laptop.turn(1s);
+  CHECK(laptop.operations.find(id)->stuck);
+}
+
+TEST_CASE("users have the time that they are given to let go, and more where they are made to") {
+  for (const bool forced : {false, true}) {
+    WithDeafWorkers laptop{only_for_users(1s)};
+    auto& [deaf, runner] = laptop.with_them;
+    const auto id = laptop.begin(runner);
+    laptop.operations.update(id, [forced](Operation& operation) { operation.forced = forced; });
+    deaf.handlers.on_message(messages::plan(Plan{look_for_users}));
+    deaf.handlers.on_message(messages::progress(0, StepState::running));
+    laptop.turn(1s);
+    CHECK_FALSE(laptop.operations.find(id)->stuck);
+    laptop.turn(1s);
+    CHECK(laptop.operations.find(id)->stuck != forced);
   }
 }
 
