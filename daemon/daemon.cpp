@@ -30,7 +30,9 @@ Daemon::Daemon(const DaemonOptions& options)
       bus_loop_(*connection_, loop_, [this] { stop(1); }),
       events_(loop_),
       root_(platform_.root),
-      inventory_(root_, events_, loop_, [this] { return lookups(); }),
+      held_functions_(functions_held_by_helpers(platform_)),
+      inventory_(
+          root_, events_, loop_, [this] { return lookups(); }, held_functions_),
       assignment_dir_(platform_.state_dir / "assignments"),
       assignments_(assignment_dir_, boot_id(root_)),
       operations_(loop_, platform_.config.operations.retention),
@@ -91,6 +93,7 @@ VmNames Daemon::vm_names() const {
 int Daemon::run() {
   vm_watch_.settle_other_boots();
   recoveries_.start();
+  inventory_.end_transition(held_functions_);  // recovery waits for those that are held still
   vm_watch_.update();
   dbus::request_name(*connection_, names::service);
   loop_.enable_watchdog();

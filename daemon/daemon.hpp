@@ -43,6 +43,7 @@ class Daemon {
   BusLoop bus_loop_;
   UdevEvents events_;
   RootDir root_;
+  std::vector<PciAddress> held_functions_;
   Inventory inventory_;
   StateDir assignment_dir_;
   Assignments assignments_;

@@ -26,11 +26,14 @@ std::optional<PciAddress> function_on(std::string_view path) {
 }  // namespace
 
 Inventory::Inventory(const RootDir& root, DeviceEvents& events, EventLoop& loop,
-                     std::function<Lookups()> lookups)
-    : root_(root), loop_(loop), lookups_(std::move(lookups)) {
+                     std::function<Lookups()> lookups, const std::vector<PciAddress>& in_transition)
+    : root_(root),
+      loop_(loop),
+      lookups_(std::move(lookups)),
+      in_transition_(in_transition.begin(), in_transition.end()) {
   // listen first, so that what changes during the first read is read again
   events.on_event([this](const DeviceEvent& event) { on_event(event); });
-  snapshot_ = scan(root_, lookups_());
+  snapshot_ = rescan_all(root_, lookups_(), {}, scope({}));
 }
 
 /// Module parameters of vfio are host facts; other modules change what is bound, which has events of its own.

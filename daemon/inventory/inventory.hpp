@@ -18,8 +18,10 @@ namespace gpuctl {
 class Inventory {
  public:
   using Observer = std::function<void(const Snapshot& before, const Snapshot& after)>;
-  /// `lookups` is called for each read, so that its tables live no longer than that.
-  Inventory(const RootDir& root, DeviceEvents& events, EventLoop& loop, std::function<Lookups()> lookups);
+  /// `lookups` is called for each read, so that its tables live no longer than that. `in_transition`: from
+  /// the first read on, as if by begin_transition().
+  Inventory(const RootDir& root, DeviceEvents& events, EventLoop& loop, std::function<Lookups()> lookups,
+            const std::vector<PciAddress>& in_transition = {});
 
   const Snapshot& snapshot() const { return snapshot_; }
   /// Reads these functions (and the GPUs and groups they are part of) again, now.

@@ -5,6 +5,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include <fmt/format.h>
 
 #include "operations/assignments.hpp"
@@ -28,7 +31,27 @@ void reopen_nodes(const JournalHeader& header, const RootDir& root) {
     }
 }
 
+std::vector<PciAddress> functions_of(const Binding& binding) {
+  std::vector<PciAddress> functions;
+  for (const auto& f : binding.functions) functions.push_back(f.address);
+  return functions;
+}
+
 }  // namespace
+
+std::vector<PciAddress> functions_held_by_helpers(const Platform& platform) {
+  StateDir dir(platform.runtime_dir / "journal");
+  const JournalStore journals(dir);
+  const RootDir root(platform.root);
+  std::vector<PciAddress> held;
+  for (const auto& name : dir.list()) {
+    const auto slot = PciSlot::parse(name);
+    const auto journal = slot ? journals.find(*slot, boot_id(root)) : std::nullopt;
+    if (journal && is_alive(root, journal->header.helper))
+      std::ranges::copy(functions_of(journal->header.home), std::back_inserter(held));
+  }
+  return held;
+}
 
 Recoveries::Recoveries(EventLoop& loop, Inventory& inventory, OperationList& operations, Runner& runner,
                        Platform platform)
@@ -135,19 +158,40 @@ std::optional<unsigned> Recoveries::recover(PciSlot gpu) {
   return id;
 }
 
-/// While the process that did the work lives - it sits in a kernel call - nobody else may touch the GPU.
+/// While the process that did the work lives - it sits in a kernel call - nobody else may touch the GPU, and
+/// nothing is read that waits for that call.
 bool Recoveries::wait_for_helper(const JournalContents& journal) {
   const auto gpu = journal.slot();
-  if (!is_alive(RootDir(platform_.root), journal.header.helper)) return helpers_.erase(gpu), false;
-  if (helpers_.contains(gpu)) return true;
+  if (!is_alive(RootDir(platform_.root), journal.header.helper)) return false;
   UniqueFd process{static_cast<int>(::syscall(SYS_pidfd_open, journal.header.helper.pid, 0))};
   if (!process) return false;  // it has ended meanwhile
-  auto source = loop_.watch_fd(process.get(), EPOLLIN, [this, gpu](std::uint32_t) {
-    helpers_.erase(gpu);
-    try_to_recover(gpu);
-  });
-  helpers_.emplace(gpu, std::pair{std::move(process), std::move(source)});
+  auto ended = loop_.watch_fd(process.get(), EPOLLIN, [this, gpu](std::uint32_t) { helper_ended(gpu); });
+  const auto functions = functions_of(journal.header.home);
+  inventory_.begin_transition(functions);
+  helpers_[gpu] = {std::move(process), functions, show_stuck(journal), std::move(ended)};
   return true;
+}
+
+unsigned Recoveries::show_stuck(const JournalContents& journal) {
+  const auto id =
+      operations_.add("recover", journal.slot(), vm_name(journal.slot(), journal.header.vm), 0).id;
+  operations_.update(id, [](Operation& operation) { operation.stuck = true; });
+  operations_.finish(
+      id, OperationState::failed, std::string{error_name(ErrorCode::timed_out)},
+      fmt::format("process {} of an earlier {} is still in a kernel call; the GPU is stuck until "
+                  "that ends. Close what still uses it (gpuctl users), or restart the machine",
+                  journal.header.helper.pid, journal.header.operation));
+  return id;
+}
+
+void Recoveries::helper_ended(PciSlot gpu) {
+  const auto helper = helpers_.extract(gpu);
+  inventory_.end_transition(helper.mapped().functions);
+  operations_.update(helper.mapped().operation, [](Operation& operation) {
+    operation.stuck = false;
+    operation.message = "the kernel came back after all; what was left is recovered";
+  });
+  try_to_recover(gpu);
 }
 
 /// A driver that has let go at last, a card that is back: what could not be done may be possible now.

@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "operations/platform.hpp"
 #include "operations/runner.hpp"
@@ -10,6 +11,10 @@
 #include "rebind/journal.hpp"
 
 namespace gpuctl {
+
+/// Functions that a process of an earlier gpuctld still moves, by their journals: it sits in the kernel, and
+/// what of them waits for a driver must not be read.
+std::vector<PciAddress> functions_held_by_helpers(const Platform& platform);
 
 /// Finishes or undoes what a crash left behind: at start, when a worker dies, when the process that was left
 /// in a kernel call ends, and again whenever the devices change, until the journal is gone.
@@ -28,6 +33,12 @@ class Recoveries {
   std::optional<unsigned> recover(PciSlot gpu);
 
  private:
+  struct Helper {
+    UniqueFd process;
+    std::vector<PciAddress> functions;
+    unsigned operation{};  ///< that shows the GPU as stuck
+    EventLoop::Source ended;
+  };
   bool may_begin(PciSlot gpu) const;
   void try_to_recover(PciSlot gpu);
   void recover_later(PciSlot gpu);
@@ -36,6 +47,8 @@ class Recoveries {
   std::optional<JournalContents> journal_of(PciSlot gpu) const;
   std::string vm_name(PciSlot gpu, const std::string& uuid) const;
   bool wait_for_helper(const JournalContents& journal);
+  unsigned show_stuck(const JournalContents& journal);
+  void helper_ended(PciSlot gpu);
   void retry();
 
   EventLoop& loop_;
@@ -44,7 +57,7 @@ class Recoveries {
   Runner& runner_;
   Platform platform_;
   std::set<PciSlot> pending_;
-  std::map<PciSlot, std::pair<UniqueFd, EventLoop::Source>> helpers_;  ///< left in a kernel call
+  std::map<PciSlot, Helper> helpers_;  ///< left in a kernel call
   bool retry_due_{};
   bool asleep_{};
   bool stopping_{};
