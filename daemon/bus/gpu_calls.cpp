@@ -159,8 +159,9 @@ void GpuCalls::read_rom(const sdbus::IObject& object, Reply<std::vector<std::uin
         {caller, {names::action_attach}, requests_.details(request), options.interactive},
         [this, reply, request, caller, body, deliver] {
           answer(reply, [&] {
-            requests_.require_free(request);
-            queries_.ask("rom", caller.uid, body, deliver);
+            queries_.ask("rom", caller.uid, body, [deliver, held = requests_.hold(request)](auto result) {
+              deliver(std::move(result));
+            });
           });
         },
         [reply](const Error& error) { reply.error(error); });

@@ -65,6 +65,7 @@ void DomainLifecycle::take(PciSlot slot, const StartPtr& start) {
   const auto* operation = operations_.running_on(slot);
   if (operation != nullptr && !operation->stuck && !starts(*operation, start->demand))
     return wait_for(*operation, start);
+  if (operations_.is_held(slot)) return operations_.once_free(slot, [this, start] { go_on(start); });
   const auto& gpu = fresh(slot);
   const auto assignment = assignments_.find(slot);
   const bool away = bound_state(gpu, inventory_.snapshot()) != GpuState::host;

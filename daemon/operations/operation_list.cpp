@@ -117,4 +117,14 @@ bool OperationList::busy() const {
   return std::ranges::any_of(operations_, [](const auto& o) { return o.second.running(); });
 }
 
+std::shared_ptr<void> OperationList::hold(PciSlot gpu) {
+  held_.try_emplace(gpu);
+  return {nullptr, [this, gpu](void*) { let_go(gpu); }};
+}
+
+void OperationList::let_go(PciSlot gpu) {
+  auto waiting = held_.extract(gpu);
+  for (auto& then : waiting.mapped()) loop_.defer(std::move(then));
+}
+
 }  // namespace gpuctl

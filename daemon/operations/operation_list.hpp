@@ -3,7 +3,9 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
+#include <vector>
 
 #include "operations/operation.hpp"
 #include "os/event_loop.hpp"
@@ -40,16 +42,23 @@ class OperationList {
   const Operation* find(unsigned id) const;
   const Operation* running_on(PciSlot gpu) const;
   bool busy() const;
+  /// Something short that is no operation has this GPU - its ROM is read - as long as the result lives.
+  std::shared_ptr<void> hold(PciSlot gpu);
+  bool is_held(PciSlot gpu) const { return held_.contains(gpu); }
+  /// Calls `then` when what holds this GPU has let go.
+  void once_free(PciSlot gpu, std::function<void()> then) { held_.at(gpu).push_back(std::move(then)); }
   const std::map<unsigned, Operation>& all() const { return operations_; }
 
  private:
   void remove(unsigned id);
+  void let_go(PciSlot gpu);
   void expire_later(unsigned id);
   void forget_oldest();
   EventLoop& loop_;
   std::chrono::milliseconds retention_;
   std::map<unsigned, Operation> operations_;
   std::map<unsigned, EventLoop::Source> expiries_;
+  std::map<PciSlot, std::vector<std::function<void()>>> held_;  ///< and who waits for the end of that
   std::vector<Observer> observers_;
   unsigned next_id_{1};
 };

@@ -140,6 +140,10 @@ bool Recoveries::may_begin(PciSlot gpu) const {
 
 std::optional<unsigned> Recoveries::recover(PciSlot gpu) {
   if (!pending_.contains(gpu) || !may_begin(gpu)) return std::nullopt;
+  if (operations_.is_held(gpu)) {
+    operations_.once_free(gpu, [this] { retry(); });
+    return std::nullopt;
+  }
   const auto journal = journal_of(gpu);
   if (!journal) {
     pending_.erase(gpu);

@@ -146,12 +146,20 @@ unsigned Requests::moves(const Request& request) const { return runner_.begun(sl
 void Requests::require_free(const Request& request) const {
   if (stopping_) throw Error(ErrorCode::busy, "gpuctld is shutting down; try again in a moment");
   if (asleep_) throw Error(ErrorCode::busy, "the machine is going to sleep; try again when it is awake");
+  if (operations_.is_held(slot_of(request)))
+    throw Error(ErrorCode::busy,
+                fmt::format("the ROM of {} is being read; try again in a moment", request.gpu));
   const auto* operation = operations_.running_on(slot_of(request));
   if (operation != nullptr && operation->stuck)
     throw Error(ErrorCode::blocked, "gpu-stuck: " + stuck_sentence(*operation, request));
   if (operation != nullptr)
     throw Error(ErrorCode::busy, fmt::format("{}; wait for it, or cancel it with: gpuctl cancel {}",
                                              running_sentence(*operation, request), operation->id));
+}
+
+std::shared_ptr<void> Requests::hold(const Request& request) {
+  require_free(request);
+  return operations_.hold(slot_of(request));
 }
 
 void Requests::start(const Request& request, std::uint32_t uid, StartAnswer answer,

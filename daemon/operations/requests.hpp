@@ -49,6 +49,8 @@ class Requests {
   unsigned moves(const Request& request) const;
   /// Throws Error(busy), or Error(blocked) while the kernel holds on to the GPU.
   void require_free(const Request& request) const;
+  /// The GPU is busy with something short as long as the result lives. Throws as require_free().
+  std::shared_ptr<void> hold(const Request& request);
   /// Looks again - at the functions only, where `look` is of just now and they have not changed since - and,
   /// if nothing has come in the way, begins. Answers when the plan stands, or with the refusal. A release
   /// first finishes what an earlier operation could not.

@@ -247,7 +247,7 @@ void VmWatch::start_release(PciSlot slot, const Due& due) try {
     if (error->code() == ErrorCode::internal) loop_.defer([this, due, slot] { try_again(slot, due); });
   });
   due_.erase(slot);
-} catch (const Error&) {  // not now: the machine goes to sleep
+} catch (const Error&) {  // not now: the machine goes to sleep, or the ROM is read
   retry_later();
 }
 

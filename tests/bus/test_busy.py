@@ -50,6 +50,22 @@ class Busy(BusTest):
         self.assertEqual(bob.error(bob.bus.reply, attach), 'Blocked')
         self.assertEqual(hook.error(hook.bus.reply, start, 5), 'Blocked')
 
+    def test_while_its_rom_is_read_and_a_domain_waits_for_that(self):
+        reader, bob, hook = self.client(), self.client(), self.client()
+        self.machine.fake('block *')
+        serial = reader.bus.send_call(SERVICE, ROOT, MANAGER, 'ReadRom', 'sa{sv}', [INTEGRATED, {}])
+        until(lambda: bob.error(bob.attach, INTEGRATED) == 'Busy', what='a read that has begun')
+        self.assertIn('ROM', bob.last_message)
+        self.assertEqual(bob.error(bob.manager, 'ReadRom', 'sa{sv}', INTEGRATED, {}), 'Busy')
+        domain = DOMAIN.replace('bus="0x01" slot="0x00"', 'bus="0x00" slot="0x02"')
+        start = hook.bus.send_call(SERVICE, ROOT, 'org.gpuctl1.Vms', 'PrepareDomain', 'ssa{sv}', ['win11', domain, {}])
+        self.assertFalse(hook.get(ROOT, MANAGER, 'Busy'))  # answered after that call came in
+        self.assertNotIn(start, hook.bus.replies)
+        self.machine.fake('clear')
+        self.assertEqual(bytes(reader.bus.reply(serial)[0][:2]), b'\x55\xaa')
+        self.assertEqual(hook.error(hook.bus.reply, start, 5), 'Blocked')
+        self.assertEqual(bob.error(bob.attach, INTEGRATED), 'Blocked')
+
     def test_while_a_driver_lets_go_and_nothing_says_that_it_hangs(self):
         self.machine.fake('hang-remove nvidia 1')
         bob = self.client('bob')

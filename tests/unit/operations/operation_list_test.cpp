@@ -92,3 +92,19 @@ TEST_CASE("states read back") {
                        OperationState::failed, OperationState::cancelled})
     CHECK(operation_state(to_string(s)) == s);
 }
+
+TEST_CASE("who waits for a GPU that is held is told when it is free") {
+  Listing listing;
+  int told = 0;
+  {
+    const auto held = listing.list.hold({0, 1, 0});
+    CHECK(listing.list.is_held({0, 1, 0}));
+    CHECK_FALSE(listing.list.is_held({0, 2, 0}));
+    listing.list.once_free({0, 1, 0}, [&] { ++told; });
+    listing.loop.run_once(0ms);
+    CHECK(told == 0);
+  }
+  CHECK_FALSE(listing.list.is_held({0, 1, 0}));
+  listing.loop.run_once(10ms);
+  CHECK(told == 1);
+}

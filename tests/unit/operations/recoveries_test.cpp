@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "operations/recoveries.hpp"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include "operations/assignments.hpp"
+#include "support/machines.hpp"
+
+using namespace gpuctl;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto boot = "6f1f2d6e-0000-4000-8000-000000000001";
+const PciAddress gpu{0, 1, 0, 0};
+const PciAddress audio{0, 1, 0, 1};
+
+class NoEvents : public DeviceEvents {
+ public:
+  void on_event(std::function<void(const DeviceEvent&)>) override {}
+};
+
+/// Counts the recoveries that begin, and lets them do nothing.
+class CountedWorkers : public WorkerPool {
+ public:
+  int begun = 0;
+  std::unique_ptr<Worker> start(const std::string&, Body, WorkerHandlers) override {
+    ++begun;
+    return std::make_unique<Idle>();
+  }
+
+ private:
+  class Idle : public Worker {
+   public:
+    pid_t pid() const override { return 1; }
+    void send(const std::string&) override {}
+  };
+};
+
+/// A process of an earlier gpuctld, in the fake machine's /proc under its real number.
+class LateHelper {
+ public:
+  explicit LateHelper(test::FakeMachine& machine) : machine_(machine), pid_(::fork()) {
+    if (pid_ == 0)
+      for (;;) ::pause();
+    machine_.file(fmt::format("proc/{}/stat", pid_),
+                  fmt::format("{} (gpuctld) D 1 1 1 0 -1 0 1 0 0 0 0 0 0 0 20 0 1 0 777 1 1\n", pid_));
+  }
+  ~LateHelper() { end(); }
+  LateHelper(const LateHelper&) = delete;
+  LateHelper& operator=(const LateHelper&) = delete;
+  ProcessId id() const { return {pid_, 777}; }
+  void end() {
+    if (pid_ == 0) return;
+    machine_.erase(fmt::format("proc/{}/stat", pid_));
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    pid_ = 0;
+  }
+
+ private:
+  test::FakeMachine& machine_;
+  pid_t pid_;
+};
+
+struct Laptop {
+  test::FakeMachine machine;
+  RootDir root{(test::reference_laptop(machine),
+                machine.file("proc/sys/kernel/random/boot_id", std::string{boot} + "\n"), machine.root())};
+  Platform platform;
+  StateDir journal_dir{machine.root() / "run/journal"}, assignment_dir{machine.root() / "state/assignments"};
+  Assignments assignments{assignment_dir, boot};
+  EventLoop loop;
+  CountedWorkers workers;
+  NoEvents events;
+
+  Laptop() {
+    platform.root = machine.root();
+    platform.runtime_dir = machine.root() / "run";
+    platform.state_dir = machine.root() / "state";
+  }
+  void leave_journal(const ProcessId& helper) {
+    JournalHeader header;
+    header.operation = "attach";
+    header.boot_id = boot;
+    header.helper = helper;
+    header.home.gpu = gpu;
+    for (const auto function : {gpu, audio}) header.home.functions.emplace_back().address = function;
+    JournalStore(journal_dir).create(header);
+  }
+  void assign(const std::string& boot_id = boot) {
+    Assignment assignment{gpu.slot(), {gpu, audio}, "11111111-2222-3333-4444-555555555555", "win11", 0, 0};
+    assignment.unsettled = true;
+    Assignments{assignment_dir, boot_id}.save(assignment);
+  }
+};
+
+/// gpuctld, as far as recovery goes.
+struct Started {
+  Laptop& laptop;
+  std::vector<PciAddress> held{functions_held_by_helpers(laptop.platform)};
+  Inventory inventory{laptop.root, laptop.events, laptop.loop, [] { return Lookups{}; }, held};
+  OperationList operations{laptop.loop, 60s};
+  Departures departures{laptop.loop, 1s, [](PciSlot, bool) {}};
+  Runner runner{laptop.loop, laptop.workers, inventory, operations, departures, {}};
+  Recoveries recoveries{laptop.loop, inventory, operations, runner, laptop.platform};
+
+  explicit Started(Laptop& machine) : laptop(machine) {
+    recoveries.start();
+    inventory.end_transition(held);
+  }
+  std::string override_of(PciAddress function) const {
+    return inventory.snapshot().find(function)->driver_override;
+  }
+  void turn() {
+    for (int i = 0; i < 5; ++i) laptop.loop.run_once(20ms);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("what a process of an earlier gpuctld has in the kernel's hands is not read, and shown as stuck") {
+  Laptop laptop;
+  LateHelper helper{laptop.machine};
+  laptop.leave_journal(helper.id());
+  laptop.machine.set("0000:01:00.0", "driver_override", "vfio-pci\n");
+  Started daemon{laptop};
+  CHECK(daemon.held == std::vector{gpu, audio});
+  daemon.inventory.refresh_all();
+  CHECK(daemon.override_of(gpu).empty());
+  REQUIRE(daemon.operations.running_on(gpu.slot()) != nullptr);
+  CHECK(daemon.operations.running_on(gpu.slot())->stuck);
+  CHECK_FALSE(daemon.operations.busy());
+  helper.end();
+  daemon.turn();
+  CHECK(laptop.workers.begun == 1);
+  CHECK(daemon.operations.running_on(gpu.slot())->running());
+  CHECK(daemon.override_of(gpu) == "vfio-pci");
+}
+
+TEST_CASE("without such a process all is read, and recovered at once") {
+  Laptop laptop;
+  laptop.leave_journal({1, 777});
+  laptop.machine.set("0000:01:00.0", "driver_override", "vfio-pci\n");
+  Started daemon{laptop};
+  CHECK(daemon.held.empty());
+  CHECK(laptop.workers.begun == 1);
+  CHECK(daemon.override_of(gpu) == "vfio-pci");
+}
+
+TEST_CASE("while the machine sleeps no recovery begins, and when gpuctld stops none does any more") {
+  Laptop laptop;
+  Started daemon{laptop};
+  daemon.recoveries.pause(true);
+  laptop.leave_journal({1, 777});
+  daemon.recoveries.start();
+  daemon.turn();
+  CHECK(laptop.workers.begun == 0);
+  daemon.recoveries.stop();
+  daemon.recoveries.pause(false);
+  daemon.turn();
+  CHECK(laptop.workers.begun == 0);
+}
+
+TEST_CASE(
+    "a recovery that could not begin during sleep begins afterwards, as one that met a reader of the ROM") {
+  Laptop laptop;
+  Started daemon{laptop};
+  daemon.recoveries.pause(true);
+  laptop.leave_journal({1, 777});
+  daemon.recoveries.start();
+  auto reader = daemon.operations.hold(gpu.slot());
+  daemon.recoveries.pause(false);
+  daemon.turn();
+  CHECK(laptop.workers.begun == 0);
+  reader.reset();
+  daemon.turn();
+  CHECK(laptop.workers.begun == 1);
+}
+
+TEST_CASE("an assignment whose attach was killed before its journal was there is taken back") {
+  Laptop laptop;
+  laptop.assign();
+  const Started daemon{laptop};
+  CHECK_FALSE(laptop.assignments.find(gpu.slot()));
+}
+
+TEST_CASE("an assignment that may be true stays") {
+  Laptop laptop;
+  laptop.assign();
+  SUBCASE("the GPU is away") { laptop.machine.unbind("0000:01:00.0").bind("0000:01:00.0", "vfio-pci"); }
+  SUBCASE("it is of another boot, and nobody knows any more") { laptop.assign("another"); }
+  const Started daemon{laptop};
+  REQUIRE(laptop.assignments.find(gpu.slot()));
+  CHECK_FALSE(laptop.assignments.find(gpu.slot())->unsettled);
+}
