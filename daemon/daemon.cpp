@@ -72,7 +72,7 @@ Daemon::Daemon(const DaemonOptions& options)
 void Daemon::remember_departures() {
   const auto& snapshot = inventory_.snapshot();
   for (const auto& [slot, gpu] : snapshot.gpus)
-    if (bound_state(gpu, snapshot) != GpuState::host) departures_.has_left(slot);
+    if (!is_at_home(gpu, snapshot)) departures_.has_left(slot);
 }
 
 /// The tables live for one read: an idle daemon keeps none of them.

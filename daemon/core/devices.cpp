@@ -62,6 +62,14 @@ GpuState bound_state(const Gpu& gpu, const Snapshot& snapshot) {
   return GpuState::mixed;
 }
 
+bool is_at_home(const Gpu& gpu, const Snapshot& snapshot) {
+  return bound_state(gpu, snapshot) != GpuState::stuck &&
+         std::ranges::none_of(gpu.functions, [&](PciAddress address) {
+           const auto* function = snapshot.find(address);
+           return function != nullptr && function->vfio;
+         });
+}
+
 std::string device_name(const PciFunction& f) {
   return f.names.device.empty() ? "Device " + hex(f.id.device, 4) : f.names.device;
 }

@@ -119,6 +119,9 @@ std::string_view to_string(GpuState state);
 /// State as the drivers tell it: host, vm, unbound or mixed. A function whose remove() still runs
 /// (no driver link, DRIVER= still in uevent) makes it stuck; `changing` is known to operations only.
 GpuState bound_state(const Gpu& gpu, const Snapshot& snapshot);
+/// No function is on a VFIO driver or about to lose its own. One that has no driver then has none for the
+/// host: its module is blacklisted, or somebody took the driver away.
+bool is_at_home(const Gpu& gpu, const Snapshot& snapshot);
 
 /// As lspci names it: "NVIDIA Corporation GA107M [GeForce RTX 3050 Ti Mobile]", "NVIDIA Corporation Device
 /// 25a0".

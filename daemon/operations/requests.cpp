@@ -204,7 +204,7 @@ bool Requests::leaves_host(const Request& request) const {
   const auto& snapshot = inventory_.snapshot();
   const auto gpu = snapshot.gpus.find(slot_of(request));
   if (gpu == snapshot.gpus.end()) throw Error(ErrorCode::not_found, request.gpu + " has gone");
-  return request.verb == Verb::attach && bound_state(gpu->second, snapshot) == GpuState::host;
+  return request.verb == Verb::attach && is_at_home(gpu->second, snapshot);
 }
 
 /// An attach's own; of a release the one whose GPU it was.

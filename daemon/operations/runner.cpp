@@ -42,8 +42,7 @@ void Runner::run(unsigned id, PciSlot gpu, WorkerPool::Body body, Answer answer)
 void Runner::tell_departures(PciSlot slot) {
   const auto& snapshot = inventory_.snapshot();
   const auto gpu = snapshot.gpus.find(slot);
-  if (gpu != snapshot.gpus.end() && bound_state(gpu->second, snapshot) == GpuState::host)
-    departures_.returned(slot);
+  if (gpu != snapshot.gpus.end() && is_at_home(gpu->second, snapshot)) departures_.returned(slot);
 }
 
 void Runner::ended(unsigned id, PciSlot slot) {

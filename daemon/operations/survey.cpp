@@ -145,11 +145,16 @@ void add_missing(std::vector<std::string>& to, const std::vector<std::string>& m
     if (std::ranges::find(to, each) == to.end()) to.push_back(each);
 }
 
-/// Where release will bring it: as it is, if it is all on the host. A record that says otherwise is stale
-/// then.
+/// A record that says otherwise is stale then - unless no function has a driver at all: so it is when an
+/// operation could not be finished.
+bool belongs_as_it_is(const Work& work) {
+  const bool has_driver = bound_state(work.gpu, work.snapshot) != GpuState::unbound;
+  return is_at_home(work.gpu, work.snapshot) && (has_driver || !saved_binding(work));
+}
+
+/// Where release will bring it.
 Binding home_of_attach(const Work& work, const AttachTarget& target) {
-  const bool at_home = bound_state(work.gpu, work.snapshot) == GpuState::host;
-  auto home = at_home ? current_binding(work) : home_binding(work);
+  auto home = belongs_as_it_is(work) ? current_binding(work) : home_binding(work);
   add_missing(home.stopped_units, target.stop_units);
   add_missing(home.unloaded_modules, target.unload_modules);
   home.vm = work.result.survey.vm_uuid;

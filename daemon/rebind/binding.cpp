@@ -120,10 +120,11 @@ Binding record_binding(const Gpu& gpu, const Snapshot& snapshot, const Drivers& 
 
 Binding native_binding(const Gpu& gpu, const Snapshot& snapshot, const Drivers& drivers) {
   auto b = record_binding(gpu, snapshot, drivers);
+  const bool none_bound = bound_state(gpu, snapshot) == GpuState::unbound;
   for (auto& f : b.functions) {
     const auto* now = snapshot.find(f.address);
+    if (!none_bound && !now->vfio) continue;
     f.driver_override.clear();
-    if (!now->driver.empty() && !now->vfio) continue;
     const auto native = native_driver(now->modules, drivers);
     f.driver = native.driver;
     f.module = native.module;

@@ -43,8 +43,9 @@ struct Binding {
 /// The GPU as it is now. boot_id, vm, units and modules are left empty for the caller.
 Binding record_binding(const Gpu& gpu, const Snapshot& snapshot, const Drivers& drivers);
 
-/// Where a GPU belongs that nobody recorded (bound to vfio at boot): the native driver that its modules alias
-/// table names, a registered one preferred; overrides cleared. A function already on a host driver keeps it.
+/// Where a GPU belongs that nobody recorded (bound to vfio at boot): on a VFIO driver, the native driver that
+/// its modules alias table names, a registered one preferred, and no override; otherwise as it is, with or
+/// without a driver. If no function has a driver, each gets its native one.
 Binding native_binding(const Gpu& gpu, const Snapshot& snapshot, const Drivers& drivers);
 
 /// What forbids restoring `binding`: device-changed (another card sits there), device-moved (the card is at

@@ -99,6 +99,24 @@ TEST_CASE("a GPU that was on vfio from boot belongs to the native drivers of its
   CHECK(native.functions[1].module == "snd_hda_intel");
 }
 
+TEST_CASE(
+    "of a GPU that is only partly on vfio the other functions stay as they are, with a driver or without") {
+  World world{reference_laptop};
+  world.machine.bind("0000:01:00.0", "vfio-pci").unbind("0000:01:00.1");
+  world.machine.set("0000:01:00.1", "driver_override", "mine");
+  auto now = world.snapshot();
+  now.functions.at({0, 1, 0, 0}).modules = {"nvidia"};
+  now.functions.at({0, 1, 0, 1}).modules = {"snd_hda_intel"};
+  const auto native = native_binding(world.gpu(), now, world.drivers());
+  CHECK(native.functions[0].driver == "nvidia");
+  CHECK(native.functions[1].driver.empty());
+  CHECK(native.functions[1].driver_override == "mine");
+  world.machine.unbind("0000:01:00.0");
+  now.functions.at({0, 1, 0, 0}) = world.snapshot().functions.at({0, 1, 0, 0});
+  now.functions.at({0, 1, 0, 0}).modules = {"nvidia"};
+  CHECK(native_binding(world.gpu(), now, world.drivers()).functions[1].driver == "snd_hda_intel");
+}
+
 TEST_CASE("a native driver is known by its module even where their names differ") {
   CHECK(native_driver({"xhci_pci"}, {}).driver == "xhci_hcd");
   CHECK(native_driver({"i2c_nvidia_gpu"}, {}).driver == "nvidia-gpu");

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "operations/survey.hpp"
+
+#include <algorithm>
+
+#include <doctest/doctest.h>
+
+#include "rebind/live_state.hpp"
+#include "rebind/saved_bindings.hpp"
+#include "support/machines.hpp"
+
+using namespace gpuctl;
+using namespace gpuctl::test;
+
+namespace {
+
+const PciAddress display{0, 1, 0, 0};
+const PciAddress audio{0, 1, 0, 1};
+
+/// The laptop as workers see it.
+struct Laptop {
+  FakeMachine machine;
+  RootDir root{(reference_laptop(machine), machine.root())};
+  Platform platform{.root = machine.root(),
+                    .modules_dir = machine.root() / "lib/modules",
+                    .runtime_dir = machine.root() / "run/gpuctl",
+                    .state_dir = machine.root() / "var/lib/gpuctl",
+                    .config = {},
+                    .pci_control = {},
+                    .systemd_control = {},
+                    .hypervisor = {}};
+
+  Laptop() { machine.file("proc/sys/kernel/random/boot_id", "6f1f2d6e-0000-4000-8000-000000000001\n"); }
+  /// With the modules that its aliases would name.
+  Snapshot snapshot() const {
+    Snapshot now;
+    for (const auto address : {display, audio})
+      if (auto f = read_function(root, address); f.present) now.functions[address] = std::move(f);
+    Gpu gpu{display, {}};
+    for (auto& [address, f] : now.functions) {
+      f.modules = {address == display ? "nvidia" : "snd_hda_intel"};
+      gpu.functions.push_back(address);
+    }
+    now.gpus[display.slot()] = gpu;
+    return now;
+  }
+  Prepared look(Verb verb, Revival revival = Revival::none) const {
+    Request request{.verb = verb, .gpu = display.str(), .vm = ""};
+    request.revival = revival;
+    return prepare(request, snapshot(), platform);
+  }
+  Binding home_of_attach() const { return look(Verb::attach).transaction.home; }
+  void save(const Binding& home) const {
+    StateDir dir(platform.runtime_dir / "bindings");
+    SavedBindings(dir, boot_id(root)).save(home);
+  }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "a function without a driver is to have none again, and its override again, when the GPU comes back") {
+  Laptop laptop;
+  laptop.machine.unbind("0000:01:00.1").set("0000:01:00.1", "driver_override", "none");
+  auto home = laptop.home_of_attach();
+  REQUIRE(home.functions.size() == 2);
+  CHECK(home.functions[0].driver == "nvidia");
+  CHECK(home.functions[1].driver.empty());
+  CHECK(home.functions[1].driver_override == "none");
+  laptop.machine.bind("0000:01:00.1", "snd_hda_intel").unbind("0000:01:00.0");
+  home = laptop.home_of_attach();
+  CHECK(home.functions[0].driver.empty());
+  CHECK(home.functions[1].driver == "snd_hda_intel");
+  laptop.machine.unbind("0000:01:00.1");
+  CHECK(laptop.home_of_attach().functions[1].driver.empty());
+}
+
+TEST_CASE("what is on vfio already belongs where the record says") {
+  Laptop laptop;
+  auto recorded = laptop.home_of_attach();
+  recorded.functions[0].driver = "nouveau";
+  laptop.save(recorded);
+  CHECK(laptop.home_of_attach().functions[0].driver == "nvidia");
+  laptop.machine.bind("0000:01:00.0", "vfio-pci");
+  CHECK(laptop.home_of_attach().functions[0].driver == "nouveau");
+}
+
+TEST_CASE("what an operation has left without any driver belongs where the record says") {
+  Laptop laptop;
+  laptop.save(laptop.home_of_attach());
+  laptop.machine.unbind("0000:01:00.0").unbind("0000:01:00.1");
+  CHECK(laptop.home_of_attach().functions[0].driver == "nvidia");
+}
