@@ -51,6 +51,14 @@ Problem absence(const FunctionBinding& recorded, const Snapshot& snapshot) {
           "Rescan the PCI bus, or reboot."};
 }
 
+std::string or_none(const std::string& driver) { return driver.empty() ? "no driver" : driver; }
+
+/// The function as it is now, unless it left or another card sits there.
+const PciFunction* same_function(const FunctionBinding& recorded, const Snapshot& now) {
+  const auto* f = now.find(recorded.address);
+  return f != nullptr && f->id == recorded.id ? f : nullptr;
+}
+
 json to_json(const PciIdentity& id) {
   return {id.vendor, id.device, id.subsystem_vendor, id.subsystem_device, id.class_code};
 }
@@ -145,6 +153,38 @@ Problems identity_problems(const Binding& recorded, const Snapshot& snapshot) {
                           "Put the recorded card back, or reboot to forget the record."});
   }
   return problems;
+}
+
+std::vector<std::string> differences(const Binding& binding, const Snapshot& now) {
+  std::vector<std::string> found;
+  for (const auto& recorded : binding.functions) {
+    const auto* f = same_function(recorded, now);
+    if (f == nullptr) continue;
+    const auto address = f->address.str();
+    if (f->driver != recorded.driver)
+      found.push_back(
+          fmt::format("{} has {} instead of {}", address, or_none(f->driver), or_none(recorded.driver)));
+    if (f->driver_override != recorded.driver_override)
+      found.push_back(fmt::format("{} has driver_override '{}' instead of '{}'", address, f->driver_override,
+                                  recorded.driver_override));
+  }
+  return found;
+}
+
+std::vector<std::string> power_differences(const Binding& binding, const Snapshot& now) {
+  std::vector<std::string> found;
+  for (const auto& recorded : binding.functions) {
+    const auto* f = same_function(recorded, now);
+    if (f == nullptr) continue;
+    const auto address = f->address.str();
+    if (!recorded.power_control.empty() && f->power_control != recorded.power_control)
+      found.push_back(fmt::format("{} has power/control '{}' instead of '{}'", address, f->power_control,
+                                  recorded.power_control));
+    if (recorded.d3cold_allowed && f->d3cold_allowed && f->d3cold_allowed != recorded.d3cold_allowed)
+      found.push_back(fmt::format("{} has d3cold_allowed {} instead of {}", address,
+                                  *f->d3cold_allowed ? 1 : 0, *recorded.d3cold_allowed ? 1 : 0));
+  }
+  return found;
 }
 
 json binding_to_json(const Binding& b) {

@@ -52,6 +52,12 @@ Binding native_binding(const Gpu& gpu, const Snapshot& snapshot, const Drivers& 
 /// another address now), device-gone. All blockers; each names both cards.
 Problems identity_problems(const Binding& binding, const Snapshot& snapshot);
 
+/// Whether `binding` is what is now: drivers and overrides of the functions that still exist. A sentence for
+/// each that is not.
+std::vector<std::string> differences(const Binding& binding, const Snapshot& now);
+/// The same of their power settings.
+std::vector<std::string> power_differences(const Binding& binding, const Snapshot& now);
+
 nlohmann::json binding_to_json(const Binding& binding);
 /// Throws Error(internal) for anything that binding_to_json did not make.
 Binding binding_from_json(const nlohmann::json& json);

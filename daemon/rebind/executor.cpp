@@ -18,13 +18,6 @@ namespace {
 
 constexpr auto attach_operation = "attach";
 
-std::string or_none(const std::string& driver) { return driver.empty() ? "no driver" : driver; }
-
-std::string sentence(std::string text) {
-  if (!text.empty() && !text.ends_with('.')) text += '.';
-  return text;
-}
-
 Plan steps_at(const Plan& plan, const std::vector<std::size_t>& indices) {
   Plan steps;
   for (const auto index : indices) steps.push_back(plan.at(index));
@@ -43,23 +36,12 @@ Late late(const Step& step, std::chrono::nanoseconds took, const std::string& er
                       error.empty() ? "" : " and then failed: ", error)};
 }
 
-}  // namespace
-
-std::vector<std::string> differences(const Binding& binding, const Snapshot& now) {
-  std::vector<std::string> found;
-  for (const auto& recorded : binding.functions) {
-    const auto* f = now.find(recorded.address);
-    if (f == nullptr || f->id != recorded.id) continue;
-    const auto address = f->address.str();
-    if (f->driver != recorded.driver)
-      found.push_back(
-          fmt::format("{} has {} instead of {}", address, or_none(f->driver), or_none(recorded.driver)));
-    if (f->driver_override != recorded.driver_override)
-      found.push_back(fmt::format("{} has driver_override '{}' instead of '{}'", address, f->driver_override,
-                                  recorded.driver_override));
-  }
-  return found;
+/// Home without it is better than not at all: the same unit would fail the next time too.
+bool may_be_missed(const Transaction& t, const Step& step, ErrorCode code) {
+  return t.operation != attach_operation && code != ErrorCode::state_unwritable && is_dispensable(step);
 }
+
+}  // namespace
 
 Executor::Executor(StepPerformer& performer, const RootDir& root, JournalStore& journals,
                    SavedBindings& bindings, ExecutorHooks hooks)
@@ -105,25 +87,32 @@ Outcome Executor::run_recorded(const Transaction& t, Journal& journal) {
   } catch (const Error& e) {
     return roll_back(t, journal, progress, {e.code(), e.what(), false});
   }
-  const auto failure = forward(t.plan, journal, progress);
-  return failure ? roll_back(t, journal, progress, *failure) : finish(t, journal);
+  const auto failure = forward(t, journal, progress);
+  return failure ? roll_back(t, journal, progress, *failure) : finish(t, journal, progress);
 }
 
-std::optional<Executor::Failure> Executor::forward(const Plan& plan, Journal& journal, Progress& progress) {
-  for (std::size_t i = 0; i < plan.size(); ++i) {
+std::optional<Executor::Failure> Executor::forward(const Transaction& t, Journal& journal,
+                                                   Progress& progress) {
+  for (std::size_t i = 0; i < t.plan.size(); ++i) {
     if (hooks_.cancelled && hooks_.cancelled()) return Failure{ErrorCode::cancelled, "cancelled", false};
-    try {
-      run_step(plan, i, journal, progress);
-      continue;
-    } catch (const Error& e) {
-      tell(i, StepState::failed);
-      return Failure{e.code(), e.what(), false};
-    } catch (const Late& late) {
-      tell(i, StepState::failed);
-      return Failure{ErrorCode::timed_out, late.message, true};
-    }
+    const auto failure = try_step(t.plan, i, journal, progress);
+    if (!failure) continue;
+    if (!may_be_missed(t, t.plan[i], failure->code)) return failure;
+    progress.missed.emplace(t.plan[i].subject, missed_sentence(t.plan[i], failure->message));
   }
   return std::nullopt;
+}
+
+std::optional<Executor::Failure> Executor::try_step(const Plan& plan, std::size_t index, Journal& journal,
+                                                    Progress& progress) try {
+  run_step(plan, index, journal, progress);
+  return std::nullopt;
+} catch (const Error& e) {
+  tell(index, StepState::failed);
+  return Failure{e.code(), e.what(), false};
+} catch (const Late& late) {
+  tell(index, StepState::failed);
+  return Failure{ErrorCode::timed_out, late.message, true};
 }
 
 void Executor::run_step(const Plan& plan, std::size_t index, Journal& journal, Progress& progress) {
@@ -183,8 +172,11 @@ Outcome Executor::roll_back(const Transaction& t, Journal& journal, const Progre
   return outcome;
 }
 
-Outcome Executor::finish(const Transaction& t, Journal& journal) {
+Outcome Executor::finish(const Transaction& t, Journal& journal, const Progress& progress) {
   Outcome outcome{.ending = Ending::succeeded, .error = {}, .message = {}, .healed = false, .left = {}};
+  if (!progress.missed.empty())
+    outcome.message =
+        fmt::format("{} is back on the host. {}", t.home.slot().str(), missed_text(progress.missed));
   tidy_up(t, journal, t.operation != attach_operation, outcome);
   return outcome;
 }
@@ -201,7 +193,7 @@ void Executor::tidy_up(const Transaction& t, Journal& journal, bool forget_recor
 
 /// All of it, whatever fails. A function whose step failed is neither unbound nor bound any more; its
 /// override and its power settings are still put right. One that has left the bus has nothing to restore.
-std::vector<std::string> Executor::best_effort(const Plan& plan) {
+std::vector<std::string> Executor::best_effort(const Plan& plan, Missed* missed) {
   std::vector<std::string> left;
   std::set<std::string> given_up;
   for (const auto& step : plan) {
@@ -213,57 +205,14 @@ std::vector<std::string> Executor::best_effort(const Plan& plan) {
       tell_undo(step, StepState::done);
     } catch (const Error& e) {
       given_up.insert(step.subject);
-      if (e.code() != ErrorCode::device_gone) left.emplace_back(e.what());
+      if (missed != nullptr && is_dispensable(step))
+        missed->emplace(step.subject, missed_sentence(step, e.what()));
+      else if (e.code() != ErrorCode::device_gone)
+        left.emplace_back(e.what());
       tell_undo(step, StepState::failed);
     }
   }
   return left;
-}
-
-Outcome Executor::recover(const JournalContents& contents) try {
-  const auto recovery = recovery_plan(contents, root_);
-  for (const auto& problem : recovery.problems)
-    if (problem.severity == Severity::blocker)
-      return {Ending::failed, ErrorCode::timed_out, problem.message, false, {problem.message}};
-  auto journal = journals_.reopen(contents);
-  const bool attached = contents.header.operation == attach_operation;
-  if (recovery.complete) return drop(contents, journal, attached);
-  journal.helper(process_id(root_, ::getpid()));
-  const auto& plan = recovery.plan;
-  const auto first_effect =
-      std::ranges::find_if(plan, [](const Step& s) { return s.kind != StepKind::check_users; });
-  if (auto outcome = refused({plan.begin(), first_effect}, contents, recovery, journal)) return *outcome;
-  auto left = best_effort({first_effect, plan.end()});
-  std::ranges::move(best_effort(recovery.reopen), std::back_inserter(left));
-  if (left.empty()) return drop(contents, journal, false);
-  return {Ending::failed, ErrorCode::rollback_failed,
-          fmt::format("Not all is as it was: {}.", fmt::join(left, "; ")), false, left};
-} catch (const Error& e) {
-  return {.ending = Ending::failed,
-          .error = e.code(),
-          .message = sentence(e.what()),
-          .healed = false,
-          .left = {}};
-}
-
-std::optional<Outcome> Executor::refused(const Plan& checks, const JournalContents& contents,
-                                         const Recovery& recovery, Journal& journal) {
-  for (const auto& check : checks) try {
-      tell_undo(check, StepState::running);  // whoever watches the steps' deadlines watches this one too
-      performer_.perform(check);
-    } catch (const Error& e) {
-      if (e.code() == ErrorCode::device_gone) continue;
-      const bool open = best_effort(recovery.reopen).empty();
-      if (e.code() == ErrorCode::blocked && recovery.may_adopt && open) return drop(contents, journal, true);
-      return Outcome{Ending::failed, e.code(), sentence(e.what()), false, {e.what()}};
-    }
-  return std::nullopt;
-}
-
-Outcome Executor::drop(const JournalContents& contents, Journal& journal, bool keep_record) {
-  if (!keep_record) bindings_.remove(contents.slot());
-  journal.close();
-  return {.ending = Ending::succeeded, .error = {}, .message = {}, .healed = false, .left = {}};
 }
 
 }  // namespace gpuctl

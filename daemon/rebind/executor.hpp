@@ -2,6 +2,7 @@
 #pragma once
 #include <chrono>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,9 +34,10 @@ std::string_view to_string(Ending ending);  ///< as the D-Bus property: "rolled-
 struct Outcome {
   Ending ending{};
   std::optional<ErrorCode> error;  ///< none on success
-  std::string message;             ///< one sentence: device, step, errno; then what is left, if anything
-  bool healed{};                   ///< a step came back after its deadline, and what it did was taken back
-  std::vector<std::string> left;   ///< what the rollback could not restore, a sentence each
+  std::string message;  ///< one sentence: device, step, errno; then what is left, if anything. On success
+                        ///< empty, or what is missing although the GPU is where it should be
+  bool healed{};        ///< a step came back after its deadline, and what it did was taken back
+  std::vector<std::string> left;  ///< what the rollback could not restore, a sentence each
   bool operator==(const Outcome&) const = default;
 };
 std::string encode(const Outcome& outcome);       ///< for the way from the helper process to the daemon
@@ -55,9 +57,17 @@ struct ExecutorHooks {
   std::function<bool()> accept_late;
 };
 
-/// Whether `binding` is what is now: drivers and overrides of the functions that still exist. A sentence for
-/// each that is not.
-std::vector<std::string> differences(const Binding& binding, const Snapshot& now);
+/// With its full stop.
+std::string sentence(std::string text);
+
+/// A unit that is started again, a module that no driver is bound by: the GPU is home without it.
+bool is_dispensable(const Step& step);
+/// Steps that failed and ended nothing: what to do about each, by its subject.
+using Missed = std::map<std::string, std::string>;
+/// "nvidia-persistenced.service was not started (...); start it with: ..."
+std::string missed_sentence(const Step& step, const std::string& why);
+/// One text of all.
+std::string missed_text(const Missed& missed);
 
 /// Carries a plan out, one journalled step after the other, and takes it back if a step fails or comes late
 /// or the operation is cancelled. Blocks as long as the kernel does: runs in an expendable process. Only
@@ -70,7 +80,8 @@ class Executor {
            ExecutorHooks hooks = {});
 
   /// The record of an attach is saved before its first effect and forgotten when it is rolled back; a release
-  /// forgets it at the end. Failed with state_unwritable: nothing was changed.
+  /// forgets it at the end. A release goes on without what is_dispensable(), and says so in its message.
+  /// Failed with state_unwritable: nothing was changed.
   Outcome run(const Transaction& transaction);
 
   /// Runs recovery_plan() of an interrupted operation; see rebind/recovery.hpp. All went well: journal and
@@ -86,20 +97,22 @@ class Executor {
   struct Progress {
     std::vector<std::size_t> begun;
     std::vector<std::size_t> done;
+    Missed missed;
   };
 
   Outcome run_recorded(const Transaction&, Journal&);
-  std::optional<Failure> forward(const Plan&, Journal&, Progress&);
+  std::optional<Failure> forward(const Transaction&, Journal&, Progress&);
+  std::optional<Failure> try_step(const Plan&, std::size_t index, Journal&, Progress&);
   void run_step(const Plan&, std::size_t index, Journal&, Progress&);
   std::chrono::nanoseconds perform_timed(const Step&);
   bool is_late(const Step&, std::chrono::nanoseconds took) const;
   bool too_late(const Step&, std::chrono::nanoseconds took) const;
   Outcome roll_back(const Transaction&, Journal&, const Progress&, const Failure&);
-  Outcome finish(const Transaction&, Journal&);
+  Outcome finish(const Transaction&, Journal&, const Progress&);
   void tidy_up(const Transaction&, Journal&, bool forget_record, Outcome&);
-  std::vector<std::string> best_effort(const Plan&);
+  std::vector<std::string> best_effort(const Plan&, Missed* missed = nullptr);
   std::optional<Outcome> refused(const Plan& checks, const JournalContents&, const Recovery&, Journal&);
-  Outcome drop(const JournalContents&, Journal&, bool keep_record);
+  Outcome drop(const JournalContents&, Journal&, bool keep_record, const Missed& missed = {});
   JournalHeader header(const Transaction&) const;
   void tell(std::size_t step, StepState state) const;
   void tell_undo(const Step& step, StepState state) const;

@@ -42,6 +42,29 @@ Outcome decode_outcome(const std::string& text) try {
   throw Error(ErrorCode::internal, fmt::format("the helper's answer is not readable: {}", e.what()));
 }
 
+std::string sentence(std::string text) {
+  if (!text.empty() && !text.ends_with('.')) text += '.';
+  return text;
+}
+
+bool is_dispensable(const Step& step) {
+  return step.kind == StepKind::start_unit || (step.kind == StepKind::load_module && step.to.empty());
+}
+
+std::string missed_sentence(const Step& step, const std::string& why) {
+  if (step.kind == StepKind::start_unit)
+    return fmt::format("{0} was not started ({1}); start it with: systemctl start {0}", step.subject, why);
+  if (step.kind == StepKind::load_module)
+    return fmt::format("Module {0} was not loaded ({1}); load it with: modprobe {0}", step.subject, why);
+  return fmt::format("{} has not come back ({})", step.subject, why);
+}
+
+std::string missed_text(const Missed& missed) {
+  std::string text;
+  for (const auto& [subject, what] : missed) text += (text.empty() ? "" : " ") + sentence(what);
+  return text;
+}
+
 std::chrono::milliseconds step_deadline(const Step& step) {
   using namespace std::chrono_literals;
   switch (step.kind) {

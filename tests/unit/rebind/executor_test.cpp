@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "rebind/executor.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 #include <doctest/doctest.h>
@@ -132,6 +133,48 @@ TEST_CASE("a rollback that fails says what is left, and keeps the journal for re
   REQUIRE(world.recover().size() == 1);
   CHECK_MESSAGE(world.not_home().empty(), text(world.not_home()));
   CHECK(world.journal_empty());
+}
+
+TEST_CASE("the GPU comes home without a unit that does not start and a module that does not load") {
+  for (const auto* lost : {"starting nvidia-persistenced.service", "loading nvidia_drm"}) {
+    World rehearsal{four_function_card};
+    REQUIRE(rehearsal.run(rehearsal.attach()).ending == Ending::succeeded);
+    REQUIRE(rehearsal.run(rehearsal.release()).ending == Ending::succeeded);
+    World world{four_function_card};
+    REQUIRE(world.run(world.attach()).ending == Ending::succeeded);
+    const auto& seen = rehearsal.kernel.faults().seen();
+    const auto effect = std::ranges::find(seen, lost) - seen.begin();
+    world.kernel.faults().at(static_cast<std::size_t>(effect), {FaultKind::error, ENOENT});
+    std::vector<StepState> ends;
+    world.hooks.progress = [&](std::size_t, StepState state) {
+      if (state != StepState::running) ends.push_back(state);
+    };
+    const auto outcome = world.run(world.release());
+    CHECK(outcome.ending == Ending::succeeded);
+    CHECK_FALSE(outcome.error);
+    CHECK(std::ranges::count(ends, StepState::failed) == 1);
+    CHECK(std::ranges::count(ends, StepState::undone) == 0);
+    const auto unit = outcome.message.find("start it with: systemctl start nvidia-persistenced.service.");
+    const auto module = outcome.message.find("load it with: modprobe nvidia_drm.");
+    CHECK((unit != std::string::npos) == (std::string_view{lost}.starts_with("starting")));
+    CHECK((module != std::string::npos) == (std::string_view{lost}.starts_with("loading")));
+    CHECK(outcome.message.starts_with("0000:01:00 is back on the host. "));
+    CHECK(world.not_home().size() == 1);
+    CHECK_FALSE(world.recorded());
+    CHECK(world.journal_empty());
+  }
+}
+
+TEST_CASE("a module that a driver lives in is not done without") {
+  World world{reference_laptop};
+  REQUIRE(world.run(world.attach()).ending == Ending::succeeded);
+  world.machine.erase("sys/bus/pci/drivers/nvidia").erase("sys/module/nvidia");
+  auto lost = world.release();
+  for (auto& step : lost.plan)
+    if (step.kind == StepKind::load_module) step.subject = "absent";
+  const auto outcome = world.run(lost);
+  CHECK(outcome.ending == Ending::rolled_back);
+  CHECK(outcome.message.starts_with("module absent did not load"));
 }
 
 TEST_CASE("nothing is touched when the state cannot be written") {

@@ -2,6 +2,7 @@
 #include "rebind/recovery.hpp"
 
 #include <algorithm>
+#include <cerrno>
 
 #include <doctest/doctest.h>
 
@@ -55,6 +56,22 @@ TEST_CASE("a release that was killed half-way is finished") {
   kill_before(world, "binding to nvidia 0000:01:00.0");
   CHECK(world.recover().front().ending == Ending::succeeded);
   CHECK(world.not_home().empty());
+}
+
+TEST_CASE("recovery brings the GPU home without a unit that does not start any more") {
+  World world{reference_laptop};
+  kill_before(world, "binding to vfio-pci 0000:01:00.0");
+  World rehearsal{reference_laptop};
+  kill_before(rehearsal, "binding to vfio-pci 0000:01:00.0");
+  rehearsal.recover();
+  const auto& seen = rehearsal.kernel.faults().seen();
+  const auto start = std::ranges::find(seen, "starting nvidia-persistenced.service") - seen.begin();
+  world.kernel.faults().at(static_cast<std::size_t>(start), {FaultKind::error, ENOENT});
+  const auto outcome = world.recover().front();
+  CHECK(outcome.ending == Ending::succeeded);
+  CHECK(outcome.message.find("systemctl start nvidia-persistenced.service") != std::string::npos);
+  CHECK(world.not_home() == std::vector<std::string>{"the unit is still stopped"});
+  CHECK(world.journal_empty());
 }
 
 TEST_CASE("an attach that was killed when all was done stays done") {
