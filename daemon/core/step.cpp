@@ -57,7 +57,8 @@ std::string Step::detail() const {
     case StepKind::set_override:
       return fmt::format("{} → {}", or_none(from), or_none(to));
     case StepKind::unbind:
-      return fmt::format("from {}", from);
+      return from.empty() ? "from any driver" + (to.empty() ? "" : " but " + to)
+                          : fmt::format("from {}", from);
     case StepKind::bind:
       return fmt::format("to {}", to);
     case StepKind::close_nodes:
@@ -94,7 +95,7 @@ std::optional<Step> inverse(const Step& s) {
     case StepKind::close_nodes:
       return Step{StepKind::open_nodes, s.subject, "", s.to};
     case StepKind::unbind:
-      return turned(StepKind::bind);
+      return s.from.empty() ? std::nullopt : std::optional(turned(StepKind::bind));
     case StepKind::bind:
       return turned(StepKind::unbind);
     case StepKind::remove:

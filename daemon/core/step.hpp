@@ -23,7 +23,8 @@ enum class StepKind {
   open_nodes,         ///< the same again: back to those modes
   check_users,        ///< subject = PCI address of the GPU: refuse if anybody holds it
   check_present,      ///< subject = PCI address: vendor id in config space is the recorded one, not ffff
-  unbind,             ///< subject = PCI address, from = driver
+  unbind,             ///< subject = PCI address, from = driver; "" = whatever driver but `to` has it, if
+                      ///< nobody uses it
   bind,               ///< subject = PCI address, to = driver
   reset,              ///< subject = PCI address: by the kernel's own method
   remove,             ///< subject = PCI address: off the PCI bus, until a rescan

@@ -51,6 +51,16 @@ Problem absence(const FunctionBinding& recorded, const Snapshot& snapshot) {
           "Rescan the PCI bus, or reboot."};
 }
 
+/// Without a companion the rest comes home all the same.
+Problem companion_absence(const FunctionBinding& recorded, const Snapshot& snapshot) {
+  auto problem = absence(recorded, snapshot);
+  problem.severity = Severity::warning;
+  problem.remedy =
+      fmt::format("The rest of the GPU can be released; 'gpuctl release {} --rescan' looks for it.",
+                  recorded.address.slot().str());
+  return problem;
+}
+
 std::string or_none(const std::string& driver) { return driver.empty() ? "no driver" : driver; }
 
 /// The function as it is now, unless it left or another card sits there.
@@ -145,7 +155,7 @@ Problems identity_problems(const Binding& recorded, const Snapshot& snapshot) {
   for (const auto& f : recorded.functions) {
     const auto* now = snapshot.find(f.address);
     if (now == nullptr)
-      problems.push_back(absence(f, snapshot));
+      problems.push_back(f.address == recorded.gpu ? absence(f, snapshot) : companion_absence(f, snapshot));
     else if (now->id != f.id)
       problems.push_back({"device-changed", Severity::blocker, f.address.str(),
                           fmt::format("At {} is {} now, but {} was recorded.", f.address.str(),

@@ -49,7 +49,8 @@ Binding record_binding(const Gpu& gpu, const Snapshot& snapshot, const Drivers& 
 Binding native_binding(const Gpu& gpu, const Snapshot& snapshot, const Drivers& drivers);
 
 /// What forbids restoring `binding`: device-changed (another card sits there), device-moved (the card is at
-/// another address now), device-gone. All blockers; each names both cards.
+/// another address now), device-gone. Blockers, each of which names both cards; a companion that is not there
+/// is a warning.
 Problems identity_problems(const Binding& binding, const Snapshot& snapshot);
 
 /// Whether `binding` is what is now: drivers and overrides of the functions that still exist. A sentence for

@@ -18,11 +18,6 @@ const PciFunction* same_function(const Snapshot& now, const FunctionBinding& rec
   return f != nullptr && f->id == recorded.id ? f : nullptr;
 }
 
-/// While a driver is wanted only that one may bind; none wanted: the recorded setting at once.
-std::string override_while_binding(const FunctionBinding& recorded) {
-  return recorded.driver.empty() ? recorded.driver_override : recorded.driver;
-}
-
 bool is_vfio_driver(const std::string& driver) {
   return driver == "vfio-pci" || driver.ends_with("-vfio-pci") || driver.ends_with("_vfio_pci");
 }
@@ -58,6 +53,10 @@ Plan power_steps_of(const PciFunction& f, const FunctionBinding& recorded, bool 
 bool is_binding_step(StepKind kind) {
   return kind == StepKind::set_power_control || kind == StepKind::set_d3cold ||
          kind == StepKind::set_override || kind == StepKind::unbind || kind == StepKind::bind;
+}
+
+std::string override_while_binding(const FunctionBinding& recorded) {
+  return recorded.driver.empty() ? recorded.driver_override : recorded.driver;
 }
 
 Plan first_overrides(const std::vector<Move>& all, const Binding& recorded) {

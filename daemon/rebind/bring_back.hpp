@@ -38,6 +38,8 @@ std::vector<Move> moves_back(const Snapshot& now, const Binding& recorded);
 /// All functions of `recorded` that are there, in the same order.
 std::vector<Move> moves_of_all(const Snapshot& now, const Binding& recorded);
 
+/// While a driver is wanted only that one may bind; none wanted: the recorded setting at once.
+std::string override_while_binding(const FunctionBinding& recorded);
 /// What an override has to be while the recorded drivers bind, and afterwards.
 Plan first_overrides(const std::vector<Move>& all, const Binding& recorded);
 Plan last_overrides(const Snapshot& now, const std::vector<Move>& all, const Binding& recorded);

@@ -36,9 +36,16 @@ Late late(const Step& step, std::chrono::nanoseconds took, const std::string& er
                       error.empty() ? "" : " and then failed: ", error)};
 }
 
-/// Home without it is better than not at all: the same unit would fail the next time too.
+/// A function that was off the bus before the operation and stays there.
+bool stays_lost(const Transaction& t, const Step& step, ErrorCode code) {
+  const auto address = PciAddress::parse(step.subject);
+  return code == ErrorCode::device_gone && address && t.before.find(*address) == nullptr;
+}
+
+/// Home without it is better than not at all: the same step would fail the next time too.
 bool may_be_missed(const Transaction& t, const Step& step, ErrorCode code) {
-  return t.operation != attach_operation && code != ErrorCode::state_unwritable && is_dispensable(step);
+  if (t.operation == attach_operation || code == ErrorCode::state_unwritable) return false;
+  return is_dispensable(step) || stays_lost(t, step, code);
 }
 
 }  // namespace
@@ -87,7 +94,8 @@ Outcome Executor::run_recorded(const Transaction& t, Journal& journal) {
   } catch (const Error& e) {
     return roll_back(t, journal, progress, {e.code(), e.what(), false});
   }
-  const auto failure = forward(t, journal, progress);
+  auto failure = forward(t, journal, progress);
+  if (!failure && t.operation != attach_operation) failure = prove_home(t.home);
   return failure ? roll_back(t, journal, progress, *failure) : finish(t, journal, progress);
 }
 
@@ -154,8 +162,10 @@ Outcome Executor::roll_back(const Transaction& t, Journal& journal, const Progre
   } catch (const Error&) {
     // A full disk must not keep the GPU from coming back; recovery goes by sysfs.
   }
-  const auto plan = rollback_plan(steps_at(t.plan, progress.begun), read_functions(root_, t.before),
-                                  registered_drivers(root_), t.before);
+  const auto begun = steps_at(t.plan, progress.begun);
+  find_again(begun);
+  const auto plan =
+      rollback_plan(begun, read_functions(root_, t.before), registered_drivers(root_), t.before);
   auto left = best_effort(plan);
   if (left.empty()) left = differences(t.before, read_functions(root_, t.before));
   const auto what = sentence(failure.message);
@@ -170,6 +180,27 @@ Outcome Executor::roll_back(const Transaction& t, Journal& journal, const Progre
                   .left = {}};
   tidy_up(t, journal, t.operation == attach_operation && t.before.functions == t.home.functions, outcome);
   return outcome;
+}
+
+/// Plans are made of what is there: what was taken off the bus is looked for first.
+void Executor::find_again(const Plan& begun) {
+  const auto removed = std::ranges::find(begun, StepKind::remove, &Step::kind);
+  if (removed != begun.end()) best_effort({*inverse(*removed)});
+}
+
+/// Whoever reacts to functions that come and go - a rule of udev's, a driver that is loaded by itself - may
+/// have come in between: that is put right, once.
+void Executor::settle(const Binding& home) {
+  const auto now = read_functions(root_, home);
+  if (differences(home, now).empty() && power_differences(home, now).empty()) return;
+  best_effort(restore_plan(now, registered_drivers(root_), home));
+}
+
+std::optional<Executor::Failure> Executor::prove_home(const Binding& home) {
+  settle(home);
+  const auto left = differences(home, read_functions(root_, home));
+  if (left.empty()) return std::nullopt;
+  return Failure{ErrorCode::kernel_refused, fmt::format("{}", fmt::join(left, "; ")), false};
 }
 
 Outcome Executor::finish(const Transaction& t, Journal& journal, const Progress& progress) {

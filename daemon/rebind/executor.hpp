@@ -84,8 +84,8 @@ class Executor {
   /// Failed with state_unwritable: nothing was changed.
   Outcome run(const Transaction& transaction);
 
-  /// Runs recovery_plan() of an interrupted operation; see rebind/recovery.hpp. All went well: journal and
-  /// record are dropped. Otherwise they stay, and this can be called again.
+  /// Runs recovery_plan() of an interrupted operation; see rebind/recovery.hpp. All went well: the journal is
+  /// dropped, and the record if the GPU is home. Otherwise they stay, and this can be called again.
   Outcome recover(const JournalContents& journal);
 
  private:
@@ -111,8 +111,13 @@ class Executor {
   Outcome finish(const Transaction&, Journal&, const Progress&);
   void tidy_up(const Transaction&, Journal&, bool forget_record, Outcome&);
   std::vector<std::string> best_effort(const Plan&, Missed* missed = nullptr);
+  void find_again(const Plan& begun);
+  void settle(const Binding& home);
+  std::optional<Failure> prove_home(const Binding& home);
+  Outcome carry_out(const JournalContents&, const Recovery&, Journal&);
+  std::vector<std::string> not_home(const Binding& home);
   std::optional<Outcome> refused(const Plan& checks, const JournalContents&, const Recovery&, Journal&);
-  Outcome drop(const JournalContents&, Journal&, bool keep_record, const Missed& missed = {});
+  Outcome drop(const JournalContents&, Journal&, const Missed& missed = {});
   JournalHeader header(const Transaction&) const;
   void tell(std::size_t step, StepState state) const;
   void tell_undo(const Step& step, StepState state) const;

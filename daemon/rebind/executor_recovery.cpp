@@ -12,19 +12,39 @@
 namespace gpuctl {
 namespace {
 
-constexpr auto attach_operation = "attach";
+std::optional<std::string> reason_to_wait(const Recovery& recovery) {
+  for (const auto& problem : recovery.problems)
+    if (problem.severity == Severity::blocker) return problem.message;
+  return std::nullopt;
+}
+
+Outcome unfinished(const std::vector<std::string>& left) {
+  return {Ending::failed, ErrorCode::rollback_failed,
+          fmt::format("Not all is as it was: {}.", fmt::join(left, "; ")), false, left};
+}
 
 }  // namespace
 
 Outcome Executor::recover(const JournalContents& contents) try {
-  const auto recovery = recovery_plan(contents, root_);
-  for (const auto& problem : recovery.problems)
-    if (problem.severity == Severity::blocker)
-      return {Ending::failed, ErrorCode::timed_out, problem.message, false, {problem.message}};
+  auto recovery = recovery_plan(contents, root_);
+  if (const auto reason = reason_to_wait(recovery))
+    return {Ending::failed, ErrorCode::timed_out, *reason, false, {*reason}};
   auto journal = journals_.reopen(contents);
-  const bool attached = contents.header.operation == attach_operation;
-  if (recovery.complete) return drop(contents, journal, attached);
+  if (recovery.complete) return drop(contents, journal);
   journal.helper(process_id(root_, ::getpid()));
+  if (const auto left = best_effort(recovery.find_again); !left.empty()) return unfinished(left);
+  if (!recovery.find_again.empty()) recovery = recovery_plan(contents, root_);
+  return carry_out(contents, recovery, journal);
+} catch (const Error& e) {
+  return {.ending = Ending::failed,
+          .error = e.code(),
+          .message = sentence(e.what()),
+          .healed = false,
+          .left = {}};
+}
+
+Outcome Executor::carry_out(const JournalContents& contents, const Recovery& recovery, Journal& journal) {
+  if (const auto reason = reason_to_wait(recovery)) return unfinished({*reason});
   const auto& plan = recovery.plan;
   const auto first_effect =
       std::ranges::find_if(plan, [](const Step& s) { return s.kind != StepKind::check_users; });
@@ -32,15 +52,16 @@ Outcome Executor::recover(const JournalContents& contents) try {
   Missed missed;
   auto left = best_effort({first_effect, plan.end()}, &missed);
   std::ranges::move(best_effort(recovery.reopen), std::back_inserter(left));
-  if (left.empty()) return drop(contents, journal, false, missed);
-  return {Ending::failed, ErrorCode::rollback_failed,
-          fmt::format("Not all is as it was: {}.", fmt::join(left, "; ")), false, left};
-} catch (const Error& e) {
-  return {.ending = Ending::failed,
-          .error = e.code(),
-          .message = sentence(e.what()),
-          .healed = false,
-          .left = {}};
+  if (left.empty() && recovery.goes_home) left = not_home(contents.header.home);
+  return left.empty() ? drop(contents, journal, missed) : unfinished(left);
+}
+
+std::vector<std::string> Executor::not_home(const Binding& home) {
+  settle(home);
+  const auto now = read_functions(root_, home);
+  auto left = differences(home, now);
+  std::ranges::move(power_differences(home, now), std::back_inserter(left));
+  return left;
 }
 
 std::optional<Outcome> Executor::refused(const Plan& checks, const JournalContents& contents,
@@ -50,15 +71,16 @@ std::optional<Outcome> Executor::refused(const Plan& checks, const JournalConten
     } catch (const Error& e) {
       if (e.code() == ErrorCode::device_gone) continue;
       const bool open = best_effort(recovery.reopen).empty();
-      if (e.code() == ErrorCode::blocked && recovery.may_adopt && open) return drop(contents, journal, true);
+      if (e.code() == ErrorCode::blocked && recovery.may_adopt && open) return drop(contents, journal);
       return Outcome{Ending::failed, e.code(), sentence(e.what()), false, {e.what()}};
     }
   return std::nullopt;
 }
 
-Outcome Executor::drop(const JournalContents& contents, Journal& journal, bool keep_record,
-                       const Missed& missed) {
-  if (!keep_record) bindings_.remove(contents.slot());
+/// Where the GPU is not home, the record of it is still needed.
+Outcome Executor::drop(const JournalContents& contents, Journal& journal, const Missed& missed) {
+  const auto& home = contents.header.home;
+  if (differences(home, read_functions(root_, home)).empty()) bindings_.remove(contents.slot());
   journal.close();
   return {
       .ending = Ending::succeeded, .error = {}, .message = missed_text(missed), .healed = false, .left = {}};

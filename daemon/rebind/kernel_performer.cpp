@@ -58,6 +58,7 @@ std::optional<Error> unproven(const Step& step, const PciFunction& f) {
     case StepKind::set_override:
       return shows("driver_override", f.driver_override);
     case StepKind::unbind:
+      if (!f.driver.empty() && f.driver == step.to) return std::nullopt;
       if (!f.driver.empty())
         return error(ErrorCode::kernel_refused, fmt::format("{} still has it", f.driver));
       if (!f.uevent_driver.empty())
@@ -184,6 +185,7 @@ void KernelPerformer::change_function(const Step& step, PciAddress address) {
   const auto before = read_setup(root_, address);
   if (!before.present) throw_gone(step, "the device has left the bus");
   if (!unproven(step, before)) return;
+  if (step.kind == StepKind::unbind && step.from.empty()) return free_from_any(step, before);
   try {
     write(step, address);
   } catch (const Error& e) {
@@ -192,6 +194,14 @@ void KernelPerformer::change_function(const Step& step, PciAddress address) {
   const auto after = read_setup(root_, address);
   if (!after.present) throw_gone(step, "the device has left the bus meanwhile");
   if (const auto error = unproven(step, after)) throw Error(*error);
+}
+
+/// Its driver came by itself: only now is it known whom to ask.
+void KernelPerformer::free_from_any(const Step& step, const PciFunction& function) {
+  if (!function.driver.empty()) check_users({StepKind::check_users, step.subject, "", ""}, function.address);
+  change_function({StepKind::unbind, step.subject,
+                   function.driver.empty() ? function.uevent_driver : function.driver, ""},
+                  function.address);
 }
 
 void KernelPerformer::write(const Step& step, PciAddress address) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/problem.hpp"
+#include "core/devices.hpp"
 #include "os/node_control.hpp"
 #include "os/pci_control.hpp"
 #include "os/root_dir.hpp"
@@ -42,6 +43,7 @@ class KernelPerformer : public StepPerformer {
   void announce(const std::string& card, const std::string& action);
   void close_nodes(const Step& step);
   void change_function(const Step& step, PciAddress address);
+  void free_from_any(const Step& step, const PciFunction& function);
   void write(const Step& step, PciAddress address);
   void check_users(const Step& step, PciAddress address) const;
   void check_present(const Step& step, PciAddress address) const;

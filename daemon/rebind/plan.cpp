@@ -91,7 +91,7 @@ Plan move_to_vfio(const Gpu& gpu, const Drivers& drivers, const AttachTarget& ta
 
 /// Nobody new gets in between the first look at the users and the last unbind.
 Plan fenced(Plan plan, PciAddress gpu, const NodeModes& nodes) {
-  const auto unbinds = [](const Step& s) { return s.kind == StepKind::unbind; };
+  const auto unbinds = [](const Step& s) { return s.kind == StepKind::unbind && !s.from.empty(); };
   const auto looks = [](const Step& s) { return s.kind == StepKind::check_users; };
   const auto last = std::ranges::find_if(plan.rbegin(), plan.rend(), unbinds);
   if (nodes.empty() || last == plan.rend()) return plan;
@@ -118,8 +118,9 @@ Plan attach_plan(const Gpu& gpu, const Snapshot& now, const Drivers& drivers, co
   return plan;
 }
 
-Plan release_plan(const Gpu& gpu, const Snapshot& now, const Drivers& drivers, const Binding& recorded,
+Plan release_plan(const Gpu& gpu, const Snapshot& seen, const Drivers& drivers, const Binding& recorded,
                   const ReleaseTarget& target) {
+  const auto now = target.revival == Revival::rescan ? with_lost(seen, recorded) : seen;
   auto plan = target.first;
   const bool revives = target.revival != Revival::none;
   append(plan, fenced(revives ? revive(now, drivers, recorded, target.revival)

@@ -48,7 +48,8 @@ Plan checks(const Snapshot& now, const Binding& home) {
   return plan;
 }
 
-/// The steps of a release that are not about drivers are done again, all of them: none does harm twice.
+/// The steps of a release that are not about drivers are done again, all of them: none does harm twice. What
+/// it took off the bus has been found again by then.
 Plan finish_release(const JournalContents& journal, const Snapshot& now, const Drivers& drivers) {
   Plan plan;
   bool restored = false;
@@ -60,14 +61,29 @@ Plan finish_release(const JournalContents& journal, const Snapshot& now, const D
     const bool loads_driver = step.kind == StepKind::load_module && !step.to.empty();
     if (is_binding_step(step.kind))
       restore();
-    else if (step.kind == StepKind::rescan)
-      plan.insert(plan.begin(), step);  // whatever was taken off the bus has to come back first
     else if (step.kind != StepKind::remove &&
              (inverse(step) || (step.kind == StepKind::load_module && !loads_driver)))
       plan.push_back(step);
   }
   restore();
   return plan;
+}
+
+/// No plan can be made for what is off the bus.
+Plan find_again(const JournalContents& journal) {
+  if (!has_step(journal.begun_steps(), StepKind::remove)) return {};
+  return {{StepKind::rescan, journal.header.home.gpu.str(), "", ""}};
+}
+
+bool goes_home(const JournalContents& journal) {
+  const auto begun = journal.begun_steps();
+  return !attaches(journal) ||
+         std::ranges::any_of(begun, [](const Step& step) { return is_binding_step(step.kind); });
+}
+
+bool is_complete(const JournalContents& journal, const Snapshot& now) {
+  const bool all_done = !journal.rolling_back && journal.done.size() == journal.header.plan.size();
+  return all_done && (attaches(journal) || differences(journal.header.home, now).empty());
 }
 
 bool is_fence(const Step& step) {
@@ -105,9 +121,11 @@ Recovery recovery_plan(const JournalContents& journal, const Snapshot& now, cons
   recovery.problems = reasons_to_wait(journal, now, helper_alive);
   if (!recovery.problems.empty()) return recovery;
   recovery.problems = warnings_of(identity_problems(journal.header.home, now));
-  recovery.complete = !journal.rolling_back && journal.done.size() == journal.header.plan.size();
+  recovery.complete = is_complete(journal, now);
   recovery.may_adopt = attaches(journal) && all_on_vfio(journal, now);
   if (recovery.complete) return recovery;
+  recovery.find_again = find_again(journal);
+  recovery.goes_home = goes_home(journal);
   recovery.reopen = reopening(journal);
   recovery.plan = checks(now, journal.header.home);
   append(recovery.plan,

@@ -9,12 +9,14 @@ namespace gpuctl {
 
 /// What to do about an operation that ended without ending: its helper was killed, or its rollback failed.
 struct Recovery {
+  Plan find_again;    ///< a rescan for what was taken off the bus; then all is to be worked out anew
   Plan plan;          ///< towards the host; empty = all is there, only the journal has to go
   Plan reopen;        ///< device files that it has closed: after the plan, and also when that is not to be
   Problems problems;  ///< blocker gpu-stuck: a driver's remove() still runs, or the helper lives; not now.
                       ///< Warnings device-changed, device-moved, device-gone: that function cannot be
                       ///< restored, the others can
-  bool complete{};    ///< every step had been done: nothing to take back
+  bool goes_home{};   ///< the plan leads to the recorded state: else nothing had been bound or unbound yet
+  bool complete{};    ///< every step had been done, and holds: nothing to take back
   bool may_adopt{};   ///< an attach that got all functions to vfio: if the GPU has users, it stays with them
 };
 

@@ -42,19 +42,25 @@ Plan find_again(const std::vector<Move>& companions_first, const Binding& record
   return plan;
 }
 
-/// A function that came back from a scan may have its driver already; binding it again does nothing.
-Plan bind_all(const std::vector<Move>& moves, const Drivers& drivers, const Plan& before) {
+Plan check_all(const std::vector<Move>& moves) {
   Plan plan;
   for (const auto& m : moves)
     plan.push_back({StepKind::check_present, m.function->address.str(), "", m.function->id.ids()});
-  for (const auto& m : moves) {
-    auto freed = *m.function;
-    freed.driver.clear();
-    auto so_far = before;
-    append(so_far, plan);
-    append(plan, rebind_steps({&freed, m.driver, m.module}, drivers, Presence::assumed, so_far));
-  }
   return plan;
+}
+
+Plan bind_freed(const Move& move, const Drivers& drivers, const Plan& before) {
+  auto freed = *move.function;
+  freed.driver.clear();
+  return rebind_steps({&freed, move.driver, move.module}, drivers, Presence::assumed, before);
+}
+
+/// A scan finds a new device: without the override it had, or with one of a udev rule's, and with whatever
+/// driver was quick.
+Plan claim_found(const Move& move, const Binding& recorded) {
+  const auto subject = move.function->address.str();
+  const auto wanted = override_while_binding(*recorded.find(move.function->address));
+  return {{StepKind::set_override, subject, "", wanted}, {StepKind::unbind, subject, "", move.driver}};
 }
 
 }  // namespace
@@ -65,6 +71,19 @@ bool resets_alone(const PciFunction& function, bool has_neighbours) {
   });
 }
 
+Snapshot with_lost(Snapshot now, const Binding& recorded) {
+  for (const auto& f : recorded.functions) {
+    PciFunction lost;
+    lost.address = f.address;
+    lost.id = f.id;
+    lost.driver_override = override_while_binding(f);
+    lost.power_control = "on";
+    if (f.d3cold_allowed) lost.d3cold_allowed = false;
+    now.functions.emplace(f.address, std::move(lost));
+  }
+  return now;
+}
+
 Plan revive(const Snapshot& now, const Drivers& drivers, const Binding& recorded, Revival how) {
   const auto moves = moves_of_all(now, recorded);
   const std::vector<Move> companions_first{moves.rbegin(), moves.rend()};
@@ -72,7 +91,11 @@ Plan revive(const Snapshot& now, const Drivers& drivers, const Binding& recorded
   append(plan, first_overrides(moves, recorded));
   append(plan, free_all(companions_first, recorded));
   append(plan, how == Revival::reset ? reset_all(companions_first) : find_again(companions_first, recorded));
-  append(plan, bind_all(moves, drivers, plan));
+  append(plan, check_all(moves));
+  for (const auto& m : moves) {
+    if (how == Revival::rescan) append(plan, claim_found(m, recorded));
+    append(plan, bind_freed(m, drivers, plan));
+  }
   append(plan, last_overrides(now, moves, recorded));
   return plan;
 }

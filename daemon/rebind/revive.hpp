@@ -16,9 +16,12 @@ enum class Revival {
 /// other functions (Linux: pci_parent_bus_reset), though it is listed for the first of them.
 bool resets_alone(const PciFunction& function, bool has_neighbours);
 
+/// With the functions of `recorded` that are off the bus, as revive() would have them before a rescan.
+Snapshot with_lost(Snapshot now, const Binding& recorded);
+
 /// Frees every function of `recorded`, whatever it is bound to now, resets it or takes it off the bus and
-/// finds it again, proves that it answers, and binds the recorded driver. Power is pinned meanwhile, as in
-/// bring_back().
+/// finds it again, proves that it answers, and binds the recorded driver: after a rescan from whatever state
+/// it is found in. Power is pinned meanwhile, as in bring_back().
 Plan revive(const Snapshot& now, const Drivers& drivers, const Binding& recorded, Revival how);
 
 }  // namespace gpuctl

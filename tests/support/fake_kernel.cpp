@@ -228,9 +228,21 @@ void FakeKernel::remove(PciAddress address) {
   });
 }
 
+FakeKernel& FakeKernel::taken_when_found(PciAddress address, const std::string& driver,
+                                         const std::string& override_name) {
+  taken_when_found_[address] = {driver, override_name};
+  return *this;
+}
+
 void FakeKernel::rescan() {
   for (const auto& [address, id] : removed_) {
     machine_.function(address.str(), {.id = id});
+    if (const auto taken = taken_when_found_.find(address); taken != taken_when_found_.end()) {
+      const auto& [by, override_name] = taken->second;
+      if (!override_name.empty()) machine_.set(address.str(), "driver_override", override_name + "\n");
+      attach_driver(address, by);
+      continue;
+    }
     for (const auto& driver : matching_[address])
       if (root_.exists("sys/bus/pci/drivers/" + driver)) attach_driver(address, driver);
   }

@@ -46,6 +46,9 @@ class FakeKernel : public PciControl, public SystemdControl, public NodeControl 
   /// A module that registers `driver` when it is loaded. One that finds nothing to bind unloads again (nvidia
   /// does).
   FakeKernel& loadable(const std::string& module, const std::string& driver, bool needs_device = false);
+  /// What becomes of a function that a rescan finds: vfio-pci.ids=, or a udev rule that sets an override
+  /// first.
+  FakeKernel& taken_when_found(PciAddress, const std::string& driver, const std::string& override_name = "");
   FakeKernel& running(const std::string& unit);
   /// A device file of a function: one that the kernel makes goes and comes with the function's driver; one
   /// that `userspace` has made (/dev/nvidia0) stays.
@@ -122,6 +125,7 @@ class FakeKernel : public PciControl, public SystemdControl, public NodeControl 
   std::map<PciAddress, std::function<void()>> pending_;
   std::set<PciAddress> used_, owned_by_vm_;
   std::map<PciAddress, PciIdentity> removed_;
+  std::map<PciAddress, std::pair<std::string, std::string>> taken_when_found_;
   std::vector<Node> nodes_;
   std::set<std::string> units_;
   std::vector<std::string> drm_events_;

@@ -91,3 +91,19 @@ TEST_CASE("what an operation has left without any driver belongs where the recor
   laptop.machine.unbind("0000:01:00.0").unbind("0000:01:00.1");
   CHECK(laptop.home_of_attach().functions[0].driver == "nvidia");
 }
+
+TEST_CASE("a companion that has left the bus blocks no release, and a rescan looks for it") {
+  Laptop laptop;
+  laptop.save(laptop.home_of_attach());
+  laptop.machine.bind("0000:01:00.0", "vfio-pci").unplug("0000:01:00.1");
+  for (const auto how : {Revival::none, Revival::rescan}) {
+    const auto prepared = laptop.look(Verb::release, how);
+    const auto& problems = prepared.survey.problems;
+    const auto gone = std::ranges::find(problems, "device-gone", &Problem::id);
+    REQUIRE(gone != problems.end());
+    CHECK(gone->severity == Severity::warning);
+    CHECK(gone->subject == "0000:01:00.1");
+    const auto binds = [](const Step& s) { return s.kind == StepKind::bind && s.subject == "0000:01:00.1"; };
+    CHECK(std::ranges::any_of(prepared.survey.plan, binds) == (how == Revival::rescan));
+  }
+}

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include <doctest/doctest.h>
 
@@ -54,6 +55,43 @@ TEST_CASE("a release that was killed half-way is finished") {
   World world{reference_laptop};
   REQUIRE(world.run(world.attach()).ending == Ending::succeeded);
   kill_before(world, "binding to nvidia 0000:01:00.0");
+  CHECK(world.recover().front().ending == Ending::succeeded);
+  CHECK(world.not_home().empty());
+}
+
+TEST_CASE("a GPU that was reserved before keeps its record when the attach to a VM is killed") {
+  World world{reference_laptop};
+  const auto vm_steps = std::exchange(world.target.last, {});
+  REQUIRE(world.run(world.attach()).ending == Ending::succeeded);
+  world.target.last = vm_steps;
+  const auto attach = world.attach();
+  REQUIRE(attach.plan == vm_steps);
+  world.hooks.cancelled = []() -> bool { throw Crash{}; };
+  CHECK_THROWS_AS(world.run(attach), Crash);
+  world.hooks.cancelled = {};
+  CHECK(world.recover().front().ending == Ending::succeeded);
+  CHECK(world.journal_empty());
+  CHECK(world.kernel.driver_of(gpu) == "vfio-pci");
+  CHECK(world.recorded());
+  CHECK(world.run(world.release()).ending == Ending::succeeded);
+  CHECK(world.not_home().empty());
+}
+
+TEST_CASE("an attach that was killed before its first step leaves no record of a GPU that is home") {
+  World world{reference_laptop};
+  world.hooks.cancelled = []() -> bool { throw Crash{}; };
+  CHECK_THROWS_AS(world.run(world.attach()), Crash);
+  REQUIRE(world.recorded());
+  CHECK(world.recover().front().ending == Ending::succeeded);
+  CHECK_FALSE(world.recorded());
+}
+
+TEST_CASE("a release that was killed when all was done, but is not home any more, is done again") {
+  World world{reference_laptop};
+  REQUIRE(world.run(world.attach()).ending == Ending::succeeded);
+  kill_before(world, "remove state");
+  world.machine.set("0000:01:00.0", "driver_override", "vfio-pci");
+  CHECK_FALSE(recovery_plan(only_journal(world), world.root).complete);
   CHECK(world.recover().front().ending == Ending::succeeded);
   CHECK(world.not_home().empty());
 }
