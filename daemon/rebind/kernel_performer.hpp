@@ -3,8 +3,8 @@
 #include <functional>
 #include <vector>
 
-#include "core/problem.hpp"
 #include "core/devices.hpp"
+#include "core/problem.hpp"
 #include "os/node_control.hpp"
 #include "os/pci_control.hpp"
 #include "os/root_dir.hpp"
