@@ -17,25 +17,29 @@ namespace fs = std::filesystem;
 
 constexpr int most_links = 40;  // as the kernel's
 
+/// Components still to go, the next one last.
+using Way = std::vector<fs::path>;
+
+void go_first(Way& way, const fs::path& path) {
+  const Way parts(path.begin(), path.end());
+  way.insert(way.end(), parts.rbegin(), parts.rend());
+}
+
 /// Where links lead, absolute ones below the root too; what is not there yet stays as it is written.
 fs::path resolved(const fs::path& root, const fs::path& path) {
-  std::vector<fs::path> rest(path.begin(), path.end());
-  std::ranges::reverse(rest);
+  Way way;
+  go_first(way, path);
   fs::path found;
-  for (int links = 0; !rest.empty();) {
-    const auto part = rest.back();
-    rest.pop_back();
-    std::error_code none;
-    if (part == "..") {
-      found = found.parent_path();
-    } else if (const auto target = fs::read_symlink(root / found / part, none);
-               none || ++links > most_links) {
-      found /= part;
-    } else {
+  for (int links = 0; !way.empty();) {
+    const auto part = way.back();
+    way.pop_back();
+    std::error_code no_link;
+    const auto target = fs::read_symlink(root / found / part, no_link);
+    if (!no_link && ++links <= most_links) {
       if (target.is_absolute()) found.clear();
-      const auto way = target.relative_path();
-      std::copy(std::make_reverse_iterator(way.end()), std::make_reverse_iterator(way.begin()),
-                std::back_inserter(rest));
+      go_first(way, target.relative_path());
+    } else {
+      found = part == ".." ? found.parent_path() : found / part;
     }
   }
   return root / found;

@@ -44,6 +44,13 @@ FileContents contents_of(const RootDir& root, const std::vector<std::string>& pa
   return all;
 }
 
+Record new_record(const KernelArgumentsPlan& planned, const FileContents& before) {
+  Record record{std::string(planned.loader->id()), planned.change, planned.config.request.edits, {}};
+  for (const auto& [path, text] : before)
+    if (can_be_put_back(text)) record.watched.push_back({path, text, {}});
+  return record;
+}
+
 bool untouched(const RootDir& root, const FileEdits& edits) {
   return std::ranges::all_of(edits, [&](const auto& f) { return read_exactly(root, f.path) == f.after; });
 }
@@ -176,10 +183,7 @@ std::string KernelArguments::enable(const KernelArgumentsWish& wish) {
   const auto planned = plan(wish);
   const auto before = contents_of(root_, planned.config.watched);
   auto all = read_records(record_file(paths_.state));
-  auto& record = all.emplace_back(
-      Record{std::string(planned.loader->id()), planned.change, planned.config.request.edits, {}});
-  for (const auto& [path, text] : before)
-    if (can_be_put_back(text)) record.watched.push_back({path, text, {}});
+  auto& record = all.emplace_back(new_record(planned, before));
   keep_records(record_file(paths_.state), all);
   try {
     carry_out(planned.config.request);

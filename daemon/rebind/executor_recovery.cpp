@@ -67,6 +67,7 @@ std::vector<std::string> Executor::not_home(const Binding& home) {
 std::optional<Outcome> Executor::refused(const Plan& checks, const JournalContents& contents,
                                          const Recovery& recovery, Journal& journal) {
   for (const auto& check : checks) try {
+      tell_undo(check, StepState::running);  // whoever watches the steps' deadlines watches this one too
       performer_.perform(check);
     } catch (const Error& e) {
       if (e.code() == ErrorCode::device_gone) continue;

@@ -133,6 +133,21 @@ TEST_CASE("Debian's update-grub: a drop-in of our own") {
   goes_and_comes_back(tree, "grub-drop-in", "boot/grub/grub.cfg");
 }
 
+TEST_CASE("recovery entries with words of their own, a memory test and a value over two lines") {
+  Tree tree;
+  set_up_grub(tree, "boot/grub");
+  tree.file("etc/default/grub", tree.text("etc/default/grub") +
+                                    "GRUB_CMDLINE_LINUX_DEFAULT=\"acpi_osi=\\\"Windows 2020\\\" \\\nquiet\"\n"
+                                    "GRUB_CMDLINE_LINUX_RECOVERY=\"recovery nomodeset\"\n")
+      .script("etc/grub.d/20_memtest86+",
+              "#!/bin/sh\necho \"menuentry 'M' {\"\necho '  linux /boot/memtest86+x64.efi'\necho '}'\n");
+  run(tree, {"update-grub"});
+  const auto generated = tree.text("boot/grub/grub.cfg");
+  CHECK((contains(generated, "ro recovery nomodeset") || contains(generated, "ro single")));  // Debian 12's
+  CHECK(contains(generated, "memtest86+x64.efi"));
+  goes_and_comes_back(tree, "grub-drop-in", "boot/grub/grub.cfg");
+}
+
 TEST_CASE("grub-mkconfig as Arch has it: /etc/default/grub") {
   Tree tree;
   set_up_grub(tree, "boot/grub");
