@@ -62,6 +62,7 @@ class Reader {
     if (here() == '\n' || here() == ';') guarded_ = false;
     if ((here() == '&' || here() == '|') && here(1) == here()) guarded_ = true;
     begins_command_ = here() != '<' && here() != '>';
+    if (begins_command_) before_command_ = file_.assignments.size();
     ++at_;
   }
 
@@ -71,6 +72,7 @@ class Reader {
     const auto text = text_.substr(begin, at_ - begin);
     if (begins_command_ && opens_block(text)) ++depth_;
     if (begins_command_ && closes_block(text) && depth_ > 0) --depth_;
+    if (begins_command_ && !leads(text)) file_.assignments.resize(before_command_);  // for that command only
     begins_command_ = begins_command_ && leads(text);
   }
 
@@ -202,8 +204,9 @@ class Reader {
   std::string_view text_;
   std::size_t at_{};
   bool begins_command_{true};
-  bool guarded_{};  ///< after && or ||
-  int depth_{};     ///< of if, case, loops and functions
+  std::size_t before_command_{};  ///< assignments
+  bool guarded_{};                ///< after && or ||
+  int depth_{};                   ///< of if, case, loops and functions
   std::vector<ShellPiece> pieces_;
   ShellFile file_;
 };

@@ -103,6 +103,12 @@ TEST_CASE("expansions count for what is known of them") {
   CHECK(removed("GRUB=\"${A}old\"\n") == "GRUB=\"${A}old\"\n");
 }
 
+TEST_CASE("an assignment before a command is that command's") {
+  CHECK(value("GRUB=a\nGRUB=quiet splash\n") == "a");
+  CHECK(value("GRUB=a\nLANG=C GRUB=b true; export C=1 GRUB=d; E=f\n") == "d");
+  CHECK(value("if GRUB=a; then B=1; fi\n") == "a");
+}
+
 TEST_CASE("a quote that is not closed is known") {
   CHECK(read_shell_file("GRUB=\"a\" # don't\n").whole);
   for (const auto* text :
