@@ -108,14 +108,14 @@ class Assigned(BusTest):
         self.assertFalse(self.file.exists())
         until(lambda: client.get(NVIDIA, GPU, 'Vm') == '', what='a GPU without a VM')
 
-    def test_the_vm_that_it_was_for_before_has_it_again(self):
+    def test_what_was_recorded_before_is_in_force_again(self):
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self.file.write_text(json.dumps({
-            'gpu': '0000:01:00', 'functions': ['0000:01:00.0', '0000:01:00.1'], 'vm_uuid': UUID.replace('1', '7'),
-            'vm_name': 'other', 'uid': 0, 'since': 1, 'keep': False, 'running': False, 'lease_only': False}))
-        client = self.killed_half_way()
-        self.assertEqual(json.loads(self.file.read_text())['vm_name'], 'other')
-        until(lambda: client.get(NVIDIA, GPU, 'Vm') == 'other', what='the VM of before')
+            'gpu': '0000:01:00', 'functions': ['0000:01:00.0', '0000:01:00.1'], 'vm_uuid': UUID,
+            'vm_name': 'win11', 'uid': 0, 'since': 1, 'keep': True, 'running': False, 'lease_only': False}))
+        self.killed_half_way()
+        recorded = json.loads(self.file.read_text())
+        self.assertEqual((recorded['since'], recorded['keep'], recorded['unsettled']), (1, True, False))
 
     def test_what_has_come_to_its_end_is_settled(self):
         client = self.client()
