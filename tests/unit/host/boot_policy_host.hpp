@@ -15,14 +15,14 @@ inline const auto trial_rules = path_of(RuleFile::trial);
 inline const auto confirmed_rules = path_of(RuleFile::boot);
 
 /// The reference laptop with its boot policies.
-struct Host {
+struct PolicyHost {
   FakeMachine machine;
   RootDir root{machine.root()};
   ApplyingSystemd systemd{root};
   HostService service{root, systemd, systemd.paths()};
   Snapshot snapshot;
 
-  explicit Host(const std::string& driver = "nvidia") {
+  explicit PolicyHost(const std::string& driver = "nvidia") {
     boot("boot-a");
     machine.file("usr/sbin/update-initramfs", "");
     snapshot.host.iommu = "intel";

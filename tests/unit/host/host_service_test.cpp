@@ -12,7 +12,7 @@ using namespace gpuctl;
 using namespace gpuctl::test;
 
 TEST_CASE("a policy is tried for one boot, and its rule is gone before anything else happens in it") {
-  Host host;
+  PolicyHost host;
   CHECK(host.set("vm").find("on trial: `gpuctl boot confirm 0000:01:00.0`") != std::string::npos);
   CHECK(host.root.exists(trial_rules));
   CHECK_THROWS_WITH_AS(host.service.confirm_boot_policy(host.gpu()),
@@ -27,7 +27,7 @@ TEST_CASE("a policy is tried for one boot, and its rule is gone before anything 
 }
 
 TEST_CASE("a trial that nobody can read any more ends with the boot as well") {
-  Host host;
+  PolicyHost host;
   host.set("vm");
   host.boot("boot-b");
   host.set("vm");
@@ -41,7 +41,7 @@ TEST_CASE("a trial that nobody can read any more ends with the boot as well") {
 }
 
 TEST_CASE("who confirms before gpuctl-boot.service has begun is not sent to reboot") {
-  Host host;
+  PolicyHost host;
   host.set("vm");
   host.machine.file("proc/sys/kernel/random/boot_id", "boot-b\n");
   CHECK_THROWS_WITH_AS(host.service.confirm_boot_policy(host.gpu()),
@@ -51,7 +51,7 @@ TEST_CASE("who confirms before gpuctl-boot.service has begun is not sent to rebo
 }
 
 TEST_CASE("a confirmed policy stays, without the initramfs when the rule was early enough") {
-  Host host;
+  PolicyHost host;
   host.set("vm");
   host.boot("boot-b");
   CHECK(host.service.confirm_boot_policy(host.gpu()) == "0000:01:00.0 goes to \"vm\" at every boot");
@@ -63,7 +63,7 @@ TEST_CASE("a confirmed policy stays, without the initramfs when the rule was ear
 
 TEST_CASE(
     "a host driver that was faster brings the rule into the initramfs, and clear takes all of it out again") {
-  Host host;
+  PolicyHost host;
   const auto before = configuration_of(host.root);
   host.set("vm");
   host.boot("boot-b");
@@ -80,7 +80,7 @@ TEST_CASE(
 }
 
 TEST_CASE("what keeps mkinitcpio from putting the rule into the initramfs is told when that matters") {
-  Host host;
+  PolicyHost host;
   host.machine.erase("usr/sbin/update-initramfs")
       .file("usr/bin/mkinitcpio", "")
       .file("etc/mkinitcpio.d/linux.preset",
@@ -102,7 +102,7 @@ TEST_CASE("what keeps mkinitcpio from putting the rule into the initramfs is tol
 }
 
 TEST_CASE("a preset's config is no matter for a rule that was early enough") {
-  Host host{"vfio-pci"};
+  PolicyHost host{"vfio-pci"};
   host.machine.erase("usr/sbin/update-initramfs")
       .file("usr/bin/mkinitcpio", "")
       .file("etc/mkinitcpio.d/linux.preset", "ALL_config=\"/etc/mkinitcpio.conf\"\n");
@@ -113,7 +113,7 @@ TEST_CASE("a preset's config is no matter for a rule that was early enough") {
 }
 
 TEST_CASE("a GPU that was early enough makes nothing late") {
-  Host host{"vfio-pci"};
+  PolicyHost host{"vfio-pci"};
   host.set("vm");
   host.boot("boot-b");
   CHECK(host.service.apply_boot_policy(host.snapshot).actions.empty());
@@ -121,7 +121,7 @@ TEST_CASE("a GPU that was early enough makes nothing late") {
 }
 
 TEST_CASE("what cannot be applied is not remembered") {
-  Host host;
+  PolicyHost host;
   host.set("vm");
   host.boot("boot-b");
   host.service.apply_boot_policy(host.snapshot);
@@ -132,7 +132,7 @@ TEST_CASE("what cannot be applied is not remembered") {
 }
 
 TEST_CASE("setting what holds changes nothing, host and clear take effect at once") {
-  Host host;
+  PolicyHost host;
   host.set("vm");
   const auto units = host.systemd.units.size();
   host.set("vm");
@@ -146,14 +146,14 @@ TEST_CASE("setting what holds changes nothing, host and clear take effect at onc
 }
 
 TEST_CASE("the only display is refused with the reason") {
-  Host host;
+  PolicyHost host;
   host.snapshot.functions[gpu_address].boot_vga = true;
   CHECK_THROWS_WITH_AS(host.set("vm"), doctest::Contains("boot into the dark"), Error);
   CHECK(host.service.boot_policies().empty());
 }
 
 TEST_CASE("nothing of gpuctl's stays when it is told to forget") {
-  Host host;
+  PolicyHost host;
   host.machine.file("etc/modprobe.d/vfio.conf", "options vfio-pci ids=10de:25a0,10de:2291\n")
       .file("etc/default/grub", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n")
       .file("usr/sbin/update-grub", "")
@@ -173,7 +173,7 @@ TEST_CASE("nothing of gpuctl's stays when it is told to forget") {
 }
 
 TEST_CASE("rules follow the store after a crash between the two") {
-  Host host;
+  PolicyHost host;
   host.set("vm");
   host.boot("boot-b");
   host.service.confirm_boot_policy(host.gpu());
@@ -183,12 +183,12 @@ TEST_CASE("rules follow the store after a crash between the two") {
 }
 
 TEST_CASE("\"last\" is remembered when the system goes down") {
-  Host host;
+  PolicyHost host;
   host.set("last");
   host.boot("boot-b");
   host.service.confirm_boot_policy(host.gpu());
   CHECK_FALSE(host.root.exists(path_of(RuleFile::last)));
-  Host moved{"vfio-pci"};
+  PolicyHost moved{"vfio-pci"};
   end_boot(host.root, host.systemd.paths().state, moved.snapshot);
   CHECK(host.root.exists(path_of(RuleFile::last)));
   end_boot(host.root, host.systemd.paths().state, host.snapshot);
@@ -196,7 +196,7 @@ TEST_CASE("\"last\" is remembered when the system goes down") {
 }
 
 TEST_CASE("an update-initramfs that dracut brings is dracut") {
-  Host host;
+  PolicyHost host;
   CHECK(initramfs_tool(host.root) == "update-initramfs");
   host.machine.file("usr/bin/dracut", "");
   CHECK(initramfs_tool(host.root) == "dracut");

@@ -10,13 +10,14 @@
 namespace gpuctl::test {
 
 /// A laptop whose VT-d is on in firmware while the kernel waits for the argument.
-struct Host {
+struct ArgumentsHost {
   CapturedMachine captured;
   RootDir root;
   ApplyingSystemd systemd{root};
   KernelArguments arguments{root, systemd, systemd.paths()};
 
-  explicit Host(const std::string& part) : captured(machine_part(part)), root(captured.machine.root()) {
+  explicit ArgumentsHost(const std::string& part)
+      : captured(machine_part(part)), root(captured.machine.root()) {
     captured.machine.file("sys/firmware/acpi/tables/DMAR", "DMAR");
   }
   FakeMachine& machine() { return captured.machine; }

@@ -31,7 +31,7 @@ TEST_CASE(
            Expected{"bazzite", "rpm-ostree", "/usr/bin/rpm-ostree kargs --append-if-missing=intel_iommu=on"},
        }) {
     CAPTURE(part);
-    Host host{part};
+    ArgumentsHost host{part};
     host.systemd.run_once_for_a_settled_tree(mechanism);
     const auto before = configuration_of(host.root);
     CHECK(host.arguments.state().mechanism == mechanism);
@@ -57,7 +57,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a file that is no UTF-8 is left alone, and named") {
-  Host host{"arch"};
+  ArgumentsHost host{"arch"};
   const auto text = "# M\xfcnchen\n" + read_exactly(host.root, "etc/default/grub").value();
   host.machine().file("etc/default/grub", text);
   CHECK_THROWS_WITH_AS(host.arguments.enable({}), doctest::Contains("/etc/default/grub has bytes"), Error);
@@ -67,7 +67,7 @@ TEST_CASE("a file that is no UTF-8 is left alone, and named") {
 }
 
 TEST_CASE("asking twice changes nothing more") {
-  Host host{"debian-13"};
+  ArgumentsHost host{"debian-13"};
   host.arguments.enable({});
   const auto once = configuration_of(host.root);
   CHECK(host.arguments.plan({}).empty());
@@ -77,7 +77,7 @@ TEST_CASE("asking twice changes nothing more") {
 }
 
 TEST_CASE("an argument that switches the IOMMU off is taken out and the right one put in") {
-  Host host{"debian-12"};
+  ArgumentsHost host{"debian-12"};
   host.machine()
       .file("etc/default/grub",
             "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet intel_iommu=off\"\nGRUB_CMDLINE_LINUX=''\n")
@@ -88,7 +88,7 @@ TEST_CASE("an argument that switches the IOMMU off is taken out and the right on
 }
 
 TEST_CASE("an argument in another file of grub.d is taken out there, and comes back") {
-  Host host{"debian-13"};
+  ArgumentsHost host{"debian-13"};
   host.systemd.run_once_for_a_settled_tree("grub-drop-in");
   host.machine()
       .file("etc/default/grub.d/50-cloud.cfg",
@@ -107,7 +107,7 @@ TEST_CASE("a drop-in of our own leaves the other files of GRUB as they are, what
                            "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet acpi_osi=\\\"Windows 2020\\\"\"\n",
                            "GRUB_CMDLINE_LINUX_DEFAULT=quiet\nGRUB_CMDLINE_LINUX=\n",
                            "GRUB_CMDLINE_LINUX_DEFAULT=\"a  b \"\n"}) {
-    Host host{"debian-13"};
+    ArgumentsHost host{"debian-13"};
     host.machine().file("etc/default/grub", text);
     host.arguments.enable({});
     CHECK(read_exactly(host.root, "etc/default/grub") == text);
@@ -116,7 +116,7 @@ TEST_CASE("a drop-in of our own leaves the other files of GRUB as they are, what
 }
 
 TEST_CASE("the root of an encrypted disk stays apart from what stands before it") {
-  Host host{"arch"};
+  ArgumentsHost host{"arch"};
   host.machine().file("etc/default/grub",
                       "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet \\\n splash\"\n"
                       "GRUB_CMDLINE_LINUX=\"cryptdevice=UUID=x:root\"\n"
@@ -132,13 +132,13 @@ TEST_CASE("the root of an encrypted disk stays apart from what stands before it"
 }
 
 TEST_CASE("what a shell file makes out of reach is refused before anything is written") {
-  Host later{"debian-13"};
+  ArgumentsHost later{"debian-13"};
   later.machine().file("etc/default/grub.d/99-last.cfg", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n");
-  Host expanded{"arch"};
+  ArgumentsHost expanded{"arch"};
   expanded.machine()
       .file("etc/default/grub", "OFF=off\nGRUB_CMDLINE_LINUX_DEFAULT=\"quiet intel_iommu=$OFF\"\n")
       .cmdline("quiet intel_iommu=off");
-  Host open{"arch"};
+  ArgumentsHost open{"arch"};
   open.machine().file("etc/default/grub", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\nGRUB_TIMEOUT=5\n");
   for (auto [host, why] : {std::pair{&later, "add \"intel_iommu=on\" to GRUB_CMDLINE_LINUX_DEFAULT by hand"},
                            {&expanded, "take \"intel_iommu=off\" out by hand, then run `sudo grub-mkconfig"},
@@ -151,13 +151,13 @@ TEST_CASE("what a shell file makes out of reach is refused before anything is wr
 }
 
 TEST_CASE("recovery entries, memory tests and other systems need not have the argument") {
-  Host ubuntu{"ubuntu-24.04"};
+  ArgumentsHost ubuntu{"ubuntu-24.04"};
   ubuntu.machine().file("etc/default/grub",
                         "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet splash\"\nGRUB_CMDLINE_LINUX=\"\"\n"
                         "GRUB_CMDLINE_LINUX_RECOVERY=\"recovery nomodeset\"\n");
   CHECK(ubuntu.arguments.enable({}) == "added intel_iommu=on; reboot to make it count");
   CHECK(ubuntu.root.text("boot/grub/grub.cfg").find("ro recovery nomodeset\n") != std::string::npos);
-  Host pop{"pop-os"};
+  ArgumentsHost pop{"pop-os"};
   pop.machine()
       .file("boot/efi/loader/entries/Recovery-4C21.conf", "linux /casper/vmlinuz\noptions boot=casper\n")
       .file("boot/efi/loader/entries/arch.conf", "linux /vmlinuz-linux\noptions root=y\n");
@@ -166,7 +166,7 @@ TEST_CASE("recovery entries, memory tests and other systems need not have the ar
 }
 
 TEST_CASE("AMD needs no argument, firmware without VT-d is not helped by one") {
-  Host amd{"debian-13"};
+  ArgumentsHost amd{"debian-13"};
   amd.machine()
       .erase("sys/firmware/acpi/tables/DMAR")
       .file("sys/firmware/acpi/tables/IVRS", "x")
@@ -174,7 +174,7 @@ TEST_CASE("AMD needs no argument, firmware without VT-d is not helped by one") {
   amd.machine().file("sys/kernel/iommu_groups/0/type", "DMA");
   CHECK(amd.arguments.plan({}).empty());
   CHECK(amd.arguments.state().advice == "the IOMMU is on; no kernel argument is needed");
-  Host off{"debian-13"};
+  ArgumentsHost off{"debian-13"};
   off.machine().erase("sys/firmware/acpi/tables/DMAR").file("proc/cpuinfo", "vendor_id\t: GenuineIntel\n");
   CHECK(off.arguments.plan({}).empty());
   CHECK(off.arguments.state().advice.find("VT-d is off in the firmware setup") == 0);
@@ -182,7 +182,7 @@ TEST_CASE("AMD needs no argument, firmware without VT-d is not helped by one") {
 }
 
 TEST_CASE("ids of an older set-up are taken out on request only") {
-  Host host{"opensuse"};
+  ArgumentsHost host{"opensuse"};
   host.machine().file("etc/default/grub",
                       "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet vfio-pci.ids=10de:25a0,10de:2291\"\n");
   CHECK(host.arguments.plan({}).change.remove.empty());
@@ -191,7 +191,7 @@ TEST_CASE("ids of an older set-up are taken out on request only") {
 }
 
 TEST_CASE("systemd-boot with kernel-install gets /etc/kernel/cmdline and new entries") {
-  Host host{"debian-13"};
+  ArgumentsHost host{"debian-13"};
   with_kernel_install(host.machine());
   const auto before = configuration_of(host.root);
   host.arguments.enable({});
@@ -206,7 +206,7 @@ TEST_CASE("systemd-boot with kernel-install gets /etc/kernel/cmdline and new ent
 }
 
 TEST_CASE("kernel-install makes entries of this system's kernels anew, and no others are asked for") {
-  Host host{"debian-13"};
+  ArgumentsHost host{"debian-13"};
   with_kernel_install(host.machine());
   host.machine()
       .file(entries + token + "-6.1.0-old.conf", "linux /gone\noptions root=UUID=x\n")
@@ -218,7 +218,7 @@ TEST_CASE("kernel-install makes entries of this system's kernels anew, and no ot
 TEST_CASE(
     "systemd's own kernel-install puts the argument into the entry, and undo gives the identical tree back") {
   if (!std::filesystem::exists("/usr/lib/kernel/install.d/90-loaderentry.install")) return;
-  Host host{"debian-13"};
+  ArgumentsHost host{"debian-13"};
   make_systemd_boot(host.machine());
   const std::string id = "5fd1c2a4b7e94b6c9c1f0d5a2f8e7d3b", version = "6.12.41+deb13-amd64";
   const auto entry = "boot/loader/entries/" + id + "-" + version + ".conf";
@@ -243,7 +243,7 @@ TEST_CASE(
 }
 
 TEST_CASE("hand-written entries of systemd-boot are edited, others' entries are not") {
-  Host host{"arch"};
+  ArgumentsHost host{"arch"};
   make_systemd_boot(host.machine());
   host.machine()
       .file("boot/loader/entries/arch.conf", "title Arch\nlinux /vmlinuz-linux\noptions root=PARTUUID=x rw\n")
@@ -261,10 +261,10 @@ TEST_CASE("hand-written entries of systemd-boot are edited, others' entries are 
 }
 
 TEST_CASE("what gpuctl does not know it explains instead of changing it") {
-  Host nix{"arch"};
+  ArgumentsHost nix{"arch"};
   nix.machine().file("etc/NIXOS", "");
   CHECK_THROWS_WITH_AS(nix.arguments.plan({}), doctest::Contains("boot.kernelParams"), Error);
-  Host limine{"arch"};
+  ArgumentsHost limine{"arch"};
   std::string info("\x06\0\0\0", 4);
   for (const char c : std::string("Limine 9.2.0")) info += std::string{c, '\0'};
   limine.machine().file("sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f", info);

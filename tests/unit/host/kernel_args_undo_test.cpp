@@ -9,7 +9,7 @@ using namespace gpuctl;
 using namespace gpuctl::test;
 
 TEST_CASE("a second wish is added to the first, and one undo takes both back") {
-  Host host{"debian-13"};
+  ArgumentsHost host{"debian-13"};
   host.systemd.run_once_for_a_settled_tree("grub-drop-in");
   const auto before = configuration_of(host.root);
   host.arguments.enable({});
@@ -20,7 +20,7 @@ TEST_CASE("a second wish is added to the first, and one undo takes both back") {
 }
 
 TEST_CASE("a tool that fails leaves the tree and the record as they were") {
-  Host host{"debian-13"};
+  ArgumentsHost host{"debian-13"};
   host.systemd.failing = "update-grub";
   const auto before = configuration_of(host.root);
   CHECK_THROWS_WITH_AS(host.arguments.enable({}), doctest::Contains("journalctl"), Error);
@@ -29,7 +29,7 @@ TEST_CASE("a tool that fails leaves the tree and the record as they were") {
 }
 
 TEST_CASE("a tool that reports success and does nothing is found out, and the change is taken back") {
-  Host host{"fedora-42"};
+  ArgumentsHost host{"fedora-42"};
   const auto before = configuration_of(host.root);
   host.systemd.silent = "grubby";
   CHECK_THROWS_WITH_AS(host.arguments.enable({}),
@@ -40,7 +40,7 @@ TEST_CASE("a tool that reports success and does nothing is found out, and the ch
 }
 
 TEST_CASE("a change that is not there and cannot be taken back is kept, and named") {
-  Host host{"fedora-42"};
+  ArgumentsHost host{"fedora-42"};
   host.machine().file("boot/loader/entries/a.conf", "title Syst\xe8me\nlinux /v\noptions root=x\n");
   host.systemd.silent = "grubby";
   host.systemd.failing_with = "--remove-args=intel_iommu=on";
@@ -50,11 +50,11 @@ TEST_CASE("a change that is not there and cannot be taken back is kept, and name
 }
 
 TEST_CASE("what the first tool did is taken back when the second fails") {
-  Host two{"debian-13"};
+  ArgumentsHost two{"debian-13"};
   with_kernel_install(two.machine());
   with_kernel(two.machine(), "6.13.1");
   two.systemd.failing_with = "6.13.1";
-  Host fedora{"fedora-42"};
+  ArgumentsHost fedora{"fedora-42"};
   for (const auto& path : find_entries(fedora.root)) {
     auto text = read_exactly(fedora.root, path).value();
     fedora.machine().file(path, with_options(text, {{"intel_iommu=off"}, {}}));
@@ -71,7 +71,7 @@ TEST_CASE("what the first tool did is taken back when the second fails") {
 }
 
 TEST_CASE("where that cannot be seen or put back, the record stays for an undo") {
-  Host latin{"fedora-42"};
+  ArgumentsHost latin{"fedora-42"};
   latin.machine().file("boot/loader/entries/a.conf", "title Syst\xe8me\nlinux /v\noptions root=x\n");
   latin.machine().file("boot/loader/entries/b.conf", "linux /v\noptions root=x intel_iommu=off\n");
   for (const auto& path : find_entries(latin.root)) {
@@ -86,7 +86,7 @@ TEST_CASE("where that cannot be seen or put back, the record stays for an undo")
   latin.arguments.undo();
   CHECK(latin.root.text("boot/loader/entries/a.conf").find("intel_iommu=off") != std::string::npos);
   CHECK_FALSE(latin.arguments.state().changed_by_gpuctl);
-  Host image{"debian-13"};
+  ArgumentsHost image{"debian-13"};
   with_kernel_install(image.machine());
   image.machine().file("boot/efi/EFI/Linux/" + token + "-6.13.1.efi", "");
   image.systemd.failing = "kernel-install";
@@ -95,7 +95,7 @@ TEST_CASE("where that cannot be seen or put back, the record stays for an undo")
 }
 
 TEST_CASE("undo takes only its own argument out of a file that was edited since") {
-  Host host{"arch"};
+  ArgumentsHost host{"arch"};
   host.arguments.enable({});
   auto text = host.root.text("etc/default/grub");
   text.replace(text.find("loglevel=3"), 10, "loglevel=7");
@@ -106,7 +106,7 @@ TEST_CASE("undo takes only its own argument out of a file that was edited since"
 }
 
 TEST_CASE("undo puts the generated grub.cfg back byte for byte, without the tool") {
-  Host host{"debian-13"};
+  ArgumentsHost host{"debian-13"};
   host.machine().file("boot/grub/grub.cfg",
                       "# by an older update-grub\n\tlinux\t/boot/vmlinuz root=UUID=x ro\n\n");
   const auto before = configuration_of(host.root);
@@ -118,7 +118,7 @@ TEST_CASE("undo puts the generated grub.cfg back byte for byte, without the tool
 }
 
 TEST_CASE("a grub.cfg that is another one by now, or was none, is made again by the tool") {
-  Host updated{"debian-13"};
+  ArgumentsHost updated{"debian-13"};
   updated.machine().file("boot/grub/grub.cfg", "# old kernel\n");
   updated.arguments.enable({});
   updated.machine().file("boot/grub/grub.cfg", "# new kernel\n\tlinux\t/boot/new intel_iommu=on\n");
@@ -127,12 +127,12 @@ TEST_CASE("a grub.cfg that is another one by now, or was none, is made again by 
   CHECK(updated.root.text("boot/grub/grub.cfg").find("intel_iommu=on") == std::string::npos);
   CHECK(updated.root.text("boot/grub/grub.cfg").find("old kernel") == std::string::npos);
   CHECK_FALSE(updated.root.exists("etc/default/grub.d/90-gpuctl.cfg"));
-  Host none{"debian-13"};
+  ArgumentsHost none{"debian-13"};
   none.machine().erase("boot/grub/grub.cfg");
   none.arguments.enable({});
   none.arguments.undo();
   CHECK(none.root.exists("boot/grub/grub.cfg"));
-  Host latin{"debian-13"};
+  ArgumentsHost latin{"debian-13"};
   latin.machine().file("boot/grub/grub.cfg", "menuentry 'Syst\xe8me'\n");
   latin.arguments.enable({});
   latin.arguments.undo();
@@ -140,7 +140,7 @@ TEST_CASE("a grub.cfg that is another one by now, or was none, is made again by 
 }
 
 TEST_CASE("a kernel that came after the change is without it after undo") {
-  Host host{"debian-13"};
+  ArgumentsHost host{"debian-13"};
   with_kernel_install(host.machine());
   host.arguments.enable({});
   with_kernel(host.machine(), "6.13.1");
@@ -152,7 +152,7 @@ TEST_CASE("a kernel that came after the change is without it after undo") {
 }
 
 TEST_CASE("undo leaves kernel-install no running kernel's arguments to fall back on") {
-  Host host{"debian-13"};
+  ArgumentsHost host{"debian-13"};
   with_kernel_install(host.machine());
   host.machine().erase("etc/kernel/cmdline").cmdline("root=UUID=x quiet");
   host.arguments.enable({});
@@ -163,7 +163,7 @@ TEST_CASE("undo leaves kernel-install no running kernel's arguments to fall back
 }
 
 TEST_CASE("a tool that leaves the argument in place is found out by undo, which can be tried again") {
-  Host host{"debian-13"};
+  ArgumentsHost host{"debian-13"};
   with_kernel_install(host.machine());
   host.arguments.enable({});
   with_kernel(host.machine(), "6.13.1");

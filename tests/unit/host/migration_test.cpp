@@ -16,7 +16,7 @@ using Texts = std::vector<std::string>;
 const std::string conf = "etc/modprobe.d/vfio.conf";
 
 /// By gpuctl-boot.service, of what it could not do.
-Texts said(Host& host) {
+Texts said(PolicyHost& host) {
   Texts all;
   for (const auto& p : host.service.apply_boot_policy(host.snapshot).problems)
     all.push_back(fmt::format("{}: {}", p.id, p.remedy));
@@ -26,7 +26,7 @@ Texts said(Host& host) {
 }  // namespace
 
 TEST_CASE("an older set-up is put out of action on request, and comes back with clear") {
-  Host host;
+  PolicyHost host;
   const std::string old = "# mine\noptions vfio-pci ids=10de:25a0,10de:2291\nsoftdep nvidia pre: vfio-pci\n";
   const std::string others = "options vfio-pci ids=1b21:2142,8086:1234\n";
   host.machine.file(conf, old).file("etc/modprobe.d/two.conf", others);
@@ -54,7 +54,7 @@ TEST_CASE("what else an older set-up's line says stays in force while the GPU's 
            Line{ours + "\n# end\n", mark + ours + "\n# end\n"},
        }) {
     CAPTURE(old);
-    Host host;
+    PolicyHost host;
     host.machine.file(conf, old);
     host.set("vm", true);
     CHECK(read_exactly(host.root, conf) == migrated);
@@ -65,7 +65,7 @@ TEST_CASE("what else an older set-up's line says stays in force while the GPU's 
 
 TEST_CASE(
     "a file that somebody has changed since its lines were put out of action is left, and that is said") {
-  Host host;
+  PolicyHost host;
   host.machine.file(conf, "options vfio-pci ids=10de:25a0\n");
   host.set("vm", true);
   host.machine.file(conf, "# mine\n# gpuctl boot policy: options vfio-pci ids=10de:25a0\n");
@@ -74,7 +74,7 @@ TEST_CASE(
 }
 
 TEST_CASE("lines of one file that were put out of action one after the other all come back") {
-  Host host;
+  PolicyHost host;
   const std::string one = "options vfio-pci ids=10de:25a0\n", two = "options vfio-pci ids=10de:2291\n";
   host.machine.file(conf, one);
   host.set("vm", true);
@@ -90,7 +90,7 @@ TEST_CASE("lines of one file that were put out of action one after the other all
 }
 
 TEST_CASE("lines put out of action for a policy that nobody confirms are back in the boot that reverts it") {
-  Host host;
+  PolicyHost host;
   const std::string old = "options vfio-pci ids=10de:25a0 disable_vga=1\n";
   host.machine.file(conf, old);
   host.set("vm", true);
@@ -108,7 +108,7 @@ TEST_CASE("lines put out of action for a policy that nobody confirms are back in
 }
 
 TEST_CASE("where gpuctl knows no initramfs, none is said to be behind") {
-  Host host;
+  PolicyHost host;
   host.machine.file(conf, "options vfio-pci ids=10de:25a0\n").erase("usr/sbin/update-initramfs");
   host.set("vm", true);
   host.boot("boot-b");
@@ -117,7 +117,7 @@ TEST_CASE("where gpuctl knows no initramfs, none is said to be behind") {
 }
 
 TEST_CASE("a policy that is set anew brings an initramfs that was behind up to date, once") {
-  Host host;
+  PolicyHost host;
   host.machine.file(conf, "options vfio-pci ids=10de:25a0\n");
   host.set("vm", true);
   host.boot("boot-b");
@@ -130,7 +130,7 @@ TEST_CASE("a policy that is set anew brings an initramfs that was behind up to d
 }
 
 TEST_CASE("lines that the boot cannot bring back are told about until they are back") {
-  Host host;
+  PolicyHost host;
   const std::string old = "options vfio-pci ids=10de:25a0\n";
   host.machine.file(conf, old).cmdline("gpuctl.boot=host");
   host.set("vm", true);
@@ -148,7 +148,7 @@ TEST_CASE("lines that the boot cannot bring back are told about until they are b
 }
 
 TEST_CASE("a file that cannot be written does not hold up the boot") {
-  Host host;
+  PolicyHost host;
   host.set("vm");
   const auto too_long =
       "etc/modprobe.d/" + std::string(245, 'x') + ".conf";  // for a temporary file beside it
