@@ -80,11 +80,7 @@ Outcome Executor::run(const Transaction& t) try {
   auto journal = journals_.create(header(t));
   return run_recorded(t, journal);
 } catch (const Error& e) {
-  return {.ending = Ending::failed,
-          .error = e.code(),
-          .message = sentence(e.what()),
-          .healed = false,
-          .left = {}};
+  return failed(e);
 }
 
 Outcome Executor::run_recorded(const Transaction& t, Journal& journal) {

@@ -60,6 +60,9 @@ struct ExecutorHooks {
 /// With its full stop.
 std::string sentence(std::string text);
 
+/// Nothing has been done, or nothing more.
+Outcome failed(const Error& error);
+
 /// A unit that is started again, a module that no driver is bound by: the GPU is home without it.
 bool is_dispensable(const Step& step);
 /// Steps that failed and ended nothing: what to do about each, by its subject.

@@ -36,11 +36,7 @@ Outcome Executor::recover(const JournalContents& contents) try {
   if (!recovery.find_again.empty()) recovery = recovery_plan(contents, root_);
   return carry_out(contents, recovery, journal);
 } catch (const Error& e) {
-  return {.ending = Ending::failed,
-          .error = e.code(),
-          .message = sentence(e.what()),
-          .healed = false,
-          .left = {}};
+  return failed(e);
 }
 
 Outcome Executor::carry_out(const JournalContents& contents, const Recovery& recovery, Journal& journal) {

@@ -47,6 +47,14 @@ std::string sentence(std::string text) {
   return text;
 }
 
+Outcome failed(const Error& error) {
+  return {.ending = Ending::failed,
+          .error = error.code(),
+          .message = sentence(error.what()),
+          .healed = false,
+          .left = {}};
+}
+
 bool is_dispensable(const Step& step) {
   return step.kind == StepKind::start_unit || (step.kind == StepKind::load_module && step.to.empty());
 }

@@ -2,7 +2,7 @@
 """Base of the bus tests: one machine a process, fresh for every test."""
 import unittest
 
-from machine import Machine
+from machine import Machine, WORK
 
 _machine = None
 
@@ -39,6 +39,15 @@ class BusTest(unittest.TestCase):
         super().run(result)
         if result and len(result.failures) + len(result.errors) > before and _machine:
             print(f'--- gpuctld ({_machine.status()}) says:\n{_machine.log_text()}--- end', flush=True)
+
+    def restart_with_domains(self, node):
+        """gpuctld asks libvirt's test driver from now on, whose machine is this XML."""
+        self.machine.stop()
+        file = WORK / 'node.xml'
+        file.write_text(node)
+        self.machine.libvirt = f'test://{file}'
+        self.addCleanup(delattr, self.machine, 'libvirt')
+        self.machine.start()
 
     def client(self, user='root'):
         client = self.machine.client(user)

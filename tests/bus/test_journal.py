@@ -82,13 +82,8 @@ class Assigned(BusTest):
 
     def setUp(self):
         super().setUp()
-        self.machine.stop()
-        node = WORK / 'node.xml'
-        node.write_text(NODE)
-        self.machine.libvirt = f'test://{node}'
-        self.addCleanup(delattr, self.machine, 'libvirt')
+        self.restart_with_domains(NODE)
         self.file = WORK / 'state' / 'assignments' / '0000:01:00.json'
-        self.machine.start()
 
     def killed_half_way(self):
         self.machine.fake('block bus/pci/drivers/nvidia/unbind')

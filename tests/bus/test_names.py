@@ -4,7 +4,7 @@ import unittest
 
 from case import BusTest
 from dbus_wire import Variant
-from machine import GPU, OPERATION, ROOT, SERVICE, WORK
+from machine import GPU, OPERATION, ROOT, SERVICE
 
 ADDRESS = '0000:01:00.0'
 NVIDIA = '/org/gpuctl1/gpus/0000_01_00'
@@ -20,12 +20,7 @@ QUIET = {'interactive': Variant('b', False)}
 class Names(BusTest):
     def setUp(self):
         super().setUp()
-        self.machine.stop()
-        node = WORK / 'node.xml'
-        node.write_text(NODE)
-        self.machine.libvirt = f'test://{node}'
-        self.addCleanup(delattr, self.machine, 'libvirt')
-        self.machine.start()
+        self.restart_with_domains(NODE)
         self.questions = self.machine.questions()
         self.addCleanup(self.questions.close)
 

@@ -6,7 +6,7 @@ import unittest
 
 from case import BusTest
 from dbus_wire import Variant
-from machine import ROOT, SERVICE, WORK
+from machine import ROOT, SERVICE
 
 ADDRESS, UUID = '0000:01:00.0', '11111111-2222-3333-4444-555555555555'
 NODE = f'''<node><domain type="test" xmlns:test="http://libvirt.org/schemas/domain/test/1.0"><test:runstate>5</test:runstate>
@@ -17,12 +17,7 @@ NODE = f'''<node><domain type="test" xmlns:test="http://libvirt.org/schemas/doma
 class Saved(BusTest):
     def setUp(self):
         super().setUp()
-        self.machine.stop()
-        node = WORK / 'node.xml'
-        node.write_text(NODE)
-        self.machine.libvirt = f'test://{node}'
-        self.addCleanup(delattr, self.machine, 'libvirt')
-        self.machine.start()
+        self.restart_with_domains(NODE)
         self.bob = self.client('bob')
 
     def test_a_vm_that_would_come_back_without_the_gpu_is_not_started_with_it(self):

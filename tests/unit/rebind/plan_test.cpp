@@ -17,15 +17,6 @@ namespace {
 const PciAddress gpu_address{0, 1, 0, 0};
 const PciAddress audio_address{0, 1, 0, 1};
 
-/// One line a step, to compare with what a person would write down.
-std::string text(const Plan& plan) {
-  std::string lines;
-  for (const auto& s : plan)
-    lines += fmt::format("{} {}{}{}\n", to_string(s.kind), s.subject, s.from.empty() ? "" : " from " + s.from,
-                         s.to.empty() ? "" : " to " + s.to);
-  return lines;
-}
-
 Plan plain_attach(const World& world, const AttachTarget& target = {}) {
   return attach_plan(world.gpu(), world.snapshot(), world.drivers(), target);
 }

@@ -19,14 +19,6 @@ namespace {
 const PciAddress gpu_address{0, 1, 0, 0};
 const PciAddress audio_address{0, 1, 0, 1};
 
-std::string text(const Plan& plan) {
-  std::string lines;
-  for (const auto& s : plan)
-    lines += fmt::format("{} {}{}{}\n", to_string(s.kind), s.subject, s.from.empty() ? "" : " from " + s.from,
-                         s.to.empty() ? "" : " to " + s.to);
-  return lines;
-}
-
 /// With what read_function() leaves out.
 Snapshot with_resets(const World& world) {
   auto now = world.snapshot();

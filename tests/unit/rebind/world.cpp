@@ -224,4 +224,12 @@ std::vector<std::string> World::not_on_vfio() const {
   return found;
 }
 
+std::string text(const Plan& plan) {
+  std::string lines;
+  for (const auto& s : plan)
+    lines += fmt::format("{} {}{}{}\n", to_string(s.kind), s.subject, s.from.empty() ? "" : " from " + s.from,
+                         s.to.empty() ? "" : " to " + s.to);
+  return lines;
+}
+
 }  // namespace gpuctl::test

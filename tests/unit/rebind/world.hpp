@@ -16,6 +16,9 @@
 
 namespace gpuctl::test {
 
+/// One line a step, to compare with what a person would write down.
+std::string text(const Plan& plan);
+
 /// A state directory whose effects count and fail as the kernel's do.
 class FaultyStateDir : public StateDir {
  public:
