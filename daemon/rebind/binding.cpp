@@ -63,12 +63,6 @@ Problem companion_absence(const FunctionBinding& recorded, const Snapshot& snaps
 
 std::string or_none(const std::string& driver) { return driver.empty() ? "no driver" : driver; }
 
-/// The function as it is now, unless it left or another card sits there.
-const PciFunction* same_function(const FunctionBinding& recorded, const Snapshot& now) {
-  const auto* f = now.find(recorded.address);
-  return f != nullptr && f->id == recorded.id ? f : nullptr;
-}
-
 json to_json(const PciIdentity& id) {
   return {id.vendor, id.device, id.subsystem_vendor, id.subsystem_device, id.class_code};
 }
@@ -124,6 +118,11 @@ const FunctionBinding* Binding::find(PciAddress wanted) const {
   return it == functions.end() ? nullptr : &*it;
 }
 
+const PciFunction* same_function(const Snapshot& now, const FunctionBinding& recorded) {
+  const auto* f = now.find(recorded.address);
+  return f != nullptr && f->id == recorded.id ? f : nullptr;
+}
+
 Binding record_binding(const Gpu& gpu, const Snapshot& snapshot, const Drivers& drivers) {
   Binding b{.gpu = gpu.address,
             .boot_id = {},
@@ -168,7 +167,7 @@ Problems identity_problems(const Binding& recorded, const Snapshot& snapshot) {
 std::vector<std::string> differences(const Binding& binding, const Snapshot& now) {
   std::vector<std::string> found;
   for (const auto& recorded : binding.functions) {
-    const auto* f = same_function(recorded, now);
+    const auto* f = same_function(now, recorded);
     if (f == nullptr) continue;
     const auto address = f->address.str();
     if (f->driver != recorded.driver)
@@ -184,7 +183,7 @@ std::vector<std::string> differences(const Binding& binding, const Snapshot& now
 std::vector<std::string> power_differences(const Binding& binding, const Snapshot& now) {
   std::vector<std::string> found;
   for (const auto& recorded : binding.functions) {
-    const auto* f = same_function(recorded, now);
+    const auto* f = same_function(now, recorded);
     if (f == nullptr) continue;
     const auto address = f->address.str();
     if (!recorded.power_control.empty() && f->power_control != recorded.power_control)

@@ -40,6 +40,9 @@ struct Binding {
   bool operator==(const Binding&) const = default;
 };
 
+/// The function as it is now; nullptr if it left or another card sits there.
+const PciFunction* same_function(const Snapshot& now, const FunctionBinding& recorded);
+
 /// The GPU as it is now. boot_id, vm, units and modules are left empty for the caller.
 Binding record_binding(const Gpu& gpu, const Snapshot& snapshot, const Drivers& drivers);
 

@@ -12,12 +12,6 @@ void append(Plan& plan, Plan more) { std::ranges::move(more, std::back_inserter(
 
 std::string digit(bool value) { return value ? "1" : "0"; }
 
-/// The function as it is now, unless it left or another card sits there.
-const PciFunction* same_function(const Snapshot& now, const FunctionBinding& recorded) {
-  const auto* f = now.find(recorded.address);
-  return f != nullptr && f->id == recorded.id ? f : nullptr;
-}
-
 bool is_vfio_driver(const std::string& driver) {
   return driver == "vfio-pci" || driver.ends_with("-vfio-pci") || driver.ends_with("_vfio_pci");
 }
