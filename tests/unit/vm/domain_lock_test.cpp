@@ -10,6 +10,7 @@
 #include "support/fake_hypervisor.hpp"
 #include "support/fake_machine.hpp"
 #include "unit/vm/domains.hpp"
+#include "unit/vm/error_of.hpp"
 #include "vm/vm_performer.hpp"
 #include "vm/vm_service.hpp"
 
@@ -29,15 +30,6 @@ Vm named(const std::string& name, const std::string& its_uuid) {
   vm.name = name;
   vm.uuid = its_uuid;
   return vm;
-}
-
-ErrorCode error_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  return ErrorCode::internal;
 }
 
 /// While the first definition is on its way, somebody else has a moment to make his.

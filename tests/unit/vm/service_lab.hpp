@@ -6,6 +6,7 @@
 #include "support/fake_hypervisor.hpp"
 #include "support/fake_machine.hpp"
 #include "unit/vm/domains.hpp"
+#include "unit/vm/error_of.hpp"
 #include "vm/domain_xml.hpp"
 #include "vm/vm_service.hpp"
 
@@ -64,16 +65,6 @@ struct ServiceLab {
   }
   bool kept() const { return fs::exists(machine.root() / "state/vm-undo" / (vm.uuid + ".xml")); }
 };
-
-template <class Call>
-ErrorCode error_of(Call&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  return ErrorCode::internal;
-}
 
 using namespace std::string_literals;
 

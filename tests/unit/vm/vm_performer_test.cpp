@@ -6,6 +6,7 @@
 #include "support/fake_hypervisor.hpp"
 #include "support/fake_machine.hpp"
 #include "unit/vm/domains.hpp"
+#include "unit/vm/error_of.hpp"
 
 using namespace gpuctl;
 using namespace gpuctl::test;
@@ -25,16 +26,6 @@ struct Lab {
   VmPerformer performer{libvirt, {.locks = files.root() / "run/vm"}};
   VmPerformer live{libvirt, {.locks = files.root() / "run/vm", .live = true}};
 };
-
-template <class Call>
-ErrorCode error_of(Call&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  return ErrorCode::internal;
-}
 
 }  // namespace
 
