@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/json_number.hpp"
+
 namespace gpuctl {
 namespace {
 
@@ -35,8 +37,8 @@ Assignment from_json(const Json& json) {
                {},
                json.at("vm_uuid"),
                json.at("vm_name"),
-               json.at("uid"),
-               json.at("since"),
+               json_number<std::uint32_t>(json.at("uid")),
+               json_number<std::int64_t>(json.at("since")),
                json.at("keep"),
                json.at("running"),
                json.value("returning", false),

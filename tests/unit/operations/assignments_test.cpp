@@ -103,4 +103,12 @@ TEST_CASE("a file that an older gpuctld wrote is understood, a damaged one is no
     store.dir.replace(slot.str() + ".json", damaged);
     CHECK_FALSE(store.assignments.find(slot));
   }
+  for (const auto* uid : {"1e70", "-1", "0.5", "4294967296"}) {
+    store.assignments.save(given_to("gaming"));
+    auto text = store.dir.read(slot.str() + ".json").value();
+    const std::string saved = "\"uid\": 1000";
+    store.dir.replace(slot.str() + ".json",
+                      text.replace(text.find(saved), saved.size(), std::string{"\"uid\": "} + uid));
+    CHECK_FALSE(store.assignments.find(slot));
+  }
 }
