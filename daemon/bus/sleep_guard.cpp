@@ -49,8 +49,7 @@ const char* SleepGuard::reason() const {
 bool SleepGuard::in_use_now(const Assignment& assignment) const {
   const auto& snapshot = inventory_.snapshot();
   const auto gpu = snapshot.gpus.find(assignment.gpu);
-  return assignment.running && gpu != snapshot.gpus.end() &&
-         bound_state(gpu->second, snapshot) != GpuState::host;
+  return assignment.running && gpu != snapshot.gpus.end() && !is_at_home(gpu->second, snapshot);
 }
 
 void SleepGuard::update_later() {

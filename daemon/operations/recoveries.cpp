@@ -88,7 +88,7 @@ void Recoveries::start() {
 bool Recoveries::is_home(PciSlot slot) const {
   const auto& snapshot = inventory_.snapshot();
   const auto gpu = snapshot.gpus.find(slot);
-  return gpu != snapshot.gpus.end() && bound_state(gpu->second, snapshot) == GpuState::host;
+  return gpu != snapshot.gpus.end() && is_at_home(gpu->second, snapshot);
 }
 
 /// An attach was killed before its journal was there, or when it was gone again. With the GPU at home it has
