@@ -3,7 +3,6 @@
 
 #include <fstream>
 #include <iterator>
-#include <ranges>
 
 #include <fmt/format.h>
 
@@ -82,8 +81,8 @@ void begin_boot(const RootDir& root, const std::filesystem::path& state) {
   // First the rules: if the machine stops between the two, the next boot is without them, which is the safe
   // side.
   write_rules(root, now);
-  for (auto& policy : std::views::reverse(now))
-    if (policy.state == PolicyState::reverted) give_back_lines(root, policy);
+  for (auto policy = now.rbegin(); policy != now.rend(); ++policy)
+    if (policy->state == PolicyState::reverted) give_back_lines(root, *policy);
   if (now != before) store.save(now);
 }
 
