@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -65,16 +66,23 @@ class Performer : public StepPerformer {
   KernelPerformer kernel_;
 };
 
+QuiescePlan only_modules(const QuiescePlan& quiesce) {
+  QuiescePlan plan;
+  plan.modules = quiesce.modules;
+  return plan;
+}
+
 /// Those who hold functions once the ones that were asked have had their time to let go, and, if that was
 /// forced, those who may be have been ended. Whoever is left then is in the way, forced or not: the kernel
-/// would wait for him.
+/// would wait for him. Only the first look comes before the modules are unloaded that the kernel's own hold
+/// goes with.
 KernelPerformer::Users settled_users(const RootDir& root, const Config& config, Force force,
-                                     std::set<pid_t> leaving) {
-  return [&root, patience = config.quiesce.settle, force,
-          leaving = std::move(leaving)](const std::vector<PciAddress>& functions) {
+                                     const QuiescePlan& quiesce) {
+  return [&root, patience = config.quiesce.settle, force, leaving = quiesce.leaving,
+          unloads = only_modules(quiesce)](const std::vector<PciAddress>& functions) mutable {
     const auto settled = [&] { return users_once_settled(root, functions, leaving, patience); };
     if (force == Force::yes) end_users(settled, patience);
-    return user_problems(settled(), Force::no);
+    return user_problems(after(std::exchange(unloads, {}), settled()), Force::no);
   };
 }
 
@@ -212,7 +220,7 @@ Outcome execute(WorkerChannel& daemon, const Request& request, const Gpu& gpu, c
   SavedBindings bindings(bindings_dir, boot_id(root));
   const auto force = request.force ? Force::yes : Force::no;
   Performer performer(platform, root, gpu.functions,
-                      settled_users(root, platform.config, force, prepared.quiesce.leaving), request.live);
+                      settled_users(root, platform.config, force, prepared.quiesce), request.live);
   if (request.revival != Revival::none) supersede(journals, gpu.slot(), root, performer);
   return Executor(performer, root, journals, bindings, hooks_to(daemon, platform.config, force))
       .run(prepared.transaction);

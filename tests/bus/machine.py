@@ -112,7 +112,7 @@ class Machine:
         with open(ready, 'wb') as out:
             self.fakesys = subprocess.Popen(
                 [BUILD / 'tests/support/fakesys/fakesys', SOURCE / f'tests/support/fakesys/machines/{name}.json', '/sys',
-                 '--control', self.control, '--uevents-not-in', os.environ['MACHINE_OUTER_NETWORK']],
+                 '--modules', WORK / 'modules', '--control', self.control, '--uevents-not-in', os.environ['MACHINE_OUTER_NETWORK']],
                 stdout=out, stderr=open(WORK / 'fakesys.log', 'ab'),
                 preexec_fn=lambda: os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1)))  # it stands for the kernel
         until(lambda: b'READY' in ready.read_bytes() or self.fakesys.poll() is not None, what='fakesys')
@@ -203,6 +203,7 @@ class Machine:
         self.log = WORK / 'gpuctld.log'
         with open(self.log, 'ab') as out:
             self.daemon = subprocess.Popen([*prefix, binary, '--state-dir', WORK / 'state', '--runtime-dir', '/run/gpuctl',
+                                            '--modules-dir', WORK / 'modules',
                                             '--libvirt-uri', self.libvirt, '--libvirt-module', BUILD / 'daemon/vm/gpuctl-libvirt.so', *arguments],
                                            stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environment)
         until(lambda: self.root.owner(SERVICE) or self.daemon.poll() is not None, timeout=30, what='gpuctld')

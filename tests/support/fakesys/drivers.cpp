@@ -32,6 +32,7 @@ void Kernel::show_module(const ModuleSpec& module) {
   tree_.dir(dir);
   for (const auto& [name, value] : module.parameters)
     tree_.file(dir + "/parameters/" + name, value + "\n", 0644);
+  if (!module.version.empty()) tree_.file(dir + "/version", module.version + "\n");
   if (module.builtin) return;
   tree_.file(dir + "/initstate", "live\n");
   tree_.file(dir + "/refcnt", "0\n");
@@ -81,7 +82,23 @@ int Kernel::load_module(const std::string& name, Lock& lock) {
       if (f.driver.empty() && !f.removing && matches(drivers_.at(driver.name), f))
         probe(f, drivers_.at(driver.name));
   }
-  return 0;
+  if (!module->needs_device || drives_a_function(name)) return 0;
+  unload_module(name, lock);
+  return -ENODEV;
+}
+
+bool Kernel::drives_a_function(const std::string& module) const {
+  return std::any_of(functions_.begin(), functions_.end(), [&](const auto& entry) {
+    const auto driver = drivers_.find(entry.second.driver);
+    return driver != drivers_.end() && driver->second.spec.module == module;
+  });
+}
+
+/// Another module has the devices of this driver open (nvidia_drm with modeset=1, before nvidia 580.105.08).
+bool Kernel::is_pinned(const std::string& driver) const {
+  return std::any_of(machine_.modules.begin(), machine_.modules.end(), [&](const auto& module) {
+    return module.pins == driver && loaded_.contains(module.name);
+  });
 }
 
 int Kernel::unload_module(const std::string& name, Lock& lock) {
@@ -93,6 +110,7 @@ int Kernel::unload_module(const std::string& name, Lock& lock) {
     if (driver.module == name) unregister_driver(driver.name, lock);
   loaded_.erase(name);
   tree_.erase("/module/" + name);
+  changed_.notify_all();
   return 0;
 }
 
@@ -151,7 +169,8 @@ void Kernel::detach(const std::string& address, Lock& lock) {
   f->driver.clear();
   const bool vfio_user = spec.vfio && owned_groups_.contains(f->spec.group);
   changed_.wait(lock, [&] {
-    return !hanging_removes_.contains(name) && !(vfio_user && owned_groups_.contains(f->spec.group));
+    return !hanging_removes_.contains(name) && !is_pinned(name) &&
+           !(vfio_user && owned_groups_.contains(f->spec.group));
   });
   f->removing = false;
   f->uevent_driver.clear();

@@ -100,6 +100,8 @@ class Kernel {
   void unregister_driver(const std::string& name, Lock& lock);
   Function* function(std::string_view address);
   bool matches(const Driver& driver, const Function& f) const;
+  bool drives_a_function(const std::string& module) const;
+  bool is_pinned(const std::string& driver) const;
   int probe(Function& f, Driver& driver);
   int attach_any(Function& f);
   void detach(const std::string& address, Lock& lock);

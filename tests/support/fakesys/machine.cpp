@@ -62,9 +62,14 @@ DriverSpec driver(const json& j) {
 }
 
 ModuleSpec module(const json& j) {
-  return {j.at("name"), j.value("loaded", false), j.value("builtin", false),
+  return {j.at("name"),
+          j.value("loaded", false),
+          j.value("builtin", false),
           j.value("depends", std::vector<std::string>{}),
-          j.value("parameters", std::map<std::string, std::string>{})};
+          j.value("parameters", std::map<std::string, std::string>{}),
+          j.value("version", ""),
+          j.value("pins", ""),
+          j.value("needs_device", false)};
 }
 
 GroupSpec group(const json& j) {
@@ -83,7 +88,12 @@ MachineSpec parse(const json& j, const std::filesystem::path& dir) {
   for (const std::string& address : j.value("without", std::vector<std::string>{}))
     std::erase_if(spec.functions, [&](const auto& old) { return old.address == address; });
   for (const auto& d : j.value("drivers", json::array())) spec.drivers.push_back(driver(d));
-  for (const auto& m : j.value("modules", json::array())) spec.modules.push_back(module(m));
+  for (const auto& m : j.value("modules", json::array())) {
+    auto parsed = module(m);
+    std::erase_if(spec.modules, [&](const auto& old) { return old.name == parsed.name; });
+    spec.modules.push_back(std::move(parsed));
+  }
+  for (const auto& a : j.value("aliases", json::array())) spec.aliases.emplace_back(a.at(0), a.at(1));
   const auto groups = j.value("groups", json::object());
   for (const auto& [number, g] : groups.items()) spec.groups[std::stoi(number)] = group(g);
   for (const auto& [path, text] : j.value("files", std::map<std::string, std::string>{}))

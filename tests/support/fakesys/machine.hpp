@@ -23,6 +23,9 @@ struct ModuleSpec {
   bool builtin{};
   std::vector<std::string> depends;
   std::map<std::string, std::string> parameters;
+  std::string version;
+  std::string pins;     ///< driver whose remove() does not return while this module is loaded
+  bool needs_device{};  ///< loading it fails where its drivers find nothing to bind (nvidia)
 };
 
 struct Connector {
@@ -56,7 +59,8 @@ struct MachineSpec {
   std::vector<DriverSpec> drivers;
   std::vector<ModuleSpec> modules;
   std::map<int, GroupSpec> groups;
-  std::map<std::string, std::string> files, links;  ///< further static files and links below /sys
+  std::vector<std::pair<std::string, std::string>> aliases;  ///< modules.alias: alias, module
+  std::map<std::string, std::string> files, links;           ///< further static files and links below /sys
 };
 
 /// Throws std::exception with the file's name on a malformed description.

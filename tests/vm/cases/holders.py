@@ -36,6 +36,19 @@ def held_open(laptop):
     laptop.bound(ON_VFIO)
 
 
+@case("nvidia_drm of a driver without hooks holds the GPU: it is unloaded for the move, and loaded again at home", alone=True)
+def pinned_by_nvidia_drm(laptop):
+    laptop.run("echo 550.163.01 > /run/version; mount --bind /run/version /sys/module/nvidia/version; "
+               "rmmod nvidia_drm; modprobe nvidia_drm modeset=1 pins=1; systemctl restart gpuctld")
+    laptop.gpuctl("check").ended(DONE).says("nvidia-drm modeset")
+    laptop.gpuctl("attach").ended(DONE)
+    laptop.bound(ON_VFIO)
+    assert "nvidia_drm" not in laptop.run("cat /proc/modules")
+    laptop.gpuctl("release").ended(DONE)
+    laptop.bound(ON_HOST)
+    assert "nvidia_drm" in laptop.run("cat /proc/modules")
+
+
 @case("an ordinary user learns that somebody holds the GPU, but not another user's command line")
 def command_lines_are_private(laptop):
     laptop.run("systemd-run -q --unit=secret -p StandardInput=file:/dev/nvidia0 sleep 4711")

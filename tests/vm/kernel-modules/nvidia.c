@@ -3,7 +3,8 @@
  * Test double for the proprietary NVIDIA kernel module: a PCI driver named "nvidia" for the emulated laptop.
  *  - binds display functions of vendor 10de (class 0300/0302), and anything given by new_id / driver_override
  *  - /dev/nvidia0.. (major 195, minor = index) and /dev/nvidiactl (minor 255); opens are counted
- *  - remove() BLOCKS, uninterruptibly, while any fd on that GPU is open (as the real driver does)
+ *  - remove() BLOCKS, uninterruptibly, while any fd on that GPU is open, or nvidia_drm pins it (as the real driver does)
+ *  - loading it fails with ENODEV where it finds no GPU to bind ("NVRM: No NVIDIA devices probed.")
  *  - parameters (writable at run time in /sys/module/nvidia/parameters) inject faults
  */
 #include <linux/module.h>
@@ -50,6 +51,8 @@ static DEFINE_MUTEX(lock);
 static DECLARE_WAIT_QUEUE_HEAD(idle_wq);
 static struct nvgpu *gpus[NV_MAX];
 static int ctl_users;
+static int found;
+static bool pinned;
 static struct class *nvclass;
 
 static void nvgpu_free(struct kref *k) { kfree(container_of(k, struct nvgpu, ref)); }
@@ -138,6 +141,7 @@ static int nv_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	mutex_unlock(&lock);
 	device_create(nvclass, NULL, MKDEV(NV_MAJOR, i), NULL, "nvidia%d", i);
 	pci_set_drvdata(pdev, g);
+	found++;
 	pci_info(pdev, "nvidia-stub: bound as /dev/nvidia%d\n", i);
 	return 0;
 }
@@ -154,7 +158,7 @@ static void nv_remove(struct pci_dev *pdev)
 	if (remove_delay_ms)
 		msleep(remove_delay_ms);	/* TASK_UNINTERRUPTIBLE */
 	if (remove_blocks)
-		wait_event(idle_wq, READ_ONCE(g->users) == 0);
+		wait_event(idle_wq, READ_ONCE(g->users) == 0 && !READ_ONCE(pinned));
 	while (READ_ONCE(remove_hangs))
 		msleep(100);
 	device_destroy(nvclass, MKDEV(NV_MAJOR, g->minor));
@@ -225,8 +229,13 @@ static int __init nv_init(void)
 	proc_mkdir("driver/nvidia", NULL);
 	proc_create_single("driver/nvidia/users", 0444, NULL, users_show);
 	rc = pci_register_driver(&nv_driver);
-	if (!rc)
+	if (!rc && found)
 		return 0;
+	if (!rc) {
+		pr_err("nvidia-stub: No NVIDIA devices probed.\n");
+		pci_unregister_driver(&nv_driver);
+		rc = -ENODEV;
+	}
 	remove_proc_subtree("driver/nvidia", NULL);
 	device_destroy(nvclass, MKDEV(NV_MAJOR, NV_CTL));
 	class_destroy(nvclass);
@@ -249,6 +258,13 @@ int nvidia_stub_present(void)
 	return 1;
 }
 EXPORT_SYMBOL_GPL(nvidia_stub_present);
+
+void nvidia_stub_pin(bool on)
+{
+	WRITE_ONCE(pinned, on);
+	wake_up_all(&idle_wq);
+}
+EXPORT_SYMBOL_GPL(nvidia_stub_pin);
 
 module_init(nv_init);
 module_exit(nv_exit);

@@ -10,6 +10,8 @@
 
 static bool modeset;
 module_param(modeset, bool, 0400);
+static bool pins;	/* as before 580.105.08 with modeset=1: it keeps every GPU open for as long as it is loaded */
+module_param(pins, bool, 0400);
 static bool fbdev;
 module_param(fbdev, bool, 0400);
 
@@ -22,11 +24,15 @@ MODULE_DEVICE_TABLE(pci, nv_drm_ids);
 
 static int __init nv_drm_init(void)
 {
-	return nvidia_stub_present() ? 0 : -ENODEV;
+	if (!nvidia_stub_present())
+		return -ENODEV;
+	nvidia_stub_pin(pins);
+	return 0;
 }
 
 static void __exit nv_drm_exit(void)
 {
+	nvidia_stub_pin(false);
 }
 
 module_init(nv_drm_init);
