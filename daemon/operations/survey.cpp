@@ -9,6 +9,7 @@
 #include "host/node_fence.hpp"
 #include "inventory/card_problems.hpp"
 #include "inventory/isolation.hpp"
+#include "inventory/kept_away_modules.hpp"
 #include "inventory/module_aliases.hpp"
 #include "operations/assignments.hpp"
 #include "operations/vm_part.hpp"
@@ -137,7 +138,9 @@ std::optional<Binding> saved_binding(const Work& work) {
 
 Binding home_binding(const Work& work) {
   if (auto saved = saved_binding(work)) return *saved;
-  return with_boot_id(native_binding(work.gpu, work.snapshot, work.drivers), work.root);
+  return with_boot_id(
+      native_binding(work.gpu, work.snapshot, work.drivers, kept_away_modules(work.platform.root)),
+      work.root);
 }
 
 void add_missing(std::vector<std::string>& to, const std::vector<std::string>& more) {
@@ -253,6 +256,19 @@ void prepare_release(Work& work) {
   work.result.transaction = {"release", work.result.survey.plan, current_binding(work), home, home.vm, 0};
 }
 
+/// A package manager that removes the old kernel's modules with the update (Arch) leaves none to load.
+void require_modules(Work& work) {
+  const auto& directory = work.platform.modules_dir;
+  const auto load = std::ranges::find(work.result.survey.plan, StepKind::load_module, &Step::kind);
+  if (load == work.result.survey.plan.end() || std::filesystem::exists(directory)) return;
+  work.result.survey.problems.push_back(
+      {"kernel-modules-gone", Severity::blocker, load->subject,
+       fmt::format(
+           "The module {} must be loaded, but those of the running kernel are not installed any more.",
+           load->subject),
+       "Reboot into the kernel that is installed."});
+}
+
 }  // namespace
 
 void apply_force(Problems& problems) {
@@ -263,6 +279,7 @@ void apply_force(Problems& problems) {
 Prepared prepare(const Request& request, const Snapshot& snapshot, const Platform& platform) {
   auto work = make_work(request, snapshot, platform);
   request.verb == Verb::attach ? prepare_attach(work) : prepare_release(work);
+  require_modules(work);
   if (request.force) apply_force(work.result.survey.problems);
   return std::move(work.result);
 }

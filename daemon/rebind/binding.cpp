@@ -135,14 +135,15 @@ Binding record_binding(const Gpu& gpu, const Snapshot& snapshot, const Drivers& 
   return b;
 }
 
-Binding native_binding(const Gpu& gpu, const Snapshot& snapshot, const Drivers& drivers) {
+Binding native_binding(const Gpu& gpu, const Snapshot& snapshot, const Drivers& drivers,
+                       const std::set<std::string>& kept_away) {
   auto b = record_binding(gpu, snapshot, drivers);
   const bool none_bound = bound_state(gpu, snapshot) == GpuState::unbound;
   for (auto& f : b.functions) {
     const auto* now = snapshot.find(f.address);
     if (!none_bound && !now->vfio) continue;
     f.driver_override.clear();
-    const auto native = native_driver(now->modules, drivers);
+    const auto native = native_driver(now->modules, drivers, kept_away);
     f.driver = native.driver;
     f.module = native.module;
   }

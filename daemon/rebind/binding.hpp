@@ -2,6 +2,7 @@
 #pragma once
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -49,7 +50,8 @@ Binding record_binding(const Gpu& gpu, const Snapshot& snapshot, const Drivers& 
 /// Where a GPU belongs that nobody recorded (bound to vfio at boot): on a VFIO driver, the native driver that
 /// its modules alias table names, a registered one preferred, and no override; otherwise as it is, with or
 /// without a driver. If no function has a driver, each gets its native one.
-Binding native_binding(const Gpu& gpu, const Snapshot& snapshot, const Drivers& drivers);
+Binding native_binding(const Gpu& gpu, const Snapshot& snapshot, const Drivers& drivers,
+                       const std::set<std::string>& kept_away = {});
 
 /// What forbids restoring `binding`: device-changed (another card sits there), device-moved (the card is at
 /// another address now), device-gone. Blockers, each of which names both cards; a companion that is not there

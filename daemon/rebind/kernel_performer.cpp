@@ -139,8 +139,11 @@ void KernelPerformer::load_module(const Step& step) {
   if (is_loaded(root_, step)) return;
   systemd_.load_module(step.subject);
   if (is_loaded(root_, step)) return;
-  throw Error(ErrorCode::kernel_refused,
-              fmt::format("module {} did not load; the kernel's log says why", step.subject));
+  throw Error(
+      ErrorCode::kernel_refused,
+      fmt::format("module {} did not load: the running kernel has none of that name, modprobe.d keeps it "
+                  "away, or it found no device; dmesg tells the last",
+                  step.subject));
 }
 
 void KernelPerformer::unload_module(const Step& step) {

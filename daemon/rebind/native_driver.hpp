@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,9 @@ struct NativeDriver {
 };
 
 /// The PCI driver that would have a device whose alias matches `modules`: a registered one first, else the
-/// first whose driver's name is known. VFIO drivers are passed over.
-NativeDriver native_driver(const std::vector<std::string>& modules, const Drivers& registered);
+/// first whose driver's name is known and whose module is not `kept_away` by modprobe.d (nouveau, where
+/// NVIDIA's own driver is installed), else the first. VFIO drivers are passed over.
+NativeDriver native_driver(const std::vector<std::string>& modules, const Drivers& registered,
+                           const std::set<std::string>& kept_away = {});
 
 }  // namespace gpuctl

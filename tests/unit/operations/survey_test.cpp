@@ -75,6 +75,18 @@ TEST_CASE(
   CHECK(laptop.home_of_attach().functions[1].driver.empty());
 }
 
+TEST_CASE("modules that went with the running kernel's package are told before anything is moved") {
+  Laptop laptop;
+  laptop.machine.erase("sys/bus/pci/drivers/vfio-pci").erase("sys/module/vfio_pci");
+  const auto blockers = [&] {
+    const auto found = laptop.look(Verb::attach).survey.problems;
+    return std::ranges::count(found, "kernel-modules-gone", &Problem::id);
+  };
+  CHECK(blockers() == 1);
+  laptop.machine.file("lib/modules/modules.alias", "");
+  CHECK(blockers() == 0);
+}
+
 TEST_CASE("what is on vfio already belongs where the record says") {
   Laptop laptop;
   auto recorded = laptop.home_of_attach();

@@ -124,3 +124,20 @@ TEST_CASE("a native driver is known by its module even where their names differ"
   CHECK(native_driver({"nvidia", "nouveau"}, {{"nouveau", "nouveau"}}).driver == "nouveau");
   CHECK(native_driver({"vfio_pci"}, {{"vfio-pci", "vfio_pci"}}).driver.empty());
 }
+
+TEST_CASE("Debian's names of NVIDIA's modules mean the one that is loaded") {
+  const std::vector<std::string> debian{"nouveau", "nvidia_current_drm", "nvidia_current"};
+  CHECK(native_driver(debian, {{"nvidia", "nvidia"}}).driver == "nvidia");
+  const auto absent = native_driver(debian, {}, {"nouveau"});
+  CHECK(absent.driver == "nvidia");
+  CHECK(absent.module == "nvidia");
+  CHECK(native_driver({"nvidia_legacy_390xx_drm", "nvidia_legacy_390xx"}, {}).module == "nvidia");
+  CHECK(native_driver({"nvidia_tesla_470_uvm"}, {}).driver.empty());
+}
+
+TEST_CASE(
+    "a module that modprobe.d keeps away is no native driver, unless it is loaded or there is no other") {
+  CHECK(native_driver({"nouveau", "nvidia_drm", "nvidia"}, {}, {"nouveau"}).driver == "nvidia");
+  CHECK(native_driver({"nouveau", "nvidia"}, {{"nouveau", "nouveau"}}, {"nouveau"}).driver == "nouveau");
+  CHECK(native_driver({"nouveau"}, {}, {"nouveau"}).driver == "nouveau");
+}
