@@ -11,6 +11,8 @@ namespace gpuctl {
 namespace {
 
 constexpr auto manager_interface = "org.freedesktop.login1.Manager";
+/// logind asks nobody who holds off sleep alone when the lid is closed (LidSwitchIgnoreInhibited=yes).
+constexpr auto inhibited = "sleep:handle-lid-switch";
 constexpr auto moving = "a GPU is being moved between the host and a virtual machine";
 constexpr auto in_use = "a running virtual machine has a GPU, which would not survive sleep";
 
@@ -68,7 +70,7 @@ void SleepGuard::update() {
 void SleepGuard::take(const char* why) {
   logind_->callMethodAsync("Inhibit")
       .onInterface(manager_interface)
-      .withArguments(std::string{"sleep"}, std::string{"gpuctl"}, std::string{why}, std::string{"block"})
+      .withArguments(std::string{inhibited}, std::string{"gpuctl"}, std::string{why}, std::string{"block"})
       .uponReplyInvoke(
           dbus::reply_handler<sdbus::UnixFd>([this, why](const sdbus::Error* error, sdbus::UnixFd lock) {
             if (error != nullptr || held_for_ != why) return;

@@ -87,7 +87,7 @@ constexpr std::array holders{
            "Stop it: systemctl stop {unit}"},
 
     // Sound.
-    Holder{"pipewire|pipewire-pulse|wireplumber|pipewire-media*|pulseaudio", HolderKind::audio_server,
+    Holder{"pipewire|pipewire-pulse|wireplumber|pipewire-media*|pulseaudio|alsactl", HolderKind::audio_server,
            "Nothing to do: it closes the card when it goes."},
 
     // Machine learning, video, games, browsers.

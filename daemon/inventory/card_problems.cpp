@@ -179,8 +179,21 @@ Problems last_gpu_problems(const Gpu& gpu, const Snapshot& snapshot) {
               "Make sure that you reach the machine over the network.")};
 }
 
+/// After a new kernel, whose module was not built, or by modprobe.d. A virtual machine can have it all the
+/// same.
+Problems driverless_problems(const Gpu& gpu, const Snapshot& snapshot) {
+  const auto* display = snapshot.find(gpu.address);
+  if (display == nullptr || !display->driver.empty()) return {};
+  return {Problem{
+      "no-host-driver", Severity::info, gpu.address.str(),
+      fmt::format("{} has no driver: no module of the running kernel has taken it.", gpu.address.str()),
+      "For the host to use it, its driver must be there for this kernel (dkms status) and not be "
+      "blacklisted in modprobe.d."}};
+}
+
 Problems state_problems(const Gpu& gpu, const Snapshot& snapshot) {
   const auto state = bound_state(gpu, snapshot);
+  if (is_at_home(gpu, snapshot)) return driverless_problems(gpu, snapshot);
   if (state == GpuState::mixed)
     return {
         warning("mixed-drivers", gpu.slot().str(),

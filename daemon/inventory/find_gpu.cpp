@@ -83,9 +83,7 @@ bool is_attachable(const Gpu& gpu, const Snapshot& snapshot) {
 Candidates away(const Snapshot& snapshot) {
   const auto state = [&](const Gpu& gpu) { return bound_state(gpu, snapshot); };
   auto all = gpus_where(snapshot, [&](const Gpu& gpu) { return state(gpu) != GpuState::host; });
-  const auto vfio = gpus_where(snapshot, [&](const Gpu& gpu) {
-    return state(gpu) != GpuState::host && state(gpu) != GpuState::unbound;
-  });
+  const auto vfio = gpus_where(snapshot, [&](const Gpu& gpu) { return !is_at_home(gpu, snapshot); });
   return vfio.empty() ? all : vfio;
 }
 

@@ -68,7 +68,7 @@ void DomainLifecycle::take(PciSlot slot, const StartPtr& start) {
   if (operations_.is_held(slot)) return operations_.once_free(slot, [this, start] { go_on(start); });
   const auto& gpu = fresh(slot);
   const auto assignment = assignments_.find(slot);
-  const bool away = bound_state(gpu, inventory_.snapshot()) != GpuState::host;
+  const bool away = !is_at_home(gpu, inventory_.snapshot());
   if (away && assignment && assignment->vm_uuid != start->demand.uuid && assignment->running)
     throw Error(ErrorCode::busy, fmt::format("the GPU {} is in use by the virtual machine {}", slot.str(),
                                              assignment->vm_name));

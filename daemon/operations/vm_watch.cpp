@@ -42,6 +42,11 @@ DomainPresence presence(Hypervisor& hypervisor, const std::string& uuid) {
   }
 }
 
+/// With a driver: one that lost its own on the way home is released once more.
+bool is_home(const Gpu& gpu, const Snapshot& snapshot) {
+  return is_at_home(gpu, snapshot) && bound_state(gpu, snapshot) != GpuState::unbound;
+}
+
 /// Domains that events were about. What holds now is asked for afterwards: an event may be older than the
 /// domain's next start, which libvirt lets nobody see before it is over.
 class Pending {
@@ -103,7 +108,7 @@ bool VmWatch::needed() const {
 bool VmWatch::is_awaited(const Assignment& assignment) const {
   const auto& snapshot = inventory_.snapshot();
   const auto gpu = snapshot.gpus.find(assignment.gpu);
-  const bool away = gpu != snapshot.gpus.end() && bound_state(gpu->second, snapshot) != GpuState::host;
+  const bool away = gpu != snapshot.gpus.end() && !is_home(gpu->second, snapshot);
   return away ||
          ((assignment.running || assignment.returning) && operations_.running_on(assignment.gpu) == nullptr);
 }
@@ -218,7 +223,7 @@ void VmWatch::go_home(PciSlot slot, const Due& due) {
   const auto assignment = assignments_.find(slot);
   const auto& gpus = inventory_.snapshot().gpus;
   const auto gpu = gpus.find(slot);
-  const bool home = gpu == gpus.end() || bound_state(gpu->second, inventory_.snapshot()) == GpuState::host;
+  const bool home = gpu == gpus.end() || is_home(gpu->second, inventory_.snapshot());
   const bool taken =
       assignment && (assignment->vm_uuid != due.vm_uuid || (assignment->running && due.recorded));
   if (!home && !taken) return start_release(slot, due);

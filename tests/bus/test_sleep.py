@@ -26,7 +26,7 @@ class Sleep(BusTest):
         self.machine.fake('block bus/pci/drivers/nvidia/unbind')
         bob = self.client('bob')
         operation = bob.attach('0000:01:00.0')
-        until(lambda: self.login.held() == [('sleep', 'gpuctl', 'block')], what='a lock against sleep')
+        until(lambda: self.login.held() == [('sleep:handle-lid-switch', 'gpuctl', 'block')], what='a lock against sleep')
         self.machine.fake('clear')
         self.assertEqual(bob.finish(operation)[0], 'succeeded')
         until(lambda: not self.login.held(), what='the end of the lock')

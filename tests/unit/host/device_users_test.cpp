@@ -182,6 +182,16 @@ TEST_CASE("PipeWire lets go of the sound card, but not of the GPU itself") {
   CHECK(is_blocked(user_problems(users, Force::no)));
 }
 
+TEST_CASE("alsactl, which watches every card, lets go of the one that leaves") {
+  Laptop laptop;
+  add_process(laptop, {.pid = 6,
+                       .comm = "alsactl",
+                       .cgroup = "0::/system.slice/alsa-state.service\n",
+                       .descriptors = {"/dev/snd/controlC1"}});
+  REQUIRE(user(laptop.users(), 6, "/dev/snd/controlC1") != nullptr);
+  CHECK(user(laptop.users(), 6, "/dev/snd/controlC1")->will_let_go);
+}
+
 TEST_CASE("an I2C client of the GPU's bus is a holder that lsof on the GPU's nodes misses") {
   Laptop laptop;
   add_process(laptop, {.pid = 5, .comm = "org_kde_powerde", .descriptors = {"/dev/i2c-5"}});

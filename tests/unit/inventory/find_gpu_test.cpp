@@ -134,6 +134,16 @@ TEST_CASE("for a release nothing means the only GPU that is away") {
   CHECK(refused(snapshot, "", GpuChoice::away).code == ErrorCode::ambiguous_gpu);
 }
 
+TEST_CASE("a card of which one function has no driver is not away") {
+  auto snapshot = two_cards();
+  snapshot.functions.at({0, 1, 0, 1}).driver.clear();
+  snapshot.functions.at({0, 1, 0, 1}).uevent_driver.clear();
+  auto& gpu = snapshot.functions.at({0, 5, 0, 0});
+  gpu.vfio = true;
+  gpu.driver = "vfio-pci";
+  CHECK(found(snapshot, "", GpuChoice::away) == "0000:05:00.0");
+}
+
 TEST_CASE("a GPU without a driver is away only when none is on VFIO") {
   auto snapshot = two_cards();
   auto& gpu = snapshot.functions.at({0, 5, 0, 0});

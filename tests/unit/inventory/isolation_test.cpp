@@ -278,6 +278,15 @@ TEST_CASE("a card already on VFIO is told, half a one too") {
   CHECK(told(read(m)) == "info already-on-vfio 0000:01:00\n");
 }
 
+TEST_CASE("a card that no driver of the host has taken is told, not called half on VFIO") {
+  FakeMachine m;
+  reference_laptop(m);
+  m.unbind("0000:01:00.0");
+  CHECK(told(read(m)) == "info no-host-driver 0000:01:00.0\n");
+  m.bind("0000:01:00.0", "nvidia").unbind("0000:01:00.1");
+  CHECK(told(read(m)).empty());
+}
+
 TEST_CASE("the last GPU with a host driver goes only with a warning") {
   FakeMachine m;
   reference_laptop(m);
