@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <iterator>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -35,6 +37,16 @@ std::vector<PciAddress> functions_of(const Binding& binding) {
   std::vector<PciAddress> functions;
   for (const auto& f : binding.functions) functions.push_back(f.address);
   return functions;
+}
+
+/// What may make possible what was not: a function comes or goes, or its driver does. Its power alone, which
+/// a failed recovery changes too, is no reason to begin again.
+using Bound = std::map<PciAddress, std::array<std::string, 3>>;
+Bound bound(PciSlot slot, const Snapshot& snapshot) {
+  Bound found;
+  for (const auto& [address, f] : snapshot.functions)
+    if (address.slot() == slot) found[address] = {f.driver, f.uevent_driver, f.driver_override};
+  return found;
 }
 
 }  // namespace
@@ -68,7 +80,10 @@ Recoveries::Recoveries(EventLoop& loop, Inventory& inventory, OperationList& ope
       recover_later(operation.gpu);
   };
   operations_.observe({ignore, ignore, finished, [](unsigned) {}});
-  inventory_.on_change([this](const Snapshot&, const Snapshot&) { retry(); });
+  inventory_.on_change([this](const Snapshot& before, const Snapshot& now) {
+    if (std::ranges::any_of(pending_, [&](PciSlot gpu) { return bound(gpu, before) != bound(gpu, now); }))
+      retry();
+  });
 }
 
 void Recoveries::start() {

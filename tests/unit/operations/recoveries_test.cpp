@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "operations/assignments.hpp"
+#include "operations/messages.hpp"
 #include "support/machines.hpp"
 
 using namespace gpuctl;
@@ -29,8 +30,10 @@ class NoEvents : public DeviceEvents {
 class CountedWorkers : public WorkerPool {
  public:
   int begun = 0;
-  std::unique_ptr<Worker> start(const std::string&, Body, WorkerHandlers) override {
+  WorkerHandlers last;
+  std::unique_ptr<Worker> start(const std::string&, Body, WorkerHandlers handlers) override {
     ++begun;
+    last = std::move(handlers);
     return std::make_unique<Idle>();
   }
 
@@ -181,6 +184,25 @@ TEST_CASE(
   reader.reset();
   daemon.turn();
   CHECK(laptop.workers.begun == 1);
+}
+
+TEST_CASE("a recovery that failed begins again when a driver changes, not when a function wakes or sleeps") {
+  Laptop laptop;
+  laptop.leave_journal({1, 777});
+  Started daemon{laptop};
+  const auto end = laptop.workers.last;
+  end.on_message(messages::end(OperationState::failed, "", "its driver does not take it"));
+  end.on_exit(0);
+  daemon.turn();
+  CHECK(laptop.workers.begun == 1);
+  laptop.machine.set("0000:01:00.0", "power/runtime_status", "suspended\n");
+  daemon.inventory.refresh({gpu});
+  daemon.turn();
+  CHECK(laptop.workers.begun == 1);
+  laptop.machine.unbind("0000:01:00.1");
+  daemon.inventory.refresh({audio});
+  daemon.turn();
+  CHECK(laptop.workers.begun == 2);
 }
 
 TEST_CASE("an assignment whose attach was killed before its journal was there is taken back") {
