@@ -34,7 +34,8 @@ def results(card, runs, deb, build):
         laptop.plug(card, wait=card == 'nvidia')
         laptop.run('udevadm settle -t 30; for i in $(seq 100); do [ -e /sys/bus/pci/devices/0000:01:00.0/driver ] && exit; '
                    'sleep 0.1; done; exit 1')
-        laptop.shell.put(HERE / 'in_laptop.py', '/tmp/in_laptop.py')
+        for script in ('in_laptop.py', 'service_starts.py'):
+            laptop.shell.put(HERE / script, f'/tmp/{script}')
         laptop.shell.put(build / 'tests/bench/bench_empty_service', '/usr/local/lib/bench_empty_service')
         laptop.run('chmod 755 /usr/local/lib/bench_empty_service')
         return json.loads(laptop.run(f'python3 /tmp/in_laptop.py {runs}', timeout=1800))

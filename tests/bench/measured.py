@@ -25,6 +25,8 @@ class Row:
     def verdicts(self):
         """[(goal, what was measured, reached), ...]: at most FACTOR times TOOL, or at most LIMIT where no tool is named;
         a negative limit is a least value. Reached is None where there is nothing to compare with."""
+        if not next(iter(self.samples.values())):
+            return [(goal, f'not available, goal {abs(limit)}', None) for goal, _, limit in self.goals]
         ours, found = self.median(next(iter(self.samples))), []
         for goal, tool, factor in self.goals:
             if tool is None:
