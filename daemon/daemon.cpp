@@ -7,9 +7,7 @@
 #include <fmt/format.h>
 
 #include "gpuctl_names.hpp"
-#include "host/host_state.hpp"
-#include "inventory/module_aliases.hpp"
-#include "inventory/pci_names.hpp"
+#include "machine_lookups.hpp"
 #include "rebind/live_state.hpp"
 
 namespace gpuctl {
@@ -32,7 +30,7 @@ Daemon::Daemon(const DaemonOptions& options)
       root_(platform_.root),
       held_functions_(functions_held_by_helpers(platform_)),
       inventory_(
-          root_, events_, loop_, [this] { return lookups(); }, held_functions_),
+          root_, events_, loop_, [this] { return machine_lookups(platform_.modules_dir); }, held_functions_),
       assignment_dir_(platform_.state_dir / "assignments"),
       assignments_(assignment_dir_, boot_id(root_)),
       operations_(loop_, platform_.config.operations.retention),
@@ -73,15 +71,6 @@ void Daemon::remember_departures() {
   const auto& snapshot = inventory_.snapshot();
   for (const auto& [slot, gpu] : snapshot.gpus)
     if (!is_at_home(gpu, snapshot)) departures_.has_left(slot);
-}
-
-/// The tables live for one read: an idle daemon keeps none of them.
-Lookups Daemon::lookups() const {
-  const auto names = std::make_shared<PciNameTable>();
-  const auto aliases = std::make_shared<ModuleAliases>(platform_.modules_dir);
-  return {[names](const PciIdentity& id) { return names->names(id); },
-          [aliases](const PciIdentity& id) { return aliases->modules(modalias(id)); },
-          [](const RootDir& root) { return read_host_state(root); }};
 }
 
 VmNames Daemon::vm_names() const {

@@ -33,7 +33,6 @@ class Daemon {
  private:
   void stop(int status);
   void remember_departures();
-  Lookups lookups() const;
   VmNames vm_names() const;
 
   Platform platform_;

@@ -48,12 +48,13 @@ const char* look_up_name(pci_access* access, char* buffer, int size, int flags,
 /// libpci without pci_init(), which would look for ways to the hardware: names need none.
 class PciNameTable::Access {
  public:
-  explicit Access(const std::string& id_file) : access_(pci_alloc()), own_file_(!id_file.empty()) {
+  /// `id_file`: another table than the system's, if not empty.
+  explicit Access(const std::string& id_file) : access_(pci_alloc()) {
     access_->error = give_up;
     access_->warning = ignore_message;
     access_->debug = ignore_message;
     access_->id_lookup_mode = 0;  // no cache of DNS answers in anybody's home
-    if (own_file_) pci_set_name_list_path(access_, ::strdup(id_file.c_str()), 1);
+    if (!id_file.empty()) pci_set_name_list_path(access_, ::strdup(id_file.c_str()), 1);
   }
   ~Access() {
     pci_free_name_list(access_);
@@ -63,32 +64,6 @@ class PciNameTable::Access {
   Access& operator=(const Access&) = delete;
 
   template <class... Ids>
-  std::string look_up(int flags, Ids... ids) {
-    const auto quick = own_file_ ? std::string{} : ask(flags | PCI_LOOKUP_SKIP_LOCAL, ids...);
-    return quick.empty() ? from_table(flags, ids...) : quick;
-  }
-
-  template <class... Ids>
-  std::string from_table(int flags, Ids... ids) {
-    table_loaded_ = true;
-    return ask(flags | PCI_LOOKUP_NO_HWDB, ids...);
-  }
-
-  /// Few cards have a subsystem name of their own, so a miss alone is no reason to load the table. The
-  /// hardware database answers with the device's name then.
-  std::string subsystem(const PciIdentity& id, const std::string& device) {
-    const auto flags = PCI_LOOKUP_SUBSYSTEM | PCI_LOOKUP_DEVICE;
-    const auto look = [&](int more) {
-      return ask(flags | more, int{id.vendor}, int{id.device}, int{id.subsystem_vendor},
-                 int{id.subsystem_device});
-    };
-    if (own_file_ || table_loaded_) return look(PCI_LOOKUP_NO_HWDB);
-    const auto name = look(PCI_LOOKUP_SKIP_LOCAL);
-    return name == device ? std::string{} : name;
-  }
-
- private:
-  template <class... Ids>
   std::string ask(int flags, Ids... ids) {
     std::array<char, 256> buffer{};
     const auto* name = look_up_name(access_, buffer.data(), static_cast<int>(buffer.size()),
@@ -96,34 +71,58 @@ class PciNameTable::Access {
     return name != nullptr ? name : "";
   }
 
+ private:
   pci_access* access_;
-  bool own_file_;
-  bool table_loaded_{};
 };
 
 PciNameTable::PciNameTable(std::string id_file) : id_file_(std::move(id_file)) {}
 
 /// The table is thousands of small blocks: without trimming they would stay in the daemon's resident set.
 PciNameTable::~PciNameTable() {
-  if (access_ == nullptr) return;
-  access_.reset();
+  if (database_ == nullptr && table_ == nullptr) return;
+  database_.reset();
+  table_.reset();
   ::malloc_trim(0);
 }
 
-PciNameTable::Access& PciNameTable::access() {
-  if (access_ == nullptr) access_ = std::make_unique<Access>(id_file_);
-  return *access_;
+/// An empty table: PCI_LOOKUP_SKIP_LOCAL would spare the table, but leaves out the database as well
+/// (id_lookup in lib/names.c).
+PciNameTable::Access& PciNameTable::database() {
+  if (database_ == nullptr) database_ = std::make_unique<Access>("/dev/null");
+  return *database_;
+}
+
+PciNameTable::Access& PciNameTable::table() {
+  if (table_ == nullptr) table_ = std::make_unique<Access>(id_file_);
+  return *table_;
+}
+
+template <class... Ids>
+std::string PciNameTable::look_up(int flags, Ids... ids) {
+  const auto quick = id_file_.empty() ? database().ask(flags, int{ids}...) : std::string{};
+  return quick.empty() ? table().ask(flags | PCI_LOOKUP_NO_HWDB, int{ids}...) : quick;
+}
+
+/// Few cards have a subsystem name of their own, so a miss alone is no reason to load the table. The
+/// hardware database answers with the device's name then.
+std::string PciNameTable::subsystem(const PciIdentity& id, const std::string& device) {
+  const auto in = [&](Access& source, int more) {
+    return source.ask(PCI_LOOKUP_SUBSYSTEM | PCI_LOOKUP_DEVICE | more, int{id.vendor}, int{id.device},
+                      int{id.subsystem_vendor}, int{id.subsystem_device});
+  };
+  if (!id_file_.empty() || table_ != nullptr) return in(table(), PCI_LOOKUP_NO_HWDB);
+  const auto name = in(database(), 0);
+  return name == device ? std::string{} : name;
 }
 
 PciNames PciNameTable::names(const PciIdentity& id) {
   PciNames names;
-  names.vendor = access().look_up(PCI_LOOKUP_VENDOR, int{id.vendor});
-  names.device = access().look_up(PCI_LOOKUP_DEVICE, int{id.vendor}, int{id.device});
-  names.class_name = access().look_up(PCI_LOOKUP_CLASS, int{pci_class(id)});
+  names.vendor = look_up(PCI_LOOKUP_VENDOR, id.vendor);
+  names.device = look_up(PCI_LOOKUP_DEVICE, id.vendor, id.device);
+  names.class_name = look_up(PCI_LOOKUP_CLASS, pci_class(id));
   if (id.subsystem_vendor == 0 || id.subsystem_vendor == 0xffff) return names;
-  names.subsystem_vendor =
-      access().look_up(PCI_LOOKUP_SUBSYSTEM | PCI_LOOKUP_VENDOR, int{id.subsystem_vendor});
-  names.subsystem_device = access().subsystem(id, names.device);
+  names.subsystem_vendor = look_up(PCI_LOOKUP_SUBSYSTEM | PCI_LOOKUP_VENDOR, id.subsystem_vendor);
+  names.subsystem_device = subsystem(id, names.device);
   return names;
 }
 

@@ -22,10 +22,14 @@ class PciNameTable {
 
  private:
   class Access;
-  Access& access();
+  Access& database();
+  Access& table();
+  template <class... Ids>
+  std::string look_up(int flags, Ids... ids);
+  std::string subsystem(const PciIdentity&, const std::string& device);
 
   std::string id_file_;
-  std::unique_ptr<Access> access_;
+  std::unique_ptr<Access> database_, table_;
 };
 
 }  // namespace gpuctl

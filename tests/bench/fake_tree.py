@@ -42,13 +42,15 @@ def function(sys, number):
     class_, vendor, device, driver = KINDS[number % 10]
     name, group = address(number), number - (number % 10 == 1)
     here = sys / f'devices/pci{name[:7]}/{name}'
+    modalias = (f'pci:v0000{vendor:04X}d0000{device:04X}sv00001043sd00001CCC'
+                f'bc{class_[:2].upper()}sc{class_[2:4].upper()}i{class_[4:].upper()}')
     (here / 'power').mkdir(parents=True)
     write(here, vendor=f'0x{vendor:04x}', device=f'0x{device:04x}', subsystem_vendor='0x1043', subsystem_device='0x1ccc', irq='16',
           revision='0xa1', driver_override='(null)', enable='1', numa_node='-1', power_state='D0', d3cold_allowed='1',
           reset_method='flr bus', resource='0x0 0x0 0x0\n' * 13, config=config_space(class_, vendor, device),
-          uevent=f'DRIVER={driver}\nPCI_CLASS={int(class_, 16):X}\nPCI_SLOT_NAME={name}',
-          modalias=f'pci:v0000{vendor:04X}d0000{device:04X}sv00001043sd00001CCCbc{class_[:2]}sc{class_[2:4]}i{class_[4:]}'.upper()
-          .replace('PCI:V', 'pci:v'), **{'class': f'0x{class_}'})
+          uevent=f'DRIVER={driver}\nPCI_CLASS={int(class_, 16):X}\nPCI_ID={vendor:04X}:{device:04X}\nPCI_SUBSYS_ID=1043:1CCC\n'
+                 f'PCI_SLOT_NAME={name}\nMODALIAS={modalias}',
+          modalias=modalias, **{'class': f'0x{class_}'})
     write(here / 'power', control='on', runtime_status='active')
     if class_ == '030000':
         write(here, boot_vga='0')

@@ -5,24 +5,13 @@ import json
 import os
 import subprocess
 import sys
-import time
+
+from service_starts import in_turns, run, spawn, starts
 
 GPU, AUDIO = '0000:01:00.0', '0000:01:00.1'
 HOST_DRIVERS = {GPU: 'nvidia', AUDIO: 'snd_hda_intel'}
 RUNS = int(sys.argv[1])
 DEVICES = '/sys/bus/pci/devices'
-
-
-def spawn(command):
-    with open(os.devnull, 'r+') as null:
-        actions = [(os.POSIX_SPAWN_DUP2, null.fileno(), fd) for fd in (0, 1)]
-        began = time.perf_counter()
-        pid = os.posix_spawnp(command[0], command, os.environ, file_actions=actions)
-        _, status = os.waitpid(pid, 0)
-        took = (time.perf_counter() - began) * 1000
-    if status:
-        raise RuntimeError(f'{command} ended with {status}')
-    return took
 
 
 def driver(address):
@@ -79,22 +68,8 @@ def moves(addresses, results):
                     results.setdefault(f'{verb}, {what}', {}).setdefault(tool, []).append(took)
 
 
-def in_turns(work, results, commands, before=None):
-    for round_ in range(RUNS + 1):
-        for tool, command in commands.items():
-            if before:
-                before(tool)
-            took = spawn(command)
-            if round_:
-                results.setdefault(work, {}).setdefault(tool, []).append(took)
-
-
-def stop(unit):
-    subprocess.run(['systemctl', 'stop', unit], check=True)
-
-
 def rss_and_pss(unit):
-    pid = subprocess.run(['systemctl', 'show', '-P', 'MainPID', unit], check=True, capture_output=True, text=True).stdout.strip()
+    pid = run('systemctl', 'show', '-P', 'MainPID', unit)
     with open(f'/proc/{pid}/smaps_rollup') as file:
         found = dict(line.split(':') for line in file.read().splitlines()[1:])
     return [int(found[name].split()[0]) for name in ('Rss', 'Pss')]
@@ -115,16 +90,13 @@ def main():
     results = {}
     functions = [address for address in (AUDIO, GPU) if os.path.exists(f'{DEVICES}/{address}')]
     subprocess.run(['modprobe', 'vfio-pci'], check=True)
-    in_turns('list', results, {'gpuctl list': ['gpuctl', 'list'], 'lspci -nnk': ['lspci', '-nnk'],
-                               'driverctl list-devices': ['driverctl', 'list-devices'],
-                               'virsh nodedev-list': ['virsh', '-q', 'nodedev-list', '--cap', 'pci']})
+    in_turns(RUNS, 'list', results, {'gpuctl list': ['gpuctl', 'list'], 'lspci -nnk': ['lspci', '-nnk'],
+                                     'driverctl list-devices': ['driverctl', 'list-devices'],
+                                     'virsh nodedev-list': ['virsh', '-q', 'nodedev-list', '--cap', 'pci'],
+                                     'switcherooctl list': ['switcherooctl', 'list']})
     moves(functions, results)
     if len(functions) == 2:
-        in_turns('stopped service to first reply', results,
-                 {'gpuctl list': ['gpuctl', 'list'], 'hostnamectl': ['hostnamectl', 'hostname'],
-                  'timedatectl': ['timedatectl', 'show']},
-                 lambda tool: stop({'gpuctl list': 'gpuctld', 'hostnamectl': 'systemd-hostnamed',
-                                    'timedatectl': 'systemd-timedated'}[tool]))
+        starts(RUNS, results)
         memory(results)
     print(json.dumps(results))
 

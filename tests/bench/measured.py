@@ -4,12 +4,16 @@ import dataclasses
 import json
 import os
 import statistics
+import sys
 import time
+
+SLOW = 5000  # milliseconds: what takes longer is measured once
 
 
 @dataclasses.dataclass
 class Row:
-    """SAMPLES: {tool: [value, ...]}, in UNIT. The first tool is gpuctl. GOALS: (id, tool or None, factor or limit)."""
+    """SAMPLES: {tool: [value, ...]}, in UNIT, no value where the tool is not there. The first tool is gpuctl.
+    GOALS: (id, tool or None, factor or limit)."""
     work: str
     unit: str
     samples: dict
@@ -20,15 +24,19 @@ class Row:
 
     def verdicts(self):
         """[(goal, what was measured, reached), ...]: at most FACTOR times TOOL, or at most LIMIT where no tool is named;
-        a negative limit is a least value."""
+        a negative limit is a least value. Reached is None where there is nothing to compare with."""
+        if not next(iter(self.samples.values())):
+            return [(goal, f'not available, goal {abs(limit)}', None) for goal, _, limit in self.goals]
         ours, found = self.median(next(iter(self.samples))), []
         for goal, tool, factor in self.goals:
             if tool is None:
                 reached = ours >= -factor if factor < 0 else ours <= factor
                 found.append((goal, f'{ours:.4g} {self.unit}, goal {"≥" if factor < 0 else "≤"} {abs(factor)}', reached))
-            elif tool in self.samples and self.median(tool):
+            elif self.samples[tool]:
                 ratio = ours / self.median(tool)
                 found.append((goal, f'{ratio:.2f} × {tool}, goal ≤ {factor}', ratio <= factor))
+            else:
+                found.append((goal, f'{tool} not available, goal ≤ {factor} ×', None))
         return found
 
 
@@ -44,19 +52,34 @@ def spawn(command, quiet=True):
     return took
 
 
-def in_turns(tools, runs, warm_up=1):
-    """{name: samples} of {name: function that returns a sample}: every round takes one of each."""
-    samples = {name: [] for name in tools}
-    for round_ in range(warm_up + runs):
+def available(name, take):
+    """Its first value; nothing where that tool of others is not installed or does not work here."""
+    try:
+        return take()
+    except (OSError, RuntimeError) as error:
+        print(f'not available: {name}: {error}', file=sys.stderr, flush=True)
+        return None
+
+
+def in_turns(tools, runs):
+    """{name: samples} of {name: function that returns a sample}: every round takes one of each. The first tool is ours and
+    must work. One round before warms up; who is slow in it has had his only one."""
+    ours, *_ = tools
+    first = {name: take() if name == ours else available(name, take) for name, take in tools.items()}
+    slow = {name for name, value in first.items() if value and value > SLOW and name != ours}
+    samples = {name: [first[name]] if name in slow else [] for name in tools}
+    for _ in range(runs):
         for name, take in tools.items():
-            value = take()
-            if round_ >= warm_up:
-                samples[name].append(value)
+            if first[name] is not None and name not in slow:
+                samples[name].append(take())
     return samples
 
 
 def figure(values):
     """'12.3 (11.9–13.0)'"""
+    if not values:
+        return 'not available'
+
     def short(value):
         return f'{value:.0f}' if value >= 1000 else f'{value:.3g}'
     return f'{short(statistics.median(values))} ({short(min(values))}–{short(max(values))})'
@@ -69,7 +92,7 @@ def markdown(rows, about):
         theirs = ' · '.join(f'{tool} {figure(values)}' for tool, values in others)
         verdicts = row.verdicts()
         goals = '; '.join(f'{goal}: {text}' for goal, text, _ in verdicts)
-        reached = ', '.join('yes' if yes else '**no**' for *_, yes in verdicts)
+        reached = ', '.join({True: 'yes', False: '**no**', None: 'not measured'}[yes] for *_, yes in verdicts)
         lines.append(f'| {row.work} | {row.unit} | {figure(first[1])} | {theirs} | {goals} | {reached} |')
     return '\n'.join(lines) + '\n'
 

@@ -12,7 +12,7 @@ def rows(runs, build):
     said = subprocess.run([build / 'tests/bench/bench_holders', str(runs), '--json'], capture_output=True, text=True).stdout
     for line in said.splitlines():
         crowd = json.loads(line)
-        work = f'who holds a device, {crowd["processes"]} processes with {crowd["descriptors"]} descriptors'
+        work = f'who holds a device, {crowd["processes"]:,} × {crowd["descriptors"]} descriptors'
         found.append(Row(work, 'ms', crowd['wall'], [('P5', 'fuser', 0.8), ('P5', 'lsof', 0.2)]))
         found.append(Row(work + ': missed holders', '', crowd['missed'], [('P5', None, 0)]))
     return found

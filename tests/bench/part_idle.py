@@ -12,7 +12,7 @@ MINUTE = 60
 def memory(pid):
     text = pathlib.Path(f'/proc/{pid}/smaps_rollup').read_text().splitlines()[1:]
     found = dict(line.split(':') for line in text)
-    return {name: int(found[name].split()[0]) / 1024 for name in ('Rss', 'Pss')}
+    return {name: int(found[name].split()[0]) / 1000 for name in ('Rss', 'Pss')}
 
 
 def switches(pid):
@@ -39,9 +39,9 @@ def rows(runs, build):
             found.append(Row(f'context switches in {MINUTE} s idle', '', woken, [('P6', None, 1)]))
             found.append(Row('threads, idle', '', {name: [threads(pid)] for name, pid in pids.items()}, [('P7', None, 1)]))
             for kind, limit in (('Rss', 6.5), ('Pss', 3.5)):
-                found.append(Row(f'{kind.upper()} idle, 10 functions', 'MiB', {name: [memory(pid)[kind]] for name, pid in pids.items()},
+                found.append(Row(f'{kind.upper()} idle, 10 functions', 'MB', {name: [memory(pid)[kind]] for name, pid in pids.items()},
                                  [('P7', None, limit)]))
     more = at_start[10000]['Rss'] - at_start[10]['Rss']
-    found.append(Row('RSS more with 10,000 functions', 'MiB', {'gpuctld': [more]}, [('P7', None, 2)]))
+    found.append(Row('RSS more with 10,000 functions', 'MB', {'gpuctld': [more]}, [('P7', None, 2)]))
     machine.close()
     return found

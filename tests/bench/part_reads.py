@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How soon a property is read while a GPU is moved to VFIO and back without a pause, on a /sys that behaves like the kernel's."""
+"""How soon a property is read while a GPU is moved to VFIO and back without a pause, while another user floods, and while a
+driver does not come back from remove(); on a /sys that behaves like the kernel's."""
 import pathlib
 import subprocess
 import sys
@@ -8,26 +9,26 @@ import threading
 from measured import Row
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'bus'))
-from machine import Machine  # noqa: E402
+from dbus_wire import DBusError  # noqa: E402
+from machine import MANAGER, ROOT, SERVICE, Machine, until  # noqa: E402
 
-GPU, READS = '0000:01:00.0', 2000
+GPU, READS, FLOOD = '0000:01:00.0', 2000, 400
 
 
-class Mover(threading.Thread):
-    """Attaches and releases until it is told to stop."""
+class Meanwhile(threading.Thread):
+    """Does one thing over and over until it is told to stop."""
+    user = 'root'
+
     def __init__(self, machine):
         super().__init__()
-        self.client, self.stopping, self.moves, self.failed = machine.client(), threading.Event(), 0, None
+        self.client, self.stopping, self.done, self.failed = machine.client(self.user), threading.Event(), 0, None
         self.start()
 
     def run(self):
         try:
             while not self.stopping.is_set():
-                for begin in (self.client.attach, self.client.release):
-                    state, error, message = self.client.finish(begin(GPU))
-                    if state != 'succeeded':
-                        raise RuntimeError(f'{error}: {message}')
-                    self.moves += 1
+                self.once()
+                self.done += 1
         except Exception as error:  # told by stop(), in the other thread
             self.failed = error
 
@@ -35,8 +36,51 @@ class Mover(threading.Thread):
         self.stopping.set()
         self.join()
         self.client.close()
-        if self.failed or not self.moves:
-            raise RuntimeError(f'after {self.moves} moves: {self.failed}')
+        if self.failed or not self.done:
+            raise RuntimeError(f'{type(self).__name__}, after {self.done} times: {self.failed}')
+
+
+class Mover(Meanwhile):
+    """Attaches and releases."""
+    def once(self):
+        for begin in (self.client.attach, self.client.release):
+            state, error, message = self.client.finish(begin(GPU))
+            if state != 'succeeded':
+                raise RuntimeError(f'{error}: {message}')
+
+
+class Flood(Meanwhile):
+    """Asks for what is not allowed, which is a question to polkit each time or too many of them."""
+    user = 'alice'
+
+    def once(self):
+        bus = self.client.bus
+        for serial in [bus.send_call(SERVICE, ROOT, MANAGER, 'Attach', 'ssa{sv}', [GPU, '', {}]) for _ in range(FLOOD)]:
+            try:
+                bus.reply(serial, 30)
+            except DBusError:
+                continue
+            raise RuntimeError('an attach was allowed')
+
+
+class Hang:
+    """A driver that does not come back from remove(): the kernel holds the write to unbind."""
+    def __init__(self, machine):
+        self.machine, self.client = machine, machine.client()
+        machine.fake('hang-remove nvidia 1')
+        self.operation = self.client.attach(GPU)
+        until(lambda: machine.functions()[GPU]['removing'], what='a remove()')
+
+    def stop(self):
+        removing = self.machine.functions()[GPU]['removing']
+        self.machine.fake('hang-remove nvidia 0')
+        self.client.finish(self.operation)
+        until(lambda: self.client.state() in ('host', 'vm'), 30, 'a card that is whole')
+        if self.client.state() == 'vm':
+            self.client.finish(self.client.release(GPU))
+        self.client.close()
+        if not removing:
+            raise RuntimeError('the driver came back too soon')
 
 
 def times(client):
@@ -45,17 +89,21 @@ def times(client):
 
 
 def rows(runs, build):
-    machine, quiet, moving = Machine('laptop'), [], []
+    found = {'nothing else going on': [], 'a GPU is moved': [], f'another user has {FLOOD} calls in flight': [],
+             'a driver hangs in the kernel': []}
+    machine = Machine('laptop')
     machine.start()
     for _ in range(runs):
-        quiet.append(times(build / 'tests/bench/bench_bus_client'))
-        mover = Mover(machine)
-        moving.append(times(build / 'tests/bench/bench_bus_client'))
-        mover.stop()
+        for meanwhile, all_times in zip((None, Mover, Flood, Hang), found.values()):
+            busy = meanwhile(machine) if meanwhile else None
+            all_times.append(times(build / 'tests/bench/bench_bus_client'))
+            if busy:
+                busy.stop()
     machine.close()
 
     def at(part, all_times):
         return [one[int(len(one) * part)] for one in all_times]
-    return [Row('read one property while a GPU is moved, median', 'ms', {'gpuctld': at(.5, moving), 'nothing else going on': at(.5, quiet)}),
-            Row('read one property while a GPU is moved, 99 of 100', 'ms', {'gpuctld': at(.99, moving), 'nothing else going on': at(.99, quiet)},
-                [('P10', None, 1)])]
+    quiet, *others = found.items()
+    return [Row(f'read one property while {what}, {words}', 'ms', {'gpuctld': at(part, all_times), quiet[0]: at(part, quiet[1])}, goals)
+            for (what, all_times), goal in zip(others, (('P10', None, 1), ('P10', None, 5), ('R4', None, 50)))
+            for part, words, goals in ((.5, 'median', []), (.99, '99 of 100', [goal]))]
