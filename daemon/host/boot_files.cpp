@@ -99,6 +99,10 @@ std::vector<std::string> find_entries(const RootDir& root) {
   return found;
 }
 
+bool installed(const RootDir& root, const std::string& program) {
+  return root.exists("usr/sbin/" + program) || root.exists("usr/bin/" + program);
+}
+
 std::string loader_info(const RootDir& root) {
   const auto variable = root.text("sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f");
   std::string text;

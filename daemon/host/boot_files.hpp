@@ -46,6 +46,9 @@ std::string entry_options(const std::string& entry);
 /// Paths of the entries (Type #1) below `directories`, without those of other systems (no "linux" line).
 std::vector<std::string> find_entries(const RootDir& root);
 
+/// A program of the system's packages, by its name.
+bool installed(const RootDir& root, const std::string& program);
+
 /// Prefix of the efivar LoaderInfo ("systemd-boot 257.9"), "" if firmware has none.
 std::string loader_info(const RootDir& root);
 

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "host/boot_files.hpp"
 #include "host/host_facts.hpp"
 
 namespace gpuctl {
@@ -131,13 +132,11 @@ std::string boot_rules(const BootPolicies& policies, RuleFile file) {
 
 std::string initramfs_tool(const RootDir& root) {
   if (root.exists("run/ostree-booted")) return {};  // its initramfs belongs to the image
-  const auto installed = [&](const std::string& program) {
-    return root.exists("usr/sbin/" + program) || root.exists("usr/bin/" + program);
-  };
   // dracut's packages may bring an update-initramfs that calls dracut
-  if (installed("dracut") && !installed("mkinitramfs") && !installed("mkinitcpio")) return "dracut";
+  if (installed(root, "dracut") && !installed(root, "mkinitramfs") && !installed(root, "mkinitcpio"))
+    return "dracut";
   for (const auto* tool : {"update-initramfs", "mkinitcpio"})
-    if (installed(tool)) return tool;
+    if (installed(root, tool)) return tool;
   return {};
 }
 

@@ -15,10 +15,6 @@ constexpr auto cmdline = "etc/kernel/cmdline";
 
 bool is_systemd_boot(const RootDir& root) { return loader_info(root).starts_with("systemd-boot"); }
 
-bool installed(const RootDir& root, const std::string& program) {
-  return root.exists("usr/bin/" + program) || root.exists("usr/sbin/" + program);
-}
-
 std::vector<std::string> unified_images(const RootDir& root) {
   std::vector<std::string> found;
   for (const std::string directory : {"boot/EFI/Linux", "efi/EFI/Linux", "boot/efi/EFI/Linux"})

@@ -157,6 +157,7 @@ TEST_CASE("nothing of gpuctl's stays when it is told to forget") {
   host.machine.file("etc/modprobe.d/vfio.conf", "options vfio-pci ids=10de:25a0,10de:2291\n")
       .file("etc/default/grub", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n")
       .file("usr/sbin/update-grub", "")
+      .file("usr/sbin/grub-mkconfig", "for x in /etc/default/grub.d/*.cfg ; do . $x; done\n")
       .file("sys/firmware/acpi/tables/DMAR", "")
       .cmdline("quiet");
   host.systemd.run_once_for_a_settled_tree("grub-drop-in");

@@ -25,6 +25,7 @@ TEST_CASE(
            Expected{"debian-13", "grub-drop-in", "/usr/sbin/update-grub"},
            Expected{"ubuntu-24.04", "grub-drop-in", "/usr/sbin/update-grub"},
            Expected{"arch", "grub-defaults", "/usr/bin/grub-mkconfig -o /boot/grub/grub.cfg"},
+           Expected{"manjaro", "grub-defaults", "/usr/bin/grub-mkconfig -o /boot/grub/grub.cfg"},
            Expected{"opensuse", "grub-defaults", "/usr/sbin/grub2-mkconfig -o /boot/grub2/grub.cfg"},
            Expected{"fedora-42", "grubby", "/usr/bin/grubby --update-kernel=ALL --args=intel_iommu=on"},
            Expected{"pop-os", "kernelstub", "/usr/bin/kernelstub -a intel_iommu=on"},

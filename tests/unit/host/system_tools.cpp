@@ -47,6 +47,11 @@ void grub_mkconfig(const RootDir& root, const std::string& path, bool drop_ins) 
                    joined(arguments.normal), recovery));
 }
 
+/// Debian's does.
+bool mkconfig_reads_drop_ins(const RootDir& root) {
+  return root.text("usr/sbin/grub-mkconfig").find("default/grub.d/") != std::string::npos;
+}
+
 std::vector<std::string> list_argument(const std::vector<std::string>& command, const std::string& option) {
   for (const auto& word : command)
     if (word.starts_with(option)) return split_arguments(word.substr(option.size()));
@@ -134,9 +139,9 @@ int ApplyingSystemd::run(const std::vector<std::string>& command) {
   const auto program = fs::path(command.front()).filename().string();
   if (program == failing || std::ranges::find(command, failing_with) != command.end()) return 1;
   if (program == silent) return 0;
-  if (program == "update-grub") grub_mkconfig(root_, "boot/grub/grub.cfg", true);
+  if (program == "update-grub") grub_mkconfig(root_, "boot/grub/grub.cfg", mkconfig_reads_drop_ins(root_));
   if (program == "grub-mkconfig" || program == "grub2-mkconfig")
-    grub_mkconfig(root_, command.at(2).substr(1), false);
+    grub_mkconfig(root_, command.at(2).substr(1), mkconfig_reads_drop_ins(root_));
   if (program == "grubby") grubby(root_, command);
   if (program == "kernelstub") kernelstub(root_, command, others);
   if (program == "kernel-install" && real_kernel_install) return systemds_kernel_install(root_, command);
