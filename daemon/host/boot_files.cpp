@@ -112,6 +112,13 @@ std::string loader_info(const RootDir& root) {
   return text;
 }
 
+bool by_sdbootutil(const RootDir& root) {
+  if (!installed(root, "sdbootutil") || !root.exists("etc/kernel/cmdline")) return false;
+  ShellVariables variables;
+  read_into(variables, read_shell_file(root.text("etc/sysconfig/bootloader")));
+  return loader_info(root).starts_with("systemd-boot") || variables["LOADER_TYPE"] == "grub2-bls";
+}
+
 std::string arguments_diff(const std::vector<std::string>& before, const ArgumentChange& change) {
   const auto after = changed(before, change);
   if (after == before) return {};

@@ -70,6 +70,7 @@ const BootLoader* boot_loader(std::string_view id) {
   for (const auto* loader : {&rpm_ostree(), &kernelstub(), &kernel_install(), &loader_entries(), &grubby(),
                              &grub_drop_in(), &grub_defaults()})
     if (loader->id() == id) return loader;
+  if (by_sdbootutil(root)) return kernel_install();
   return nullptr;
 }
 

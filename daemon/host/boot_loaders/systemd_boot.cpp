@@ -6,6 +6,8 @@
 #include "core/error.hpp"
 #include "host/boot_files.hpp"
 #include "host/boot_loader.hpp"
+#include "host/kernel_command_line.hpp"
+#include "host/shell_file.hpp"
 #include "host/text.hpp"
 
 namespace gpuctl {
@@ -23,6 +25,13 @@ std::vector<std::string> unified_images(const RootDir& root) {
   return found;
 }
 
+/// sdbootutil makes GRUB sort its entries by a word in front.
+std::string without_order(const std::string& name) {
+  for (const std::string word : {"system-", "snapper-"})
+    if (name.starts_with(word)) return name.substr(word.size());
+  return name;
+}
+
 /// kernel-install names its entries by machine id (or the token of /etc/kernel/entry-token); those of other
 /// systems on the same partition have other names.
 std::vector<std::string> entries_of_kernel_install(const RootDir& root) {
@@ -30,7 +39,17 @@ std::vector<std::string> entries_of_kernel_install(const RootDir& root) {
   if (token.empty()) token = root.text("etc/machine-id");
   auto entries = find_entries(root);
   std::erase_if(entries, [&](const auto& path) {
-    return token.empty() || !path.substr(path.rfind('/') + 1).starts_with(token + "-");
+    return token.empty() || !without_order(path.substr(path.rfind('/') + 1)).starts_with(token + "-");
+  });
+  return entries;
+}
+
+/// As sdbootutil's update-all-entries: those of other snapshots stay as they were when they were taken.
+std::vector<std::string> entries_of_this_snapshot(const RootDir& root) {
+  const auto snapshot = KernelCommandLine{root.text("proc/cmdline")}.value("rootflags");
+  auto entries = entries_of_kernel_install(root);
+  std::erase_if(entries, [&](const auto& path) {
+    return KernelCommandLine{entry_options(root.text(path))}.value("rootflags") != snapshot;
   });
   return entries;
 }
@@ -97,14 +116,16 @@ std::vector<std::string> options_of(const RootDir& root, const std::vector<std::
   return found;
 }
 
-/// systemd-boot whose entries (or unified images) are generated from /etc/kernel/cmdline.
+/// Entries (or unified images) that are generated from /etc/kernel/cmdline.
 class KernelInstall : public BootLoader {
  public:
   std::string_view id() const override { return "kernel-install"; }
-  std::string description() const override { return "systemd-boot with /etc/kernel/cmdline"; }
+  std::string description() const override {
+    return "boot loader entries made from /etc/kernel/cmdline (kernel-install, sdbootutil)";
+  }
   bool in_use(const RootDir& root) const override {
-    if (!is_systemd_boot(root)) return false;
-    if (installed(root, "sdbootutil")) return root.exists(cmdline);
+    if (by_sdbootutil(root)) return true;
+    if (!is_systemd_boot(root) || installed(root, "sdbootutil")) return false;
     if (by_kernel_install(root)) return true;
     return !unified_images(root).empty() && root.exists(cmdline) && installed(root, "mkinitcpio");
   }
@@ -123,7 +144,7 @@ class KernelInstall : public BootLoader {
 
   /// The arguments inside unified images are not read back.
   std::vector<std::string> effective(const RootDir& root) const override {
-    if (installed(root, "sdbootutil")) return options_of(root, entries_of_kernel_install(root));
+    if (by_sdbootutil(root)) return options_of(root, entries_of_this_snapshot(root));
     if (!by_kernel_install(root)) return {};
     return options_of(root, entries_of(root, reinstall_kernels(root)));
   }
@@ -133,7 +154,7 @@ class KernelInstall : public BootLoader {
     return installed(root, "kernel-install") && entries_by_kernel_install(root);
   }
   static std::vector<ToolRun> tools(const RootDir& root) {
-    if (installed(root, "sdbootutil")) return {{"sdbootutil", {}}};
+    if (by_sdbootutil(root)) return {{"sdbootutil", {}}};
     if (by_kernel_install(root)) return reinstall_kernels(root);
     return {{"mkinitcpio", {}}};
   }

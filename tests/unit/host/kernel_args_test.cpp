@@ -27,6 +27,7 @@ TEST_CASE(
            Expected{"arch", "grub-defaults", "/usr/bin/grub-mkconfig -o /boot/grub/grub.cfg"},
            Expected{"manjaro", "grub-defaults", "/usr/bin/grub-mkconfig -o /boot/grub/grub.cfg"},
            Expected{"opensuse", "grub-defaults", "/usr/sbin/grub2-mkconfig -o /boot/grub2/grub.cfg"},
+           Expected{"opensuse-bls", "kernel-install", "/usr/bin/sdbootutil update-all-entries"},
            Expected{"fedora-42", "grubby", "/usr/bin/grubby --update-kernel=ALL --args=intel_iommu=on"},
            Expected{"pop-os", "kernelstub", "/usr/bin/kernelstub -a intel_iommu=on"},
            Expected{"bazzite", "rpm-ostree", "/usr/bin/rpm-ostree kargs --append-if-missing=intel_iommu=on"},
@@ -259,16 +260,4 @@ TEST_CASE("hand-written entries of systemd-boot are edited, others' entries are 
   CHECK(host.root.text("boot/loader/entries/windows.conf").find("options") == std::string::npos);
   host.arguments.undo();
   CHECK(configuration_of(host.root) == before);
-}
-
-TEST_CASE("what gpuctl does not know it explains instead of changing it") {
-  ArgumentsHost nix{"arch"};
-  nix.machine().file("etc/NIXOS", "");
-  CHECK_THROWS_WITH_AS(nix.arguments.plan({}), doctest::Contains("boot.kernelParams"), Error);
-  ArgumentsHost limine{"arch"};
-  std::string info("\x06\0\0\0", 4);
-  for (const char c : std::string("Limine 9.2.0")) info += std::string{c, '\0'};
-  limine.machine().file("sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f", info);
-  CHECK_THROWS_WITH_AS(limine.arguments.plan({}), doctest::Contains("how Limine 9.2.0 keeps"), Error);
-  CHECK(limine.arguments.state().mechanism == "manual");
 }

@@ -14,6 +14,7 @@
 
 #include "core/error.hpp"
 #include "host/boot_files.hpp"
+#include "host/kernel_command_line.hpp"
 
 namespace gpuctl::test {
 namespace {
@@ -81,6 +82,18 @@ void kernelstub(const RootDir& root, const std::vector<std::string>& command,
       spit(root.path() / entry, with_options(slurp(root.path() / entry), change));
 }
 
+/// update-all-entries: the running snapshot's get what /etc/kernel/cmdline has, and no others.
+void sdbootutil_update(const RootDir& root) {
+  const auto snapshot = KernelCommandLine{root.text("proc/cmdline")}.value("rootflags");
+  const auto words = split_arguments(root.text("etc/kernel/cmdline"));
+  for (const auto& path : find_entries(root)) {
+    const auto entry = slurp(root.path() / path);
+    const auto options = split_arguments(entry_options(entry));
+    if (KernelCommandLine{entry_options(entry)}.value("rootflags") == snapshot)
+      spit(root.path() / path, with_options(entry, {words, options}));
+  }
+}
+
 void kernel_install(const RootDir& root, const std::vector<std::string>& command) {
   const auto token = slurp(root.path() / "etc/machine-id");
   const auto version = command.at(2);
@@ -144,6 +157,7 @@ int ApplyingSystemd::run(const std::vector<std::string>& command) {
     grub_mkconfig(root_, command.at(2).substr(1), mkconfig_reads_drop_ins(root_));
   if (program == "grubby") grubby(root_, command);
   if (program == "kernelstub") kernelstub(root_, command, others);
+  if (program == "sdbootutil" && command.at(1) == "update-all-entries") sdbootutil_update(root_);
   if (program == "kernel-install" && real_kernel_install) return systemds_kernel_install(root_, command);
   if (program == "kernel-install") kernel_install(root_, command);
   return 0;
