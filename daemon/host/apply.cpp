@@ -39,6 +39,7 @@ constexpr std::array tools{
     Tool{"rpm-ostree-remove", "rpm-ostree", "kargs", Varies::kernel_argument, "--delete-if-present="},
     Tool{"kernel-install", "kernel-install", "add", Varies::kernel_image, ""},
     Tool{"sdbootutil", "sdbootutil", "update-all-entries", Varies::nothing, ""},
+    Tool{"sdbootutil-mkinitrd", "sdbootutil", "mkinitrd", Varies::nothing, ""},
     Tool{"update-initramfs", "update-initramfs", "-u -k all", Varies::nothing, ""},
     Tool{"dracut", "dracut", "--force --regenerate-all", Varies::nothing, ""},
     Tool{"mkinitcpio", "mkinitcpio", "-P", Varies::nothing, ""},

@@ -49,6 +49,9 @@ bool belongs(const BootPolicy& policy, RuleFile file) {
   return false;
 }
 
+/// sdbootutil has dracut make the initrd, with dracut's configuration, and puts it into the entries.
+constexpr auto by_dracut = "sdbootutil-mkinitrd";
+
 struct InitramfsFile {
   const char* tool;
   const char* path;
@@ -132,6 +135,7 @@ std::string boot_rules(const BootPolicies& policies, RuleFile file) {
 
 std::string initramfs_tool(const RootDir& root) {
   if (root.exists("run/ostree-booted")) return {};  // its initramfs belongs to the image
+  if (by_sdbootutil(root)) return by_dracut;  // what dracut itself writes below /boot nobody starts there
   // dracut's packages may bring an update-initramfs that calls dracut
   if (installed(root, "dracut") && !installed(root, "mkinitramfs") && !installed(root, "mkinitcpio"))
     return "dracut";
@@ -161,7 +165,7 @@ ApplyRequest boot_files_request(const RootDir& root, const BootPolicies& policie
   const auto tool = initramfs_tool(root);
   const bool wanted = std::ranges::any_of(policies, wants_initramfs);
   for (const auto& file : initramfs_files) {
-    if (file.tool != tool) continue;
+    if (file.tool != (tool == by_dracut ? "dracut" : tool)) continue;
     const bool there = root.exists(file.path);
     if (wanted || there) edit(request, root, file.path, wanted ? file.text : "", file.executable);
     if ((wanted || there) && (rules_changed || wanted != there)) request.tools.push_back({tool, {}});

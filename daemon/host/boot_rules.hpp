@@ -24,7 +24,8 @@ std::string path_of(RuleFile file);
 /// the kernel argument gpuctl.boot=host.
 std::string boot_rules(const BootPolicies& policies, RuleFile file);
 
-/// The tool that makes this system's initramfs: update-initramfs, dracut, mkinitcpio; "" for others.
+/// The tool that makes this system's initramfs: update-initramfs, dracut, mkinitcpio, sdbootutil-mkinitrd; ""
+/// for others.
 std::string initramfs_tool(const RootDir& root);
 
 /// Why the initramfs cannot get the rule that this policy wants in it, with the way out; "" where nothing is

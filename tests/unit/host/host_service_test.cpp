@@ -204,3 +204,23 @@ TEST_CASE("an update-initramfs that dracut brings is dracut") {
   host.machine.file("usr/sbin/mkinitramfs", "");  // dracut-core alone, for its lsinitrd
   CHECK(initramfs_tool(host.root) == "update-initramfs");
 }
+
+TEST_CASE("where sdbootutil keeps the initrds, it and not dracut makes them anew") {
+  PolicyHost host;
+  host.machine.erase("usr/sbin/update-initramfs")
+      .file("usr/bin/dracut", "")
+      .file("usr/bin/sdbootutil", "")
+      .file("etc/kernel/cmdline", "quiet\n")
+      .file("etc/sysconfig/bootloader", "LOADER_TYPE=\"grub2-bls\"\n");
+  host.set("vm");
+  host.boot("boot-b");
+  host.service.apply_boot_policy(host.snapshot);
+  host.service.confirm_boot_policy(host.gpu());
+  CHECK(host.root.exists("etc/dracut.conf.d/90-gpuctl.conf"));
+  CHECK(host.systemd.commands == std::vector<std::string>{"/usr/bin/sdbootutil mkinitrd"});
+  host.set("clear");
+  CHECK_FALSE(host.root.exists("etc/dracut.conf.d/90-gpuctl.conf"));
+  CHECK(host.systemd.commands.size() == 2);
+  host.machine.file("etc/sysconfig/bootloader", "LOADER_TYPE=\"grub2-efi\"\n");
+  CHECK(initramfs_tool(host.root) == "dracut");
+}
