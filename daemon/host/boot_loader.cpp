@@ -33,6 +33,11 @@ class ByHand : public BootLoader {
       return fmt::format(
           "on NixOS {} boot.kernelParams in the system configuration, then `nixos-rebuild boot`", what);
     const auto info = loader_info(root);
+    if (by_sdboot_manage(root))
+      return fmt::format(
+          "sdboot-manage makes the entries anew for every new kernel: {} LINUX_OPTIONS in "
+          "/etc/sdboot-manage.conf by hand, then run `sudo sdboot-manage gen` and reboot",
+          what);
     return fmt::format("gpuctl does not know how {} keeps its kernel arguments: {} them by hand, then reboot",
                        info.empty() ? "this boot loader" : info, what);
   }

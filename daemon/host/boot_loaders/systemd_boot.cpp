@@ -167,7 +167,8 @@ class LoaderEntries : public BootLoader {
   std::string_view id() const override { return "loader-entries"; }
   std::string description() const override { return "systemd-boot with hand-written entries"; }
   bool in_use(const RootDir& root) const override {
-    return is_systemd_boot(root) && !find_entries(root).empty() && unified_images(root).empty();
+    return is_systemd_boot(root) && !by_sdboot_manage(root) && !find_entries(root).empty() &&
+           unified_images(root).empty();
   }
   std::vector<std::string> configured(const RootDir& root) const override {
     const auto all = options_of(root, find_entries(root));
@@ -190,6 +191,13 @@ class LoaderEntries : public BootLoader {
 };
 
 }  // namespace
+
+bool by_sdboot_manage(const RootDir& root) {
+  if (!is_systemd_boot(root) || !installed(root, "sdboot-manage")) return false;
+  ShellVariables variables;
+  read_into(variables, read_shell_file(root.text("etc/sdboot-manage.conf")));
+  return variables["NO_AUTOGEN"] != "yes";
+}
 
 const BootLoader& kernel_install() {
   static const KernelInstall loader;

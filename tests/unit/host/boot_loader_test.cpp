@@ -32,6 +32,20 @@ TEST_CASE("what gpuctl does not know it explains instead of changing it") {
   CHECK(limine.arguments.state().mechanism == "manual");
 }
 
+TEST_CASE("entries that sdboot-manage will make anew are left to it, with what to tell it") {
+  ArgumentsHost host{"cachyos"};
+  make_systemd_boot(host.machine());
+  const auto before = configuration_of(host.root);
+  CHECK_THROWS_WITH_AS(
+      host.arguments.enable({}),
+      doctest::Contains("add \"intel_iommu=on\" to LINUX_OPTIONS in /etc/sdboot-manage.conf by "
+                        "hand, then run `sudo sdboot-manage gen` and reboot"),
+      Error);
+  CHECK(configuration_of(host.root) == before);
+  host.machine().file("etc/sdboot-manage.conf", "NO_AUTOGEN=\"yes\"\n");
+  CHECK(host.arguments.state().mechanism == "loader-entries");
+}
+
 TEST_CASE("sdbootutil's entries of the running system get the argument, those of its snapshots do not") {
   ArgumentsHost host{"opensuse-bls"};
   CHECK(host.arguments.enable({}) == "added intel_iommu=on; reboot to make it count");
