@@ -22,7 +22,7 @@ ArgumentChange still_missing(const std::vector<std::string>& configured, Argumen
   return change;
 }
 
-std::string advice(const IommuSupport& support, bool configured) {
+std::string advice(const IommuSupport& support, bool configured, const BootLoader& loader) {
   switch (support.stage) {
     case IommuStage::active:
       return "the IOMMU is on; no kernel argument is needed";
@@ -35,8 +35,9 @@ std::string advice(const IommuSupport& support, bool configured) {
     default:
       break;
   }
-  return configured ? "the arguments are set: reboot to make them count"
-                    : "the IOMMU is off; `gpuctl kernel-args enable` sets it on";
+  if (configured) return "the arguments are set: reboot to make them count";
+  return loader.id() == by_hand().id() ? "the IOMMU is off; `gpuctl kernel-args plan` says what to do by hand"
+                                       : "the IOMMU is off; `gpuctl kernel-args enable` sets it on";
 }
 
 }  // namespace
@@ -62,7 +63,7 @@ KernelArgumentsState KernelArguments::state() const {
   state.configured = loader.configured(root_);
   const auto need = needed_iommu_arguments(support);
   state.needed = still_missing(state.configured, need);
-  state.advice = advice(support, !need.empty() && state.needed.empty());
+  state.advice = advice(support, !need.empty() && state.needed.empty(), loader);
   const auto done = read_records(record_file(paths_.state));
   state.changed_by_gpuctl = !done.empty();
   state.reboot_needed =

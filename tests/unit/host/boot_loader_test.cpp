@@ -30,6 +30,31 @@ TEST_CASE("what gpuctl does not know it explains instead of changing it") {
   make_loader(limine.machine(), "Limine 9.2.0");
   CHECK_THROWS_WITH_AS(limine.arguments.plan({}), doctest::Contains("how Limine 9.2.0 keeps"), Error);
   CHECK(limine.arguments.state().mechanism == "manual");
+  CHECK(limine.arguments.state().advice ==
+        "the IOMMU is off; `gpuctl kernel-args plan` says what to do by hand");
+}
+
+TEST_CASE("a GRUB that is only left over is not changed, for the kernel was started by something else") {
+  for (const auto* part : {"arch", "debian-13", "fedora-42"}) {
+    CAPTURE(part);
+    ArgumentsHost host{part};
+    const auto by_grub = host.arguments.state().mechanism;
+    host.machine().cmdline("root=UUID=x rw initrd=\\boot\\initramfs-linux.img");
+    CHECK(host.arguments.state().mechanism == by_grub);  // no EFI: not from there
+    host.machine().file("sys/firmware/efi/fw_platform_size", "64\n");
+    const auto before = configuration_of(host.root);
+    CHECK_THROWS_WITH_AS(host.arguments.enable({}), doctest::Contains("this boot loader keeps"), Error);
+    CHECK(configuration_of(host.root) == before);
+    CHECK(host.arguments.state().mechanism == "manual");
+    make_loader(host.machine(), "GRUB 2.12");
+    CHECK(host.arguments.state().mechanism == by_grub);
+  }
+}
+
+TEST_CASE("what cannot be read says nothing against GRUB") {
+  ArgumentsHost host{"debian-13"};
+  host.machine().file("sys/firmware/efi/fw_platform_size", "64\n").erase("proc/cmdline");
+  CHECK(host.arguments.state().mechanism == "grub-drop-in");
 }
 
 TEST_CASE("entries that sdboot-manage will make anew are left to it, with what to tell it") {
