@@ -68,6 +68,7 @@ class KernelArguments {
  private:
   void carry_out(const ApplyRequest& request);
   [[noreturn]] void give_up(const KernelArgumentsPlan& planned, const KernelArgumentsRecord& record,
+  std::vector<std::string> configured(const BootLoader& loader) const;
                             const FileContents& before, const Error& failure);
   [[noreturn]] void take_back(const KernelArgumentsPlan& planned);
   ArgumentChange undo_last();

@@ -46,8 +46,7 @@ TEST_CASE(
     CHECK(host.arguments.enable({}) == "added intel_iommu=on; reboot to make it count");
     CHECK(host.systemd.commands == std::vector<std::string>{command});
     CHECK(host.systemd.units == std::vector<std::string>{"gpuctl-apply@kernel-arguments.service"});
-    if (std::string(mechanism) != "rpm-ostree")
-      CHECK(contains(host.arguments.state().configured, "intel_iommu=on"));
+    CHECK(contains(host.arguments.state().configured, "intel_iommu=on"));
     CHECK(host.arguments.state().reboot_needed);
     CHECK(host.root.list("run/gpuctl/apply").empty());
 
@@ -69,13 +68,24 @@ TEST_CASE("a file that is no UTF-8 is left alone, and named") {
 }
 
 TEST_CASE("asking twice changes nothing more") {
-  ArgumentsHost host{"debian-13"};
+  for (const auto* part : {"debian-13", "bazzite"}) {
+    CAPTURE(part);
+    ArgumentsHost host{part};
+    host.arguments.enable({});
+    const auto once = configuration_of(host.root);
+    CHECK(host.arguments.plan({}).empty());
+    CHECK(host.arguments.enable({}) == "nothing to change: the arguments are set: reboot to make them count");
+    CHECK(configuration_of(host.root) == once);
+    CHECK(host.systemd.commands.size() == 1);
+  }
+}
+
+TEST_CASE("a deployment that was staged and never came does not count as configured") {
+  ArgumentsHost host{"bazzite"};
   host.arguments.enable({});
-  const auto once = configuration_of(host.root);
-  CHECK(host.arguments.plan({}).empty());
-  CHECK(host.arguments.enable({}) == "nothing to change: the arguments are set: reboot to make them count");
-  CHECK(configuration_of(host.root) == once);
-  CHECK(host.systemd.commands.size() == 1);
+  host.machine().erase("run/ostree/staged-deployment");
+  CHECK(host.arguments.state().needed == ArgumentChange{{"intel_iommu=on"}, {}});
+  CHECK(host.arguments.enable({}) == "added intel_iommu=on; reboot to make it count");
 }
 
 TEST_CASE("an argument that switches the IOMMU off is taken out and the right one put in") {

@@ -156,6 +156,7 @@ int ApplyingSystemd::run(const std::vector<std::string>& command) {
   if (program == "grub-mkconfig" || program == "grub2-mkconfig")
     grub_mkconfig(root_, command.at(2).substr(1), mkconfig_reads_drop_ins(root_));
   if (program == "grubby") grubby(root_, command);
+  if (program == "rpm-ostree") spit(root_.path() / "run/ostree/staged-deployment", "");
   if (program == "kernelstub") kernelstub(root_, command, others);
   if (program == "sdbootutil" && command.at(1) == "update-all-entries") sdbootutil_update(root_);
   if (program == "kernel-install" && real_kernel_install) return systemds_kernel_install(root_, command);
