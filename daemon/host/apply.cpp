@@ -217,8 +217,8 @@ void apply(const RootDir& root, const ApplyRequest& request, const ToolRunner& r
     if (status == 0) continue;
     write_edits(root.path(), reversed(request.edits));
     throw Error(ErrorCode::state_unwritable,
-                fmt::format("{} failed with status {}; what gpuctl itself had written is as it was",
-                            fmt::join(command, " "), status));
+                fmt::format("{} failed with status {}{}", fmt::join(command, " "), status,
+                            request.edits.empty() ? "" : "; what gpuctl itself had written is as it was"));
   }
 }
 

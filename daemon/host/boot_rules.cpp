@@ -17,6 +17,11 @@ constexpr auto head =
 # switches it off for one boot.
 ACTION!="add", GOTO="gpuctl_boot_end"
 SUBSYSTEM!="pci", GOTO="gpuctl_boot_end"
+# Without gpuctld nobody would give the GPU back. It is not in an initramfs, where the rules count nevertheless.
+TEST=="/etc/initrd-release", GOTO="gpuctl_boot_begin"
+TEST=="/conf/initramfs.conf", GOTO="gpuctl_boot_begin"
+TEST!=")" GPUCTLD R"(", GOTO="gpuctl_boot_end"
+LABEL="gpuctl_boot_begin"
 IMPORT{cmdline}="gpuctl.boot"
 ENV{gpuctl.boot}=="host", GOTO="gpuctl_boot_end"
 )";
@@ -69,7 +74,7 @@ constexpr InitramfsFile initramfs_files[] = {
 case "$1" in prereqs) echo udev; exit 0;; esac
 . /usr/share/initramfs-tools/hook-functions
 rules=/etc/udev/rules.d/61-gpuctl-boot.rules
-[ -e "$rules" ] || exit 0
+[ -e "$rules" ] && [ -e )" GPUCTLD R"( ] || exit 0
 mkdir -p "$DESTDIR/etc/udev/rules.d"
 cp -p "$rules" "$DESTDIR/etc/udev/rules.d/"
 manual_add_modules vfio_pci vfio_iommu_type1
@@ -77,14 +82,18 @@ manual_add_modules vfio_pci vfio_iommu_type1
      true},
     {"dracut", "etc/dracut.conf.d/90-gpuctl.conf",
      R"(# Written by gpuctl from its boot policy: its udev rules and vfio-pci go into the initramfs.
-install_items+=" /etc/udev/rules.d/61-gpuctl-boot.rules "
-add_drivers+=" vfio_pci vfio_iommu_type1 "
+if [ -e )" GPUCTLD R"( ]; then
+    install_items+=" /etc/udev/rules.d/61-gpuctl-boot.rules "
+    add_drivers+=" vfio_pci vfio_iommu_type1 "
+fi
 )",
      false},
     {"mkinitcpio", "etc/mkinitcpio.conf.d/90-gpuctl.conf",
      R"(# Written by gpuctl from its boot policy: its udev rules and vfio-pci go into the initramfs.
-FILES+=(/etc/udev/rules.d/61-gpuctl-boot.rules)
-MODULES=(vfio_pci vfio_iommu_type1 "${MODULES[@]}")
+if [ -e )" GPUCTLD R"( ]; then
+    FILES+=(/etc/udev/rules.d/61-gpuctl-boot.rules)
+    MODULES=(vfio_pci vfio_iommu_type1 "${MODULES[@]}")
+fi
 )",
      false},
 };
@@ -112,6 +121,8 @@ std::string preset_configs(const RootDir& root) {
 }
 
 }  // namespace
+
+std::string_view installed_daemon() { return GPUCTLD; }
 
 std::string path_of(RuleFile file) {
   switch (file) {

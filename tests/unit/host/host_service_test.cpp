@@ -152,27 +152,6 @@ TEST_CASE("the only display is refused with the reason") {
   CHECK(host.service.boot_policies().empty());
 }
 
-TEST_CASE("nothing of gpuctl's stays when it is told to forget") {
-  PolicyHost host;
-  host.machine.file("etc/modprobe.d/vfio.conf", "options vfio-pci ids=10de:25a0,10de:2291\n")
-      .file("etc/default/grub", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n")
-      .file("usr/sbin/update-grub", "")
-      .file("usr/sbin/grub-mkconfig", "for x in /etc/default/grub.d/*.cfg ; do . $x; done\n")
-      .file("sys/firmware/acpi/tables/DMAR", "")
-      .cmdline("quiet");
-  host.systemd.run_once_for_a_settled_tree("grub-drop-in");
-  const auto before = configuration_of(host.root);
-  host.set("vm", true);
-  host.boot("boot-b");
-  host.service.apply_boot_policy(host.snapshot);
-  host.service.confirm_boot_policy(host.gpu());
-  host.service.enable_kernel_arguments({});
-  CHECK(configuration_of(host.root) != before);
-  host.service.forget();
-  CHECK(configuration_of(host.root) == before);
-  CHECK(host.root.list("var/lib/gpuctl").empty());
-}
-
 TEST_CASE("rules follow the store after a crash between the two") {
   PolicyHost host;
   host.set("vm");
