@@ -39,6 +39,7 @@ constexpr std::array tools{
     Tool{"rpm-ostree-remove", "rpm-ostree", "kargs", Varies::kernel_argument, "--delete-if-present="},
     Tool{"kernel-install", "kernel-install", "add", Varies::kernel_image, ""},
     Tool{"sdbootutil", "sdbootutil", "update-all-entries", Varies::nothing, ""},
+    Tool{"sdbootutil-mkinitrd", "sdbootutil", "mkinitrd", Varies::nothing, ""},
     Tool{"update-initramfs", "update-initramfs", "-u -k all", Varies::nothing, ""},
     Tool{"dracut", "dracut", "--force --regenerate-all", Varies::nothing, ""},
     Tool{"mkinitcpio", "mkinitcpio", "-P", Varies::nothing, ""},
@@ -216,8 +217,8 @@ void apply(const RootDir& root, const ApplyRequest& request, const ToolRunner& r
     if (status == 0) continue;
     write_edits(root.path(), reversed(request.edits));
     throw Error(ErrorCode::state_unwritable,
-                fmt::format("{} failed with status {}; what gpuctl itself had written is as it was",
-                            fmt::join(command, " "), status));
+                fmt::format("{} failed with status {}{}", fmt::join(command, " "), status,
+                            request.edits.empty() ? "" : "; what gpuctl itself had written is as it was"));
   }
 }
 

@@ -99,6 +99,10 @@ std::vector<std::string> find_entries(const RootDir& root) {
   return found;
 }
 
+bool installed(const RootDir& root, const std::string& program) {
+  return root.exists("usr/sbin/" + program) || root.exists("usr/bin/" + program);
+}
+
 std::string loader_info(const RootDir& root) {
   const auto variable = root.text("sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f");
   std::string text;
@@ -106,6 +110,13 @@ std::string loader_info(const RootDir& root) {
   for (std::size_t i = 4; i + 1 < variable.size() && (variable[i] != 0 || variable[i + 1] != 0); i += 2)
     text += variable[i];
   return text;
+}
+
+bool by_sdbootutil(const RootDir& root) {
+  if (!installed(root, "sdbootutil") || !root.exists("etc/kernel/cmdline")) return false;
+  ShellVariables variables;
+  read_into(variables, read_shell_file(root.text("etc/sysconfig/bootloader")));
+  return loader_info(root).starts_with("systemd-boot") || variables["LOADER_TYPE"] == "grub2-bls";
 }
 
 std::string arguments_diff(const std::vector<std::string>& before, const ArgumentChange& change) {

@@ -46,8 +46,16 @@ std::string entry_options(const std::string& entry);
 /// Paths of the entries (Type #1) below `directories`, without those of other systems (no "linux" line).
 std::vector<std::string> find_entries(const RootDir& root);
 
+/// A program of the system's packages, by its name.
+bool installed(const RootDir& root, const std::string& program);
+
 /// Prefix of the efivar LoaderInfo ("systemd-boot 257.9"), "" if firmware has none.
 std::string loader_info(const RootDir& root);
+
+/// openSUSE's sdbootutil makes entries and initrds on the EFI partition from /etc/kernel/cmdline, for
+/// systemd-boot and for a GRUB that reads entries (grub2-bls). It may be installed beside an ordinary GRUB,
+/// too.
+bool by_sdbootutil(const RootDir& root);
 
 /// What is changed when a tool does it: the arguments before and after, as a diff.
 std::string arguments_diff(const std::vector<std::string>& before, const ArgumentChange& change);

@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "host/boot_files.hpp"
+#include "host/kernel_command_line.hpp"
 
 namespace gpuctl {
 namespace {
@@ -32,17 +33,30 @@ class ByHand : public BootLoader {
     if (root.exists("etc/NIXOS"))
       return fmt::format(
           "on NixOS {} boot.kernelParams in the system configuration, then `nixos-rebuild boot`", what);
+    if (by_sdboot_manage(root))
+      return fmt::format(
+          "sdboot-manage makes the entries anew for every new kernel: {} LINUX_OPTIONS in "
+          "/etc/sdboot-manage.conf by hand, then run `sudo sdboot-manage gen` and reboot",
+          what);
     const auto info = loader_info(root);
     return fmt::format("gpuctl does not know how {} keeps its kernel arguments: {} them by hand, then reboot",
                        info.empty() ? "this boot loader" : info, what);
   }
 };
 
+/// GRUB puts BOOT_IMAGE= before the configured arguments; rEFInd, and firmware that starts the kernel itself,
+/// do not.
+bool may_be_grub(const RootDir& root) {
+  const KernelCommandLine running{root.text("proc/cmdline")};
+  return !root.exists("sys/firmware/efi") || running.arguments().empty() || running.value("BOOT_IMAGE");
+}
+
 /// GRUB may be left over on a system that boots by something else; firmware says what really started.
 bool foreign_loader(const RootDir& root) {
   const auto info = loader_info(root);
-  return root.exists("etc/NIXOS") ||
-         (!info.empty() && !info.starts_with("systemd-boot") && !info.starts_with("GRUB"));
+  if (root.exists("etc/NIXOS")) return true;
+  if (info.empty()) return !may_be_grub(root);
+  return !info.starts_with("systemd-boot") && !info.starts_with("GRUB");
 }
 
 }  // namespace
@@ -56,6 +70,7 @@ const BootLoader& find_boot_loader(const RootDir& root) {
   if (rpm_ostree().in_use(root)) return rpm_ostree();
   if (kernelstub().in_use(root)) return kernelstub();
   if (foreign_loader(root)) return by_hand();
+  if (by_sdbootutil(root)) return kernel_install();
   if (loader_info(root).starts_with("systemd-boot")) {
     for (const auto* loader : {&kernel_install(), &loader_entries()})
       if (loader->in_use(root)) return *loader;

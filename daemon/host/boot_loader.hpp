@@ -57,4 +57,7 @@ const BootLoader& grub_drop_in();
 const BootLoader& grub_defaults();
 const BootLoader& by_hand();
 
+/// CachyOS and Manjaro: sdboot-manage makes systemd-boot's entries anew whenever a kernel comes.
+bool by_sdboot_manage(const RootDir& root);
+
 }  // namespace gpuctl

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "host/boot_files.hpp"
 #include "host/host_facts.hpp"
 
 namespace gpuctl {
@@ -16,6 +17,11 @@ constexpr auto head =
 # switches it off for one boot.
 ACTION!="add", GOTO="gpuctl_boot_end"
 SUBSYSTEM!="pci", GOTO="gpuctl_boot_end"
+# Without gpuctld nobody would give the GPU back. It is not in an initramfs, where the rules count nevertheless.
+TEST=="/etc/initrd-release", GOTO="gpuctl_boot_begin"
+TEST=="/conf/initramfs.conf", GOTO="gpuctl_boot_begin"
+TEST!=")" GPUCTLD R"(", GOTO="gpuctl_boot_end"
+LABEL="gpuctl_boot_begin"
 IMPORT{cmdline}="gpuctl.boot"
 ENV{gpuctl.boot}=="host", GOTO="gpuctl_boot_end"
 )";
@@ -48,6 +54,9 @@ bool belongs(const BootPolicy& policy, RuleFile file) {
   return false;
 }
 
+/// sdbootutil has dracut make the initrd, with dracut's configuration, and puts it into the entries.
+constexpr auto by_dracut = "sdbootutil-mkinitrd";
+
 struct InitramfsFile {
   const char* tool;
   const char* path;
@@ -65,7 +74,7 @@ constexpr InitramfsFile initramfs_files[] = {
 case "$1" in prereqs) echo udev; exit 0;; esac
 . /usr/share/initramfs-tools/hook-functions
 rules=/etc/udev/rules.d/61-gpuctl-boot.rules
-[ -e "$rules" ] || exit 0
+[ -e "$rules" ] && [ -e )" GPUCTLD R"( ] || exit 0
 mkdir -p "$DESTDIR/etc/udev/rules.d"
 cp -p "$rules" "$DESTDIR/etc/udev/rules.d/"
 manual_add_modules vfio_pci vfio_iommu_type1
@@ -73,14 +82,18 @@ manual_add_modules vfio_pci vfio_iommu_type1
      true},
     {"dracut", "etc/dracut.conf.d/90-gpuctl.conf",
      R"(# Written by gpuctl from its boot policy: its udev rules and vfio-pci go into the initramfs.
-install_items+=" /etc/udev/rules.d/61-gpuctl-boot.rules "
-add_drivers+=" vfio_pci vfio_iommu_type1 "
+if [ -e )" GPUCTLD R"( ]; then
+    install_items+=" /etc/udev/rules.d/61-gpuctl-boot.rules "
+    add_drivers+=" vfio_pci vfio_iommu_type1 "
+fi
 )",
      false},
     {"mkinitcpio", "etc/mkinitcpio.conf.d/90-gpuctl.conf",
      R"(# Written by gpuctl from its boot policy: its udev rules and vfio-pci go into the initramfs.
-FILES+=(/etc/udev/rules.d/61-gpuctl-boot.rules)
-MODULES=(vfio_pci vfio_iommu_type1 "${MODULES[@]}")
+if [ -e )" GPUCTLD R"( ]; then
+    FILES+=(/etc/udev/rules.d/61-gpuctl-boot.rules)
+    MODULES=(vfio_pci vfio_iommu_type1 "${MODULES[@]}")
+fi
 )",
      false},
 };
@@ -109,6 +122,8 @@ std::string preset_configs(const RootDir& root) {
 
 }  // namespace
 
+std::string_view installed_daemon() { return GPUCTLD; }
+
 std::string path_of(RuleFile file) {
   switch (file) {
     case RuleFile::boot:
@@ -131,13 +146,12 @@ std::string boot_rules(const BootPolicies& policies, RuleFile file) {
 
 std::string initramfs_tool(const RootDir& root) {
   if (root.exists("run/ostree-booted")) return {};  // its initramfs belongs to the image
-  const auto installed = [&](const std::string& program) {
-    return root.exists("usr/sbin/" + program) || root.exists("usr/bin/" + program);
-  };
+  if (by_sdbootutil(root)) return by_dracut;  // what dracut itself writes below /boot nobody starts there
   // dracut's packages may bring an update-initramfs that calls dracut
-  if (installed("dracut") && !installed("mkinitramfs") && !installed("mkinitcpio")) return "dracut";
+  if (installed(root, "dracut") && !installed(root, "mkinitramfs") && !installed(root, "mkinitcpio"))
+    return "dracut";
   for (const auto* tool : {"update-initramfs", "mkinitcpio"})
-    if (installed(tool)) return tool;
+    if (installed(root, tool)) return tool;
   return {};
 }
 
@@ -162,7 +176,7 @@ ApplyRequest boot_files_request(const RootDir& root, const BootPolicies& policie
   const auto tool = initramfs_tool(root);
   const bool wanted = std::ranges::any_of(policies, wants_initramfs);
   for (const auto& file : initramfs_files) {
-    if (file.tool != tool) continue;
+    if (file.tool != (tool == by_dracut ? "dracut" : tool)) continue;
     const bool there = root.exists(file.path);
     if (wanted || there) edit(request, root, file.path, wanted ? file.text : "", file.executable);
     if ((wanted || there) && (rules_changed || wanted != there)) request.tools.push_back({tool, {}});

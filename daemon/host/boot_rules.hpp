@@ -2,6 +2,7 @@
 // The files that carry a boot policy out before any host driver can have the GPU.
 #pragma once
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "host/apply.hpp"
@@ -19,12 +20,17 @@ enum class RuleFile {
 inline constexpr RuleFile rule_files[] = {RuleFile::boot, RuleFile::last, RuleFile::trial};
 std::string path_of(RuleFile file);
 
+/// Path of the gpuctld that these files are for: none of them has an effect on a system, or on an initramfs
+/// made there, once it is gone.
+std::string_view installed_daemon();
+
 /// udev rules for the policies of that file that want their GPU at VFIO; "" for none. They set
 /// driver_override for exactly these addresses with exactly these ids, sort before 80-drivers.rules, and heed
 /// the kernel argument gpuctl.boot=host.
 std::string boot_rules(const BootPolicies& policies, RuleFile file);
 
-/// The tool that makes this system's initramfs: update-initramfs, dracut, mkinitcpio; "" for others.
+/// The tool that makes this system's initramfs: update-initramfs, dracut, mkinitcpio, sdbootutil-mkinitrd; ""
+/// for others.
 std::string initramfs_tool(const RootDir& root);
 
 /// Why the initramfs cannot get the rule that this policy wants in it, with the way out; "" where nothing is

@@ -121,20 +121,28 @@ std::string HostService::told(const BootPolicy& policy) const {
   return obstacle.empty() ? outcome(policy) : fmt::format("{}, but {}", outcome(policy), obstacle);
 }
 
+/// An initramfs has its own copy of /etc/modprobe.d: `also` are edits there.
+ApplyRequest HostService::files_request(const BootPolicies& before, const BootPolicies& after,
+                                        const FileEdits& also) const {
+  auto request = boot_files_request(root_, after);
+  const auto tool = initramfs_tool(root_);
+  if ((!also.empty() || initramfs_behind(before)) && request.tools.empty() && !tool.empty())
+    request.tools.push_back({tool, {}});
+  std::ranges::copy(also, std::back_inserter(request.edits));
+  return request;
+}
+
+void HostService::carry_out(const ApplyRequest& request) {
+  if (request != ApplyRequest{}) apply_by_systemd(root_, systemd_, paths_, "boot-policy", request);
+}
+
 /// The store is the truth, and written first: begin_boot() brings rules into line with it after any crash.
-void HostService::commit(const BootPolicies& before, BootPolicies after, FileEdits also) {
+void HostService::commit(const BootPolicies& before, BootPolicies after, const FileEdits& also) {
   const BootStore store{paths_.state};
-  const bool modprobe_changed = !also.empty() || initramfs_behind(before);
   for (auto& policy : after) policy.initramfs_behind = false;
   store.save(after);
-  auto request = boot_files_request(root_, after);
-  std::ranges::move(also, std::back_inserter(request.edits));
-  const auto tool = initramfs_tool(root_);
-  // An initramfs has its own copy of /etc/modprobe.d.
-  if (modprobe_changed && request.tools.empty() && !tool.empty()) request.tools.push_back({tool, {}});
-  if (request.edits.empty() && request.tools.empty()) return;
   try {
-    apply_by_systemd(root_, systemd_, paths_, "boot-policy", request);
+    carry_out(files_request(before, after, also));
   } catch (const Error&) {
     store.save(before);
     throw;
@@ -175,13 +183,13 @@ std::string HostService::set_boot_policy(const Gpu& gpu, const std::string& side
   auto policy = new_policy(gpu, boot_side(side).value(), snapshot, read_boot_id(root_));
   auto* old = find(policies, gpu.address);
   if (old != nullptr) policy.migrated = old->migrated;
-  auto edits = migrate ? migration(root_, gpu, snapshot) : FileEdits{};
+  const auto edits = migrate ? migration(root_, gpu, snapshot) : FileEdits{};
   std::ranges::copy(edits, std::back_inserter(policy.migrated));
   if (old != nullptr)
     *old = policy;
   else
     policies.push_back(policy);
-  commit(before, policies, std::move(edits));
+  commit(before, policies, edits);
   return outcome(policy);
 }
 
@@ -231,14 +239,6 @@ BootActions HostService::apply_boot_policy(const Snapshot& snapshot) {
   if (policies != before) BootStore{paths_.state}.save(policies);
   std::ranges::move(not_undone(policies, initramfs_tool(root_)), std::back_inserter(result.problems));
   return result;
-}
-
-void HostService::forget() {
-  const auto before = boot_policies();
-  FileEdits migrated;
-  for (const auto& policy : before) std::ranges::copy(policy.migrated, std::back_inserter(migrated));
-  commit(before, {}, give_back(root_, migrated));
-  arguments_.undo();
 }
 
 std::string HostService::report(const Caller& caller,

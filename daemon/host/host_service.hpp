@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "core/devices.hpp"
 #include "host/boot_policy.hpp"
@@ -52,7 +53,9 @@ class HostService {
   /// what begin_boot() could not undo.
   BootActions apply_boot_policy(const Snapshot& snapshot);
 
-  /// gpuctl is about to be removed: no policy, no rule, no kernel argument of its own stays behind.
+  /// gpuctl is about to be removed: no policy, no rule, no kernel argument of its own stays behind. What
+  /// fails keeps nothing else from going; then throws Error(state_unwritable) with all that failed, a line
+  /// each.
   void forget();
 
   /// The doctor's findings with all that they rest on, redacted (host/report.hpp). `scan` reads a snapshot.
@@ -60,7 +63,11 @@ class HostService {
 
  private:
   std::string told(const BootPolicy& policy) const;
-  void commit(const BootPolicies& before, BootPolicies after, FileEdits also = {});
+  ApplyRequest files_request(const BootPolicies& before, const BootPolicies& after,
+                             const FileEdits& also) const;
+  void carry_out(const ApplyRequest& request);
+  void commit(const BootPolicies& before, BootPolicies after, const FileEdits& also = {});
+  void renew_initramfs(const std::vector<ToolRun>& tools);
 
   const RootDir& root_;
   SystemdControl& systemd_;

@@ -22,7 +22,7 @@ ArgumentChange still_missing(const std::vector<std::string>& configured, Argumen
   return change;
 }
 
-std::string advice(const IommuSupport& support, bool configured) {
+std::string advice(const IommuSupport& support, bool configured, const BootLoader& loader) {
   switch (support.stage) {
     case IommuStage::active:
       return "the IOMMU is on; no kernel argument is needed";
@@ -35,8 +35,9 @@ std::string advice(const IommuSupport& support, bool configured) {
     default:
       break;
   }
-  return configured ? "the arguments are set: reboot to make them count"
-                    : "the IOMMU is off; `gpuctl kernel-args enable` sets it on";
+  if (configured) return "the arguments are set: reboot to make them count";
+  return loader.id() == by_hand().id() ? "the IOMMU is off; `gpuctl kernel-args plan` says what to do by hand"
+                                       : "the IOMMU is off; `gpuctl kernel-args enable` sets it on";
 }
 
 }  // namespace
@@ -51,6 +52,16 @@ std::string KernelArgumentsPlan::text() const {
 KernelArguments::KernelArguments(const RootDir& root, SystemdControl& systemd, HostPaths paths)
     : root_(root), systemd_(systemd), paths_(std::move(paths)) {}
 
+/// rpm-ostree writes the entry of a staged deployment while the system goes down; until then only gpuctl's
+/// record tells what is in it.
+std::vector<std::string> KernelArguments::configured(const BootLoader& loader) const {
+  auto arguments = loader.configured(root_);
+  if (loader.id() != rpm_ostree().id() || !root_.exists("run/ostree/staged-deployment")) return arguments;
+  for (const auto& record : read_records(record_file(paths_.state)))
+    arguments = changed(std::move(arguments), record.change);
+  return arguments;
+}
+
 KernelArgumentsState KernelArguments::state() const {
   const KernelCommandLine running{root_.text("proc/cmdline")};
   const auto& loader = find_boot_loader(root_);
@@ -59,10 +70,10 @@ KernelArgumentsState KernelArguments::state() const {
   state.mechanism = loader.id();
   state.description = loader.description();
   state.current = running.arguments();
-  state.configured = loader.configured(root_);
+  state.configured = configured(loader);
   const auto need = needed_iommu_arguments(support);
   state.needed = still_missing(state.configured, need);
-  state.advice = advice(support, !need.empty() && state.needed.empty());
+  state.advice = advice(support, !need.empty() && state.needed.empty(), loader);
   const auto done = read_records(record_file(paths_.state));
   state.changed_by_gpuctl = !done.empty();
   state.reboot_needed =
@@ -74,14 +85,14 @@ KernelArgumentsPlan KernelArguments::plan(const KernelArgumentsWish& wish) const
   const KernelCommandLine running{root_.text("proc/cmdline")};
   KernelArgumentsPlan planned;
   planned.loader = &find_boot_loader(root_);
-  const auto configured = planned.loader->configured(root_);
+  const auto arguments = configured(*planned.loader);
   auto change = needed_iommu_arguments(read_iommu_support(root_, running));
   if (wish.passthrough) change.add.emplace_back("iommu=pt");
   if (wish.drop_vfio_ids)
-    for (const auto& argument : configured)
+    for (const auto& argument : arguments)
       if (argument.starts_with("vfio-pci.ids=") || argument.starts_with("vfio_pci.ids="))
         change.remove.push_back(argument);
-  planned.change = still_missing(configured, change);
+  planned.change = still_missing(arguments, change);
   if (!planned.change.empty()) planned.config = planned.loader->plan(root_, planned.change);
   if (!planned.config.obstacle.empty()) throw Error(ErrorCode::not_supported, planned.config.obstacle);
   return planned;

@@ -64,13 +64,18 @@ class KernelArguments {
   /// came: then the tool makes them anew, and it is looked whether the change is gone. Without anything to
   /// undo it says so.
   std::string undo();
+  /// For good: as undo(), but a tool that fails does not bring gpuctl's own edits back.
+  void forget();
 
  private:
+  std::vector<std::string> configured(const BootLoader& loader) const;
   void carry_out(const ApplyRequest& request);
   [[noreturn]] void give_up(const KernelArgumentsPlan& planned, const KernelArgumentsRecord& record,
                             const FileContents& before, const Error& failure);
   [[noreturn]] void take_back(const KernelArgumentsPlan& planned);
-  ArgumentChange undo_last();
+  void carry_out_for_good(const ApplyRequest& request);
+  /// `how` carries the request out.
+  ArgumentChange undo_last(void (KernelArguments::*how)(const ApplyRequest&) = &KernelArguments::carry_out);
 
   const RootDir& root_;
   SystemdControl& systemd_;

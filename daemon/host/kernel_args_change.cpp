@@ -161,6 +161,11 @@ void KernelArguments::carry_out(const ApplyRequest& request) {
   if (request != ApplyRequest{}) apply_by_systemd(root_, systemd_, paths_, instance, request);
 }
 
+void KernelArguments::carry_out_for_good(const ApplyRequest& request) {
+  carry_out({request.edits, {}});
+  carry_out({{}, request.tools});
+}
+
 /// Throws `failure` again, and says where something of the change may have stayed.
 void KernelArguments::give_up(const KernelArgumentsPlan& planned, const Record& record,
                               const FileContents& before, const Error& failure) {
@@ -210,11 +215,11 @@ void KernelArguments::take_back(const KernelArgumentsPlan& planned) {
 }
 
 /// The record stays where that fails, for another try.
-ArgumentChange KernelArguments::undo_last() {
+ArgumentChange KernelArguments::undo_last(void (KernelArguments::*how)(const ApplyRequest&)) {
   auto all = read_records(record_file(paths_.state));
   const auto record = all.back();
   const auto request = undo_request(root_, record);
-  carry_out(request);
+  (this->*how)(request);
   if (!request.tools.empty() && !went(root_, mechanism_of(record), record))
     throw Error(ErrorCode::internal,
                 fmt::format("{} ran without an error, but the boot loader's entries are not as before ({}); "
@@ -223,6 +228,10 @@ ArgumentChange KernelArguments::undo_last() {
   all.pop_back();
   keep_records(record_file(paths_.state), all);
   return inverse(record.change);
+}
+
+void KernelArguments::forget() {
+  while (nothing_to_undo().empty()) undo_last(&KernelArguments::carry_out_for_good);
 }
 
 std::string KernelArguments::undo() {

@@ -83,6 +83,19 @@ class Scripts(unittest.TestCase):
             self.assertEqual([line.split(' reads ')[0] for line in said], ['gpuctl: battery', 'gpuctl: with rom'])
             self.assertEqual(self.run_function(script, f'name_readers {definitions}/none')[1], '')
 
+    def test_what_is_left_for_the_boot_is_named_with_the_tools_that_take_it_out(self):
+        root = self.work / 'root'
+        left = [root / name for name in ('etc/udev/rules.d/61-gpuctl-boot.rules', 'etc/dracut.conf.d/90-gpuctl.conf')]
+        for path in left:
+            path.parent.mkdir(parents=True)
+            path.write_text('')
+        for tool in ('update-initramfs', 'dracut', 'update-grub'):
+            (self.work / tool).write_text('')
+            (self.work / tool).chmod(0o755)
+        for script in self.each():
+            said = self.run_function(script, f'name_left {root}')[1].splitlines()
+            self.assertEqual(said[1:], [f'  rm {path}' for path in left] + ['  update-initramfs -u -k all', '  update-grub'])
+
 
 if __name__ == '__main__':
     unittest.main()

@@ -203,6 +203,7 @@ TEST_CASE("a confirmed boot policy that was too late is put into the initramfs, 
   keep_the_initramfs_short(tree);
   const bool debians = tree.root().exists("usr/sbin/mkinitramfs");
   if (debians) run(tree, {"update-initramfs", "-c", "-k", tree.kernel()});
+  tree.script(std::string(installed_daemon()).substr(1), "#!/bin/sh\n");
   Policy policy(tree);
   const auto before = tree.files({"etc"});
   policy.service.set_boot_policy(policy.gpu, "vm", false, policy.snapshot);
@@ -215,7 +216,9 @@ TEST_CASE("a confirmed boot policy that was too late is put into the initramfs, 
         std::vector<std::string>{debians ? "/usr/sbin/update-initramfs -u -k all"
                                          : "/usr/bin/dracut --force --regenerate-all"});
   const auto with = contents_of_initramfs(tree);
-  for (const auto* part : {"etc/udev/rules.d/61-gpuctl-boot.rules", "/vfio-pci.ko", "/vfio_iommu_type1.ko"})
+  // The last one tells the rules where they are.
+  for (const auto* part : {"etc/udev/rules.d/61-gpuctl-boot.rules", "/vfio-pci.ko", "/vfio_iommu_type1.ko",
+                           debians ? "conf/initramfs.conf" : "etc/initrd-release"})
     CHECK_MESSAGE(contains(with, part), part);
 
   policy.service.set_boot_policy(policy.gpu, "clear", false, policy.snapshot);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -17,8 +18,11 @@ constexpr auto drop_in = "etc/default/grub.d/90-gpuctl.cfg";
 constexpr auto variable = "GRUB_CMDLINE_LINUX_DEFAULT";
 constexpr auto generated = "boot/grub/grub.cfg";
 
-bool installed(const RootDir& root, const char* program) {
-  return root.exists(std::string("usr/sbin/") + program) || root.exists(std::string("usr/bin/") + program);
+/// Upstream's grub-mkconfig does not, and Manjaro's and Void's update-grub run that one.
+bool mkconfig_reads_drop_ins(const RootDir& root) {
+  return std::ranges::any_of(std::array{"usr/sbin/grub-mkconfig", "usr/bin/grub-mkconfig"}, [&](auto path) {
+    return root.text(path).find("default/grub.d") != std::string::npos;
+  });
 }
 
 /// Where the words to remove stand in either variable of /etc/default/grub.
@@ -51,7 +55,7 @@ class GrubDropIn : public BootLoader {
     return "GRUB with /etc/default/grub.d (Debian, Ubuntu): update-grub";
   }
   bool in_use(const RootDir& root) const override {
-    return root.exists(defaults) && installed(root, "update-grub");
+    return root.exists(defaults) && installed(root, "update-grub") && mkconfig_reads_drop_ins(root);
   }
   std::vector<std::string> configured(const RootDir& root) const override {
     return grub_arguments(root, true).normal;

@@ -29,7 +29,7 @@ class Grubby : public BootLoader {
   std::string_view id() const override { return "grubby"; }
   std::string description() const override { return "boot loader entries kept by grubby (Fedora, RHEL)"; }
   bool in_use(const RootDir& root) const override {
-    return (root.exists("usr/sbin/grubby") || root.exists("usr/bin/grubby")) && !find_entries(root).empty();
+    return installed(root, "grubby") && !find_entries(root).empty();
   }
   std::vector<std::string> configured(const RootDir& root) const override {
     const auto entries = find_entries(root);

@@ -6,6 +6,8 @@
 #include "core/error.hpp"
 #include "host/boot_files.hpp"
 #include "host/boot_loader.hpp"
+#include "host/kernel_command_line.hpp"
+#include "host/shell_file.hpp"
 #include "host/text.hpp"
 
 namespace gpuctl {
@@ -15,16 +17,19 @@ constexpr auto cmdline = "etc/kernel/cmdline";
 
 bool is_systemd_boot(const RootDir& root) { return loader_info(root).starts_with("systemd-boot"); }
 
-bool installed(const RootDir& root, const std::string& program) {
-  return root.exists("usr/bin/" + program) || root.exists("usr/sbin/" + program);
-}
-
 std::vector<std::string> unified_images(const RootDir& root) {
   std::vector<std::string> found;
   for (const std::string directory : {"boot/EFI/Linux", "efi/EFI/Linux", "boot/efi/EFI/Linux"})
     for (const auto& name : root.list(directory))
       if (name.ends_with(".efi")) found.push_back(directory + "/" + name);
   return found;
+}
+
+/// sdbootutil makes GRUB sort its entries by a word in front.
+std::string without_order(const std::string& name) {
+  for (const std::string word : {"system-", "snapper-"})
+    if (name.starts_with(word)) return name.substr(word.size());
+  return name;
 }
 
 /// kernel-install names its entries by machine id (or the token of /etc/kernel/entry-token); those of other
@@ -34,7 +39,17 @@ std::vector<std::string> entries_of_kernel_install(const RootDir& root) {
   if (token.empty()) token = root.text("etc/machine-id");
   auto entries = find_entries(root);
   std::erase_if(entries, [&](const auto& path) {
-    return token.empty() || !path.substr(path.rfind('/') + 1).starts_with(token + "-");
+    return token.empty() || !without_order(path.substr(path.rfind('/') + 1)).starts_with(token + "-");
+  });
+  return entries;
+}
+
+/// As sdbootutil's update-all-entries: those of other snapshots stay as they were when they were taken.
+std::vector<std::string> entries_of_this_snapshot(const RootDir& root) {
+  const auto snapshot = KernelCommandLine{root.text("proc/cmdline")}.value("rootflags");
+  auto entries = entries_of_kernel_install(root);
+  std::erase_if(entries, [&](const auto& path) {
+    return KernelCommandLine{entry_options(root.text(path))}.value("rootflags") != snapshot;
   });
   return entries;
 }
@@ -101,14 +116,16 @@ std::vector<std::string> options_of(const RootDir& root, const std::vector<std::
   return found;
 }
 
-/// systemd-boot whose entries (or unified images) are generated from /etc/kernel/cmdline.
+/// Entries (or unified images) that are generated from /etc/kernel/cmdline.
 class KernelInstall : public BootLoader {
  public:
   std::string_view id() const override { return "kernel-install"; }
-  std::string description() const override { return "systemd-boot with /etc/kernel/cmdline"; }
+  std::string description() const override {
+    return "boot loader entries made from /etc/kernel/cmdline (kernel-install, sdbootutil)";
+  }
   bool in_use(const RootDir& root) const override {
-    if (!is_systemd_boot(root)) return false;
-    if (installed(root, "sdbootutil")) return root.exists(cmdline);
+    if (by_sdbootutil(root)) return true;
+    if (!is_systemd_boot(root) || installed(root, "sdbootutil")) return false;
     if (by_kernel_install(root)) return true;
     return !unified_images(root).empty() && root.exists(cmdline) && installed(root, "mkinitcpio");
   }
@@ -127,7 +144,7 @@ class KernelInstall : public BootLoader {
 
   /// The arguments inside unified images are not read back.
   std::vector<std::string> effective(const RootDir& root) const override {
-    if (installed(root, "sdbootutil")) return options_of(root, entries_of_kernel_install(root));
+    if (by_sdbootutil(root)) return options_of(root, entries_of_this_snapshot(root));
     if (!by_kernel_install(root)) return {};
     return options_of(root, entries_of(root, reinstall_kernels(root)));
   }
@@ -137,7 +154,7 @@ class KernelInstall : public BootLoader {
     return installed(root, "kernel-install") && entries_by_kernel_install(root);
   }
   static std::vector<ToolRun> tools(const RootDir& root) {
-    if (installed(root, "sdbootutil")) return {{"sdbootutil", {}}};
+    if (by_sdbootutil(root)) return {{"sdbootutil", {}}};
     if (by_kernel_install(root)) return reinstall_kernels(root);
     return {{"mkinitcpio", {}}};
   }
@@ -150,7 +167,8 @@ class LoaderEntries : public BootLoader {
   std::string_view id() const override { return "loader-entries"; }
   std::string description() const override { return "systemd-boot with hand-written entries"; }
   bool in_use(const RootDir& root) const override {
-    return is_systemd_boot(root) && !find_entries(root).empty() && unified_images(root).empty();
+    return is_systemd_boot(root) && !by_sdboot_manage(root) && !find_entries(root).empty() &&
+           unified_images(root).empty();
   }
   std::vector<std::string> configured(const RootDir& root) const override {
     const auto all = options_of(root, find_entries(root));
@@ -173,6 +191,13 @@ class LoaderEntries : public BootLoader {
 };
 
 }  // namespace
+
+bool by_sdboot_manage(const RootDir& root) {
+  if (!is_systemd_boot(root) || !installed(root, "sdboot-manage")) return false;
+  ShellVariables variables;
+  read_into(variables, read_shell_file(root.text("etc/sdboot-manage.conf")));
+  return variables["NO_AUTOGEN"] != "yes";
+}
 
 const BootLoader& kernel_install() {
   static const KernelInstall loader;

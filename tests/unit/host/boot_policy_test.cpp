@@ -2,6 +2,7 @@
 #include "host/boot_policy.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include "core/error.hpp"
 #include "host/boot_rules.hpp"
@@ -183,6 +184,17 @@ TEST_CASE("rules name address and ids of each function, before udev loads driver
   CHECK(rules.find("ENV{gpuctl.boot}==\"host\", GOTO=") < rules.find("KERNEL=="));
   for (const auto file : rule_files)
     CHECK(path_of(file).substr(path_of(file).rfind('/') + 1) < "80-drivers.rules");
+}
+
+TEST_CASE("rules do nothing once gpuctld is gone, but in an initramfs they count without it") {
+  const auto rules = boot_rules(with_policy(BootSide::vm), RuleFile::trial);
+  const auto gone = rules.find(fmt::format("\nTEST!=\"{}\", GOTO=\"gpuctl_boot_end\"\n", installed_daemon()));
+  const auto label = rules.find("\nLABEL=\"gpuctl_boot_begin\"\n");
+  REQUIRE(gone != std::string::npos);
+  CHECK(gone < label);
+  CHECK(label < rules.find("KERNEL=="));
+  for (const auto* mark : {"/etc/initrd-release", "/conf/initramfs.conf"})
+    CHECK(rules.find(fmt::format("\nTEST==\"{}\", GOTO=\"gpuctl_boot_begin\"\n", mark)) < gone);
 }
 
 TEST_CASE("policies read back, and nothing but policies are some") {

@@ -152,26 +152,6 @@ TEST_CASE("the only display is refused with the reason") {
   CHECK(host.service.boot_policies().empty());
 }
 
-TEST_CASE("nothing of gpuctl's stays when it is told to forget") {
-  PolicyHost host;
-  host.machine.file("etc/modprobe.d/vfio.conf", "options vfio-pci ids=10de:25a0,10de:2291\n")
-      .file("etc/default/grub", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n")
-      .file("usr/sbin/update-grub", "")
-      .file("sys/firmware/acpi/tables/DMAR", "")
-      .cmdline("quiet");
-  host.systemd.run_once_for_a_settled_tree("grub-drop-in");
-  const auto before = configuration_of(host.root);
-  host.set("vm", true);
-  host.boot("boot-b");
-  host.service.apply_boot_policy(host.snapshot);
-  host.service.confirm_boot_policy(host.gpu());
-  host.service.enable_kernel_arguments({});
-  CHECK(configuration_of(host.root) != before);
-  host.service.forget();
-  CHECK(configuration_of(host.root) == before);
-  CHECK(host.root.list("var/lib/gpuctl").empty());
-}
-
 TEST_CASE("rules follow the store after a crash between the two") {
   PolicyHost host;
   host.set("vm");
@@ -202,4 +182,24 @@ TEST_CASE("an update-initramfs that dracut brings is dracut") {
   CHECK(initramfs_tool(host.root) == "dracut");
   host.machine.file("usr/sbin/mkinitramfs", "");  // dracut-core alone, for its lsinitrd
   CHECK(initramfs_tool(host.root) == "update-initramfs");
+}
+
+TEST_CASE("where sdbootutil keeps the initrds, it and not dracut makes them anew") {
+  PolicyHost host;
+  host.machine.erase("usr/sbin/update-initramfs")
+      .file("usr/bin/dracut", "")
+      .file("usr/bin/sdbootutil", "")
+      .file("etc/kernel/cmdline", "quiet\n")
+      .file("etc/sysconfig/bootloader", "LOADER_TYPE=\"grub2-bls\"\n");
+  host.set("vm");
+  host.boot("boot-b");
+  host.service.apply_boot_policy(host.snapshot);
+  host.service.confirm_boot_policy(host.gpu());
+  CHECK(host.root.exists("etc/dracut.conf.d/90-gpuctl.conf"));
+  CHECK(host.systemd.commands == std::vector<std::string>{"/usr/bin/sdbootutil mkinitrd"});
+  host.set("clear");
+  CHECK_FALSE(host.root.exists("etc/dracut.conf.d/90-gpuctl.conf"));
+  CHECK(host.systemd.commands.size() == 2);
+  host.machine.file("etc/sysconfig/bootloader", "LOADER_TYPE=\"grub2-efi\"\n");
+  CHECK(initramfs_tool(host.root) == "dracut");
 }

@@ -23,11 +23,14 @@ struct ArgumentsHost {
   FakeMachine& machine() { return captured.machine; }
 };
 
-inline void make_systemd_boot(FakeMachine& machine) {
+/// What the loader tells by a variable of the firmware.
+inline void make_loader(FakeMachine& machine, const std::string& name) {
   std::string info("\x06\0\0\0", 4);
-  for (const char c : std::string("systemd-boot 257.9")) info += std::string{c, '\0'};
+  for (const char c : name) info += std::string{c, '\0'};
   machine.file("sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f", info);
 }
+
+inline void make_systemd_boot(FakeMachine& machine) { make_loader(machine, "systemd-boot 257.9"); }
 
 inline const std::string entries = "boot/efi/loader/entries/";
 inline const std::string token = "5fd1c2a4b7e94b6c9c1f0d5a2f8e7d3b";

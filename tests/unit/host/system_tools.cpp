@@ -14,6 +14,7 @@
 
 #include "core/error.hpp"
 #include "host/boot_files.hpp"
+#include "host/kernel_command_line.hpp"
 
 namespace gpuctl::test {
 namespace {
@@ -47,6 +48,11 @@ void grub_mkconfig(const RootDir& root, const std::string& path, bool drop_ins) 
                    joined(arguments.normal), recovery));
 }
 
+/// Debian's does.
+bool mkconfig_reads_drop_ins(const RootDir& root) {
+  return root.text("usr/sbin/grub-mkconfig").find("default/grub.d/") != std::string::npos;
+}
+
 std::vector<std::string> list_argument(const std::vector<std::string>& command, const std::string& option) {
   for (const auto& word : command)
     if (word.starts_with(option)) return split_arguments(word.substr(option.size()));
@@ -74,6 +80,18 @@ void kernelstub(const RootDir& root, const std::vector<std::string>& command,
   for (const auto& entry : find_entries(root))
     if (std::ranges::find(others, fs::path(entry).filename().string()) == others.end())
       spit(root.path() / entry, with_options(slurp(root.path() / entry), change));
+}
+
+/// update-all-entries: the running snapshot's get what /etc/kernel/cmdline has, and no others.
+void sdbootutil_update(const RootDir& root) {
+  const auto snapshot = KernelCommandLine{root.text("proc/cmdline")}.value("rootflags");
+  const auto words = split_arguments(root.text("etc/kernel/cmdline"));
+  for (const auto& path : find_entries(root)) {
+    const auto entry = slurp(root.path() / path);
+    const auto options = split_arguments(entry_options(entry));
+    if (KernelCommandLine{entry_options(entry)}.value("rootflags") == snapshot)
+      spit(root.path() / path, with_options(entry, {words, options}));
+  }
 }
 
 void kernel_install(const RootDir& root, const std::vector<std::string>& command) {
@@ -134,11 +152,13 @@ int ApplyingSystemd::run(const std::vector<std::string>& command) {
   const auto program = fs::path(command.front()).filename().string();
   if (program == failing || std::ranges::find(command, failing_with) != command.end()) return 1;
   if (program == silent) return 0;
-  if (program == "update-grub") grub_mkconfig(root_, "boot/grub/grub.cfg", true);
+  if (program == "update-grub") grub_mkconfig(root_, "boot/grub/grub.cfg", mkconfig_reads_drop_ins(root_));
   if (program == "grub-mkconfig" || program == "grub2-mkconfig")
-    grub_mkconfig(root_, command.at(2).substr(1), false);
+    grub_mkconfig(root_, command.at(2).substr(1), mkconfig_reads_drop_ins(root_));
   if (program == "grubby") grubby(root_, command);
+  if (program == "rpm-ostree") spit(root_.path() / "run/ostree/staged-deployment", "");
   if (program == "kernelstub") kernelstub(root_, command, others);
+  if (program == "sdbootutil" && command.at(1) == "update-all-entries") sdbootutil_update(root_);
   if (program == "kernel-install" && real_kernel_install) return systemds_kernel_install(root_, command);
   if (program == "kernel-install") kernel_install(root_, command);
   return 0;
