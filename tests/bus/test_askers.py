@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Who has asked for an operation: leaves before the answer, leaves after it, cancels, or releases what a failure left."""
+import signal
 import time
 import unittest
 
@@ -21,7 +22,7 @@ class Askers(BusTest):
         """bob's attach, which a program delays; bob has no answer yet."""
         bob, self.program = self.client('bob'), self.client('alice')
         self.program.manager('Inhibit', 'ss', 'a program', 'a test')
-        bob.bus.send_call(SERVICE, ROOT, MANAGER, 'Attach', 'ssa{sv}', [ADDRESS, '', {}])
+        self.serial = bob.bus.send_call(SERVICE, ROOT, MANAGER, 'Attach', 'ssa{sv}', [ADDRESS, '', {}])
         return bob, self.operation()
 
     def assert_cancelled_at_once(self, operation):
@@ -42,6 +43,45 @@ class Askers(BusTest):
         _, operation = self.held_back()
         self.client('bob').cancel(operation)
         self.assert_cancelled_at_once(operation)
+
+    def told_of(self, operation):
+        """What root has heard of it so far, without its steps."""
+        own = [s for s in self.root.bus.signals if operation in (s.path, s.body[0] if s.body else None)]
+        return [s for s in own if s.member != 'PropertiesChanged' or 'State' in s.body[1]]
+
+    def test_what_is_refused_when_it_begins_has_failed_for_those_who_saw_it(self):
+        bob, operation = self.held_back()
+        self.machine.fake(f'dead {ADDRESS} 1')
+        self.addCleanup(self.machine.fake, f'dead {ADDRESS} 0')
+        self.root.manager('Check', 'ssa{sv}', ADDRESS, '', {})  # so gpuctld knows
+        self.program.bus.close_fds()
+        self.assertEqual(bob.error(bob.bus.reply, self.serial), 'Blocked')
+        self.root.bus.wait(lambda: self.told_of(operation)[-1].member == 'InterfacesRemoved', 10, 'the end of the operation')
+        told = self.told_of(operation)
+        self.assertEqual([s.member for s in told], ['InterfacesAdded', 'PropertiesChanged', 'Finished', 'InterfacesRemoved'])
+        self.assertEqual((told[1].body[1]['State'].value, told[2].body[:2]), ('failed', ['failed', 'org.gpuctl1.Error.Blocked']))
+        self.assertIn('gpu-gone', told[2].body[2])
+        self.assertFalse(self.root.get(ROOT, MANAGER, 'Busy'))
+
+    def test_a_recovery_after_a_crash_has_a_number_of_its_own(self):
+        self.machine.fake('block bus/pci/drivers/nvidia/unbind')
+        operation = self.root.attach(ADDRESS)
+        until(lambda: self.machine.functions()['0000:01:00.1']['driver'] != 'snd_hda_intel', what='half an attach')
+        self.machine.stop(signal.SIGKILL)
+        self.machine.fake('clear')
+        self.machine.start()
+        recovery = self.operation()
+        self.assertEqual(self.root.get(recovery, OPERATION, 'Kind'), 'recover')
+        self.assertNotEqual(recovery, operation)
+        self.assertEqual(self.root.error(self.root.get, operation, OPERATION, 'State'), 'UnknownObject')
+        self.assertEqual(self.root.finish(recovery)[0], 'succeeded')
+
+    def test_the_gpus_new_state_is_told_before_its_operations(self):
+        operation = self.root.attach(ADDRESS)
+        self.root.bus.wait(lambda: self.told_of(operation)[-1].member == 'Finished', 10, 'Finished')
+        states = [(s.body[0].rpartition('.')[2], s.body[1]['State'].value) for s in self.root.bus.signals
+                  if s.member == 'PropertiesChanged' and 'State' in s.body[1]]
+        self.assertEqual(states, [('Gpu', 'changing'), ('Gpu', 'vm'), ('Operation', 'succeeded')])
 
     def test_who_leaves_after_the_answer_gets_it_done(self):
         self.machine.fake('block bus/pci/drivers/nvidia/unbind')
