@@ -10,6 +10,11 @@ Client& Context::client() {
   return *client_;
 }
 
+Client& Context::reconnect() {
+  client_ = surroundings_.connect(host_);
+  return *client_;
+}
+
 bool Context::may_start_agent() const {
   return surroundings_.person_present && !surroundings_.root && !console.json() && !remote() &&
          surroundings_.start_agent;

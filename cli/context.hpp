@@ -39,7 +39,10 @@ class Context {
 
   /// The daemon; connected when first asked for, so that wrong usage is told without it.
   Client& client();
+  /// The same through another connection.
+  Client& reconnect();
   bool remote() const { return !host_.empty(); }
+  const std::string& host() const { return host_; }
   const Surroundings& surroundings() const { return surroundings_; }
   bool output_is_lost() const { return surroundings_.out_is_lost && surroundings_.out_is_lost(); }
 

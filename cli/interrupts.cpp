@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cli/interrupts.hpp"
 
+#include <poll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -19,6 +20,11 @@ Interrupts::~Interrupts() {
   take();
   if (fd_ >= 0) close(fd_);
   sigprocmask(SIG_SETMASK, &before_, nullptr);
+}
+
+bool Interrupts::pending() const {
+  pollfd signal{fd_, POLLIN, 0};
+  return poll(&signal, 1, 0) > 0;
 }
 
 void Interrupts::take() const {

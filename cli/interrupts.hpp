@@ -13,6 +13,7 @@ class Interrupts {
   Interrupts& operator=(const Interrupts&) = delete;
 
   int fd() const { return fd_; }
+  bool pending() const;
   /// Takes what has come, so that the descriptor is readable again only after the next one.
   void take() const;
 

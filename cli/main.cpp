@@ -22,6 +22,13 @@ namespace {
 
 using namespace gpuctl::cli;
 
+/// What is closed would become another file's, into which the output went.
+void open_standard_files() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(fd, F_GETFD) < 0)
+      static_cast<void>(open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY));
+}
+
 std::size_t terminal_width() {
   winsize size{};
   return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
@@ -67,6 +74,7 @@ Surroundings real_surroundings() {
 }  // namespace
 
 int main(int argc, char** argv) try {
+  open_standard_files();
   const auto surroundings = real_surroundings();
   const int status = run({argv + 1, argv + argc}, surroundings);
   if (std::ferror(stdout) == 0) return status;

@@ -11,6 +11,7 @@
 #include "bus/vms_object.hpp"
 #include "inventory/inventory.hpp"
 #include "operations/assignments.hpp"
+#include "operations/last_number.hpp"
 #include "operations/operation_log.hpp"
 #include "operations/requests.hpp"
 #include "os/fork_workers.hpp"
@@ -46,6 +47,7 @@ class Daemon {
   Inventory inventory_;
   StateDir assignment_dir_;
   Assignments assignments_;
+  LastNumber last_number_;
   OperationList operations_;
   OperationLog operation_log_;
   Queries queries_;

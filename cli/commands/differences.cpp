@@ -62,7 +62,16 @@ void add_step_events(Events& events, const Operation* before, const Operation& n
   }
 }
 
+/// Refused when it was about to begin: it was listed for a moment only.
+void add_gone_operations(Events& events, const Objects& before, const Objects& after) {
+  for (const auto& then : before.operations) {
+    if (then.running() && with_path(after.operations, then.path) == nullptr)
+      events.push_back({"operation-finished", then.number(), "gone"});
+  }
+}
+
 void add_operation_events(Events& events, const Objects& before, const Objects& after) {
+  add_gone_operations(events, before, after);
   for (const auto& now : after.operations) {
     const auto* then = with_path(before.operations, now.path);
     if (then == nullptr)

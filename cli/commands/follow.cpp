@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cli/commands/follow.hpp"
 
+#include <utility>
+
 #include "cli/clean_text.hpp"
 #include "cli/gpu_argument.hpp"
 #include "cli/interrupts.hpp"
@@ -24,20 +26,70 @@ bool is_end(const Step& step) {
   return step.state == "done" || step.state == "failed" || step.state == "undone";
 }
 
-/// First Ctrl-C: cancel. An operation that has just finished has nothing to cancel.
-void ask_to_cancel(Context& context, const Operation& operation) {
-  context.console.complain("cancelling; once more Ctrl-C leaves operation " + operation.number() +
-                           " to itself");
-  try {
-    context.client().cancel(operation.path);
-  } catch (const Failure& failure) {
-    context.console.complain(failure.what());
-  }
-}
-
 [[noreturn]] void complain_daemon_gone() {
   throw Failure{"org.freedesktop.DBus.Error.NoReply", "gpuctld went away while the operation ran"};
 }
+
+/// An operation on its way. The ssh to another host hears Ctrl-C as well, and ends.
+class Followed {
+ public:
+  Followed(Context& context, const std::string& path) : context_(context) {
+    operation_.path = path;
+    operation_.state = "running";
+    context.client().listen(path);  // before the first look: what ends in between is not missed
+  }
+
+  Operation to_its_end() {
+    for (;;) {
+      const auto wake = look();
+      if (!operation_.running()) break;
+      if (wake == Wake::changed) continue;
+      progress_.clear();
+      if (wake == Wake::daemon_gone) complain_daemon_gone();
+      if (!interrupted()) break;
+    }
+    return operation_;
+  }
+
+ private:
+  /// And waits for something to happen, if it runs.
+  Wake look() try {
+    operation_ = context_.client().operation(operation_.path);
+    progress_.update(operation_);
+    return operation_.running() ? context_.client().wait(interrupts_.fd()) : Wake::changed;
+  } catch (const Failure&) {
+    if (!context_.remote() || !interrupts_.pending()) throw;
+    return Wake::interrupted;
+  }
+
+  /// First Ctrl-C: cancel. False at the second.
+  bool interrupted() {
+    interrupts_.take();
+    if (std::exchange(asked_, true)) return false;
+    context_.console.complain("cancelling; once more Ctrl-C leaves operation " + operation_.number() +
+                              " to itself");
+    if (context_.remote()) connect_again();
+    cancel();
+    return true;
+  }
+
+  void connect_again() try { context_.reconnect().listen(operation_.path); } catch (const Failure&) {
+    context_.console.complain("operation " + operation_.number() + " goes on; gpuctl --host " +
+                              context_.host() + " cancel " + operation_.number() + " ends it");
+    throw;
+  }
+
+  /// One that has just finished has nothing to cancel.
+  void cancel() try { context_.client().cancel(operation_.path); } catch (const Failure& failure) {
+    context_.console.complain(failure.what());
+  }
+
+  Context& context_;
+  const Interrupts interrupts_{};
+  Progress progress_{context_.console};
+  Operation operation_;
+  bool asked_{};
+};
 
 std::string done_sentence(const Operation& o) {
   if (!o.message.empty()) return o.message;
@@ -119,25 +171,7 @@ void Progress::show_running(const Step& step) {
   live_ = true;
 }
 
-Operation follow(Context& context, const std::string& path) {
-  auto& client = context.client();
-  const Interrupts interrupts;
-  Progress progress{context.console};
-  client.listen(path);  // before the first look: what ends in between is not missed
-  for (bool asked = false;;) {
-    auto operation = client.operation(path);
-    progress.update(operation);
-    if (!operation.running()) return operation;
-    const auto wake = client.wait(interrupts.fd());
-    if (wake == Wake::changed) continue;
-    progress.clear();
-    if (wake == Wake::daemon_gone) complain_daemon_gone();
-    interrupts.take();
-    if (asked) return operation;
-    ask_to_cancel(context, operation);
-    asked = true;
-  }
-}
+Operation follow(Context& context, const std::string& path) { return Followed{context, path}.to_its_end(); }
 
 Json document_of(Context& context, const Operation& o) {
   const auto objects = [&context]() -> Objects {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <optional>
+
 #include "cli/clean_text.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/differences.hpp"
+#include "cli/error_text.hpp"
 #include "cli/interrupts.hpp"
 #include "cli/output/json.hpp"
 #include "cli/output/table.hpp"
@@ -24,6 +27,23 @@ void print(const Console& console, const std::vector<Event>& events) {
   for (const auto& event : events) console.print(line(console, event));
 }
 
+/// Nothing where the daemon does not answer: that it has gone is told next.
+std::optional<Objects> look(Client& client) try { return client.objects(); } catch (const Failure& failure) {
+  if (explain(failure.name()).status != Exit::unreachable) throw;
+  return std::nullopt;
+}
+
+/// A daemon that is gone is not asked, lest the question start it again.
+std::optional<Objects> news(Client& client, const Console& console, Wake wake, const Objects& before) {
+  if (wake == Wake::daemon_gone) {
+    print(console, {{"daemon-gone", names::service, ""}});
+    return Objects{};
+  }
+  auto now = look(client);
+  if (now) print(console, differences(before, *now));
+  return now;
+}
+
 }  // namespace
 
 Exit monitor(Context& context) {
@@ -35,15 +55,10 @@ Exit monitor(Context& context) {
   for (;;) {
     const auto wake = client.wait(interrupts.fd());
     if (wake == Wake::interrupted) return Exit::done;
-    // a daemon that is gone is not asked, lest the question start it again
-    auto now = wake == Wake::daemon_gone ? Objects{} : client.objects();
-    if (wake == Wake::daemon_gone)
-      print(console, {{"daemon-gone", names::service, ""}});
-    else
-      print(console, differences(before, now));
+    auto now = news(client, console, wake, before);
     // a service's SIGPIPE is ignored, and a reader that has gone then ends nobody
     if (context.output_is_lost()) return Exit::failed;
-    before = std::move(now);
+    if (now) before = *std::move(now);
   }
 }
 

@@ -11,9 +11,10 @@
 namespace gpuctl::cli {
 namespace {
 
+/// Also where it hangs: who means the VM side needs no libvirt.
 bool means_no_libvirt(const Failure& failure) {
   const auto name = short_name(failure.name());
-  return name == "LibvirtUnavailable" || name == "VmNotFound" || name == "NotSupported";
+  return name == "LibvirtUnavailable" || name == "VmNotFound" || name == "NotSupported" || name == "TimedOut";
 }
 
 bool has_domain(Context& context, const std::string& name) {

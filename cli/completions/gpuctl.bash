@@ -14,11 +14,48 @@ _gpuctl_words() {
     mapfile -t COMPREPLY < <(compgen -W "$(printf '%s\n' "$@")" -- "$current")
 }
 
-# _gpuctl_live_words CURRENT KIND: PCI addresses hold colons, at which bash takes words apart.
+# _gpuctl_plain CURRENT: sets plain to what the shell would read in CURRENT, and open to the quote that is not closed yet.
+# Nothing is expanded.
+_gpuctl_plain() {
+    local -i i
+    local char
+    plain='' open=''
+    for ((i = 0; i < ${#1}; i++)); do
+        char=${1:i:1}
+        case $open$char in
+        \' | \") open=$char ;;
+        \'\' | \"\") open='' ;;
+        \\ | \"\\) ((++i)); plain+=${1:i:1} ;;
+        *) plain+=$char ;;
+        esac
+    done
+}
+
+# _gpuctl_quoted QUOTE WORD: WORD as it is typed after an open QUOTE, or without one.
+_gpuctl_quoted() {
+    local word=$2 char
+    case $1 in
+    \') printf '%s\n' "${word//\'/\'\\\'\'}" ;;
+    \")
+        for char in \\ \" \$ \`; do
+            word=${word//"$char"/"\\$char"}
+        done
+        printf '%s\n' "${word//!/\"\\!\"}"
+        ;;
+    *) printf '%q\n' "$word" ;;
+    esac
+}
+
+# _gpuctl_live_words CURRENT KIND: quoted, for a VM may have any name. PCI addresses hold colons, at which bash takes
+# words apart.
 _gpuctl_live_words() {
-    local -a words
-    mapfile -t words < <(_gpuctl_live "$2")
-    _gpuctl_words "$1" "${words[@]}"
+    local word plain open
+    _gpuctl_plain "$1"
+    COMPREPLY=()
+    [[ -z $open || $1 == "$open"* ]] || return
+    while IFS= read -r word; do
+        [[ $word != "$plain"* ]] || COMPREPLY+=("$(_gpuctl_quoted "$open" "$word")")
+    done < <(_gpuctl_live "$2")
     if declare -F __ltrim_colon_completions >/dev/null; then
         __ltrim_colon_completions "$1"
     fi

@@ -98,6 +98,7 @@ void GpuCalls::surveyed(Call call) {
   if (survey.plan.empty() && !requests_.changes_record(call.request, survey))
     return call.reply.value(
         sdbus::ObjectPath{wire::operation_path(requests_.already(call.request, call.caller.uid))});
+  call.asker = std::make_shared<Asker>(connection_, loop_, call.caller);
   gate_.pass(
       {call.caller, actions(call.request), requests_.details(call.request), call.interactive},
       [this, call] { answer(call.reply, [&] { allowed(call); }); },
@@ -109,11 +110,14 @@ void GpuCalls::allowed(const Call& call) {
 }
 
 void GpuCalls::start(const Call& call) {
-  const auto started = [reply = call.reply](std::variant<unsigned, Error> begun) {
+  if (call.asker->has_left()) throw Error(ErrorCode::cancelled, "the caller has left the bus");
+  const auto started = [asker = call.asker, reply = call.reply](std::variant<unsigned, Error> begun) {
+    asker->answered();
     if (const auto* error = std::get_if<Error>(&begun)) return reply.error(*error);
     reply.value(sdbus::ObjectPath{wire::operation_path(std::get<unsigned>(begun))});
   };
-  requests_.start(call.request, call.caller.uid, started, call.look);
+  const auto id = requests_.start(call.request, call.caller.uid, started, call.look);
+  call.asker->on_leaving([this, id] { requests_.cancel(id); });
 }
 
 void GpuCalls::check(const sdbus::IObject& object, Reply<std::vector<wire::Dict>> reply, std::string gpu,

@@ -2,6 +2,7 @@
 #pragma once
 #include <string>
 
+#include "bus/asker.hpp"
 #include "bus/caller.hpp"
 #include "bus/gate.hpp"
 #include "bus/reply.hpp"
@@ -13,11 +14,14 @@ namespace gpuctl {
 
 /// Attach and Release from the bus: parse, look at what stands in the way, ask polkit, look again, start.
 /// A GPU that an operation has is Busy at every one of these moments; only a release waits for a GPU that
-/// comes home by itself.
+/// comes home by itself. What its caller has left before the answer is cancelled.
 class GpuCalls {
  public:
-  GpuCalls(Gate& gate, Requests& requests, ReturnWaits& returns, Queries& queries, Platform platform)
-      : gate_(gate),
+  GpuCalls(sdbus::IConnection& connection, EventLoop& loop, Gate& gate, Requests& requests,
+           ReturnWaits& returns, Queries& queries, Platform platform)
+      : connection_(connection),
+        loop_(loop),
+        gate_(gate),
         requests_(requests),
         returns_(returns),
         queries_(queries),
@@ -44,6 +48,7 @@ class GpuCalls {
     Reply<sdbus::ObjectPath> reply;
     std::optional<Look> look{};  ///< the last one
     int looks{};
+    std::shared_ptr<Asker> asker{};  ///< from the question to polkit on
   };
   /// Surveys the request for `tell`, changing nothing.
   template <class ReplyType, class Tell>
@@ -61,6 +66,8 @@ class GpuCalls {
   void allowed(const Call& call);
   void start(const Call& call);
 
+  sdbus::IConnection& connection_;
+  EventLoop& loop_;
   Gate& gate_;
   Requests& requests_;
   ReturnWaits& returns_;

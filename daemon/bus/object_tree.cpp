@@ -33,12 +33,10 @@ ObjectTree::ObjectTree(sdbus::IConnection& connection, EventLoop& loop, Inventor
                          // a GPU that is stuck no more shows in no device event
                          if (operation_objects_.at(o.id)->update(o)) update_later();
                        },
-                       [this](const Operation& o) {
-                         update();  // the GPU's state is told before the operation's end
-                         operation_objects_.at(o.id)->finished();
-                       },
+                       [this](const Operation& o) { tell_end(o.id); },
                        [this](unsigned id) {
-                         operation_objects_.erase(id);
+                         if (!operation_objects_.at(id)->end_is_told()) tell_end(id);  // refused
+                         operation_objects_.extract(id).mapped()->removed();
                          update_later();
                        }});
 }
@@ -71,6 +69,12 @@ void ObjectTree::update() {
   update_due_ = false;
   show_devices(ObjectFamily::Listeners::some);
   manager_.update(manager_view());
+}
+
+/// The GPU's state is told before the operation's.
+void ObjectTree::tell_end(unsigned operation) {
+  update();
+  operation_objects_.at(operation)->finished();
 }
 
 void ObjectTree::show_devices(ObjectFamily::Listeners listeners) {

@@ -35,6 +35,7 @@ class ObjectTree {
   GpuState state_of(const Gpu& gpu) const;
   std::string vm_of(const Gpu& gpu) const;
   void update();
+  void tell_end(unsigned operation);
   void show_devices(ObjectFamily::Listeners listeners);
 
   sdbus::IConnection& connection_;

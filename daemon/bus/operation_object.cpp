@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "bus/caller.hpp"
-#include "bus/farewell.hpp"
 #include "gpuctl_names.hpp"
 
 namespace gpuctl {
@@ -44,18 +43,12 @@ OperationObject::OperationObject(sdbus::IConnection& connection, EventLoop& loop
   getObject().emitInterfacesAddedSignal();
 }
 
-OperationObject::~OperationObject() {
-  tell_removed(getObject());
-  unregisterAdaptor();
-}
+OperationObject::~OperationObject() { unregisterAdaptor(); }
 
 bool OperationObject::update(const Operation& operation) {
   const bool gpu_may_change = shown_.state != operation.state || shown_.stuck != operation.stuck;
   shown_ = operation;
-  if (shown_.state != told_.state)
-    tell();
-  else if (!soon_)
-    soon_ = loop_.after(between_signals, [this] { tell(); });
+  if (shown_.state == told_.state && !soon_) soon_ = loop_.after(between_signals, [this] { tell(); });
   return gpu_may_change;
 }
 
@@ -69,6 +62,12 @@ void OperationObject::tell() {
 void OperationObject::finished() {
   tell();
   emitFinished(State(), Error(), Message());
+}
+
+/// When the bus is gone there is nobody to tell, and the daemon is about to end for that.
+void OperationObject::removed() noexcept try {
+  getObject().emitInterfacesRemovedSignal();
+} catch (const sdbus::Error&) {
 }
 
 std::string OperationObject::Error() {

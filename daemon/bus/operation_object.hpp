@@ -15,11 +15,15 @@ class OperationObject : public sdbus::AdaptorInterfaces<org::gpuctl1::Operation_
   virtual ~OperationObject();
   OperationObject(const OperationObject&) = delete;
   OperationObject& operator=(const OperationObject&) = delete;
-  /// Reads as `operation` from now on. A new state is told at once; steps, of which many take less than a
-  /// millisecond and all of which are in each signal, together a moment later. Returns whether the GPU's
+  /// Reads as `operation` from now on. Steps, of which many take less than a millisecond and all of which are
+  /// in each signal, are told together a moment later; a new state with finished(). Returns whether the GPU's
   /// state may be another one now.
   bool update(const Operation& operation);
+  /// Tells its end.
   void finished();
+  bool end_is_told() const { return !told_.running(); }
+  /// Tells that it is listed no more. A daemon that ends does not: nobody is to look for what is left then.
+  void removed() noexcept;
 
  private:
   void tell();

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "bus/asker.hpp"
 #include "operations/fair_share.hpp"
 
 namespace gpuctl {
@@ -20,14 +21,6 @@ using Answer = sdbus::Struct<bool, bool, std::map<std::string, std::string>>;
 
 Subject subject_of(const BusCaller& caller) {
   return Subject{"system-bus-name", {{"name", sdbus::Variant{caller.bus_name}}}};
-}
-
-std::string vanish_rule(const std::string& bus_name) {
-  return fmt::format(
-      "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',member='NameOwnerChanged'"
-      ","
-      "arg0='{}',arg2=''",
-      bus_name);
 }
 
 }  // namespace
@@ -53,7 +46,7 @@ void PolkitAuthorizer::check(AuthorizationRequest request, std::function<void(Ve
   // polkit's answer, the caller's end and the time-out race; the first one wins, the others find nothing left
   check.timeout = loop_.after(wait, [this, id] { cancel(id, Verdict::no_answer); });
   try {
-    check.vanished = dbus::watch(connection_, vanish_rule(check.request.caller.bus_name),
+    check.vanished = dbus::watch(connection_, leaving_rule(check.request.caller.bus_name),
                                  [this, id] { loop_.defer([this, id] { cancel(id, Verdict::denied); }); });
     ask(id, check.request);
   } catch (const sdbus::Error&) {

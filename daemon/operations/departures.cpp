@@ -35,6 +35,10 @@ void Departures::announce(PciSlot gpu, std::function<void()> ready) {
   wait.timeout = loop_.after(patience_, [this, gpu] { proceed(gpu); });
 }
 
+void Departures::hurry(PciSlot gpu) {
+  loop_.defer([this, gpu] { proceed(gpu); });
+}
+
 void Departures::returned(PciSlot gpu) {
   if (announced_.erase(gpu) != 0) tell_(gpu, false);
 }

@@ -27,6 +27,8 @@ class Departures {
   UniqueFd lock(std::uint32_t uid);
   /// Tells all, then calls `ready` when nobody delays it any more.
   void announce(PciSlot gpu, std::function<void()> ready);
+  /// Nobody is waited for any longer before this one leaves; `ready` is called soon.
+  void hurry(PciSlot gpu);
   /// It left before this process began: when it comes back, that is told.
   void has_left(PciSlot gpu) { announced_.insert(gpu); }
   /// Tells that the GPU stays, or is back, if its leaving was announced.

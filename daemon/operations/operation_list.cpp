@@ -19,7 +19,8 @@ OperationState operation_state(std::string_view text) {
 }
 
 Operation& OperationList::add(std::string kind, PciSlot gpu, std::string vm, std::uint32_t started_by) {
-  const unsigned id = next_id_++;
+  const unsigned id = ++numbers_.last;
+  numbers_.on_taken(id);
   auto& operation = operations_[id];
   operation.id = id;
   operation.kind = std::move(kind);
@@ -93,7 +94,14 @@ void OperationList::forget_oldest() {
   if (oldest != operations_.end()) remove(oldest->first);
 }
 
-void OperationList::drop(unsigned id) { remove(id); }
+void OperationList::drop(unsigned id, const Error& why) {
+  update(id, [&](Operation& operation) {
+    operation.state = OperationState::failed;
+    operation.error = error_name(why.code());
+    operation.message = why.what();
+  });
+  remove(id);
+}
 
 void OperationList::remove(unsigned id) {
   if (operations_.erase(id) == 0) return;

@@ -7,10 +7,16 @@
 #include <optional>
 #include <vector>
 
+#include "core/error.hpp"
 #include "operations/operation.hpp"
 #include "os/event_loop.hpp"
 
 namespace gpuctl {
+
+struct OperationNumbers {
+  unsigned last{};                                           ///< they go on after this one
+  std::function<void(unsigned)> on_taken = [](unsigned) {};  ///< before anybody is shown it
+};
 
 /// The operations that run or ended less than a minute ago, and who wants to know of them.
 class OperationList {
@@ -25,7 +31,8 @@ class OperationList {
     std::function<void(unsigned id)> removed;
   };
 
-  OperationList(EventLoop& loop, std::chrono::milliseconds retention) : loop_(loop), retention_(retention) {}
+  OperationList(EventLoop& loop, std::chrono::milliseconds retention, OperationNumbers numbers = {})
+      : loop_(loop), retention_(retention), numbers_(std::move(numbers)) {}
   void observe(Observer observer) { observers_.push_back(std::move(observer)); }
 
   Operation& add(std::string kind, PciSlot gpu, std::string vm, std::uint32_t started_by);
@@ -36,8 +43,9 @@ class OperationList {
   /// Ends it, once; stays listed for the retention time. A later verdict on the same operation (a stuck write
   /// that came back) changes its message only.
   void finish(unsigned id, OperationState state, const std::string& error, const std::string& message);
-  /// Never became visible work: a refusal that was found while it started.
-  void drop(unsigned id);
+  /// Never became work: a refusal that was found while it started. Who asked has that as an answer; for all
+  /// others, who may have seen it, it has failed, and is not kept.
+  void drop(unsigned id, const Error& why);
 
   const Operation* find(unsigned id) const;
   const Operation* running_on(PciSlot gpu) const;
@@ -60,7 +68,7 @@ class OperationList {
   std::map<unsigned, EventLoop::Source> expiries_;
   std::map<PciSlot, std::vector<std::function<void()>>> held_;  ///< and who waits for the end of that
   std::vector<Observer> observers_;
-  unsigned next_id_{1};
+  OperationNumbers numbers_;
 };
 
 }  // namespace gpuctl

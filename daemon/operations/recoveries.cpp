@@ -153,7 +153,7 @@ bool Recoveries::may_begin(PciSlot gpu) const {
   return !asleep_ && !stopping_ && operations_.running_on(gpu) == nullptr;
 }
 
-std::optional<unsigned> Recoveries::recover(PciSlot gpu) {
+std::optional<unsigned> Recoveries::recover(PciSlot gpu, std::uint32_t started_by) {
   if (!pending_.contains(gpu) || !may_begin(gpu)) return std::nullopt;
   if (operations_.is_held(gpu)) {
     operations_.once_free(gpu, [this] { retry(); });
@@ -166,7 +166,7 @@ std::optional<unsigned> Recoveries::recover(PciSlot gpu) {
     return std::nullopt;
   }
   if (wait_for_helper(*journal)) return std::nullopt;
-  const auto id = operations_.add("recover", gpu, vm_name(gpu, journal->header.vm), 0).id;
+  const auto id = operations_.add("recover", gpu, vm_name(gpu, journal->header.vm), started_by).id;
   const auto body = [gpu, snapshot = inventory_.snapshot(), platform = platform_](WorkerChannel& channel) {
     carry_out_recovery(channel, gpu, snapshot, platform);
   };

@@ -29,8 +29,9 @@ class Recoveries {
   void stop() { stopping_ = true; }
   /// Whether this GPU's last operation was never finished.
   bool pending(PciSlot gpu) const { return pending_.contains(gpu); }
-  /// Tries now; the operation's number, nothing if there is nothing to recover or it cannot begin yet.
-  std::optional<unsigned> recover(PciSlot gpu);
+  /// Tries now, for `started_by` (0: gpuctld itself); the operation's number, nothing if there is nothing to
+  /// recover or it cannot begin yet.
+  std::optional<unsigned> recover(PciSlot gpu, std::uint32_t started_by = 0);
 
  private:
   struct Helper {

@@ -162,19 +162,25 @@ std::shared_ptr<void> Requests::hold(const Request& request) {
   return operations_.hold(slot_of(request));
 }
 
-void Requests::start(const Request& request, std::uint32_t uid, StartAnswer answer,
-                     std::optional<Look> look) {
+std::optional<unsigned> Requests::recover(const Request& request, std::uint32_t uid) {
+  const bool plain = request.verb == Verb::release && request.revival == Revival::none;
+  return plain ? recoveries_.recover(slot_of(request), uid) : std::nullopt;
+}
+
+unsigned Requests::start(const Request& request, std::uint32_t uid, StartAnswer answer,
+                         std::optional<Look> look) {
   require_free(request);
-  if (const auto recovery = request.verb == Verb::release && request.revival == Revival::none
-                                ? recoveries_.recover(slot_of(request))
-                                : std::nullopt)
-    return answer(*recovery);
+  if (const auto recovery = recover(request, uid)) {
+    answer(*recovery);
+    return *recovery;
+  }
   refresh(slot_of(resolve(request)));
   const bool leaves = leaves_host(request);
   auto& operation = operations_.add(kind_of(request), slot_of(request), vm_of(request), uid);
+  const auto id = operation.id;
   operation.by_itself = request.by_itself;
   operation.forced = request.force;
-  const auto begin = [this, id = operation.id, slot = operation.gpu, request, uid, look = std::move(look),
+  const auto begin = [this, id, slot = operation.gpu, request, uid, look = std::move(look),
                       answer = std::move(answer)] {
     const auto why_not = obstacle(id);
     if (why_not.empty()) return runner_.run(id, slot, work(request, uid, look), answer);
@@ -183,6 +189,7 @@ void Requests::start(const Request& request, std::uint32_t uid, StartAnswer answ
     answer(id);
   };
   leaves ? departures_.announce(operation.gpu, begin) : begin();
+  return id;
 }
 
 std::string Requests::obstacle(unsigned id) {
@@ -245,7 +252,9 @@ PolkitDetails Requests::details(const Operation& operation) const {
 void Requests::cancel(unsigned id) {
   if (runner_.cancel(id)) return;
   const auto* operation = operations_.find(id);
-  if (operation != nullptr && operation->running()) cancelled_early_.insert(id);
+  if (operation == nullptr || !operation->running()) return;
+  cancelled_early_.insert(id);
+  departures_.hurry(operation->gpu);
 }
 
 }  // namespace gpuctl

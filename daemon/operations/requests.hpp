@@ -53,8 +53,9 @@ class Requests {
   std::shared_ptr<void> hold(const Request& request);
   /// Looks again - at the functions only, where `look` is of just now and they have not changed since - and,
   /// if nothing has come in the way, begins. Answers when the plan stands, or with the refusal. A release
-  /// first finishes what an earlier operation could not.
-  void start(const Request& request, std::uint32_t uid, StartAnswer answer, std::optional<Look> look = {});
+  /// first finishes what an earlier operation could not. Gives the operation's number, for cancel().
+  unsigned start(const Request& request, std::uint32_t uid, StartAnswer answer,
+                 std::optional<Look> look = {});
   /// What is recorded of the GPU changes, also where nothing is left to be moved: a release ends an
   /// assignment (its VM was undefined, or the GPU taken out of it by hand), an attach says otherwise whether
   /// the GPU stays.
@@ -73,6 +74,8 @@ class Requests {
 
  private:
   void refresh(PciSlot slot);
+  /// Of what an earlier operation could not finish, before a release.
+  std::optional<unsigned> recover(const Request& request, std::uint32_t uid);
   /// What has come in between since it was asked for; "" = it may begin.
   std::string obstacle(unsigned id);
   std::map<PciAddress, PciFunction> functions(const Request& request) const;

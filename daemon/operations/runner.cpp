@@ -21,7 +21,7 @@ void Runner::run(unsigned id, PciSlot gpu, WorkerPool::Body body, Answer answer)
   RunningOperation::Handlers handlers;
   handlers.planned = [id, tell] { tell(id); };
   handlers.refused = [this, id, tell](const Error& error) {
-    operations_.drop(id);
+    operations_.drop(id, error);
     tell(error);
   };
   handlers.crashed = [this, gpu] { crashed_(gpu); };
@@ -34,7 +34,7 @@ void Runner::run(unsigned id, PciSlot gpu, WorkerPool::Body body, Answer answer)
                                                       std::move(body), std::move(handlers));
   } catch (const Error& error) {  // no process to be had: nothing has begun
     tell_departures(gpu);
-    operations_.drop(id);
+    operations_.drop(id, error);
     tell(error);
   }
 }

@@ -92,11 +92,9 @@ void RunningOperation::on_message(const std::string& text) {
   const auto json = messages::Json::parse(text);
   const std::string type = json.at("type");
   if (type == "looked" || type == "plan" || type == "error") end_look();
-  if (type == "error") {
-    end_transition();
-    return handlers_.refused(messages::error(json));
-  }
+  if (type == "error") return on_error(messages::error(json));
   if (type == "plan") {
+    planned_ = true;
     operations_.set_plan(id_, messages::plan(json));
     return handlers_.planned();
   }
@@ -106,6 +104,16 @@ void RunningOperation::on_message(const std::string& text) {
     return on_undo(messages::step(json.at("step")), static_cast<StepState>(json.at("state").get<int>()));
   if (type == "end")
     on_end(operation_state(json.at("state").get<std::string>()), json.at("error"), json.at("message"));
+}
+
+/// Without a plan nothing has begun. With one its end is a crash's, whose reason is known.
+void RunningOperation::on_error(const Error& error) {
+  if (planned_) {
+    thrown_ = error;
+    return;
+  }
+  end_transition();
+  handlers_.refused(error);
 }
 
 void RunningOperation::on_progress(unsigned index, StepState state) {
@@ -158,8 +166,10 @@ void RunningOperation::on_exit(int status) {
   deadline_.reset();
   if (!heard_end_) {
     operations_.update(id_, [](Operation& o) { o.stuck = false; });
-    operations_.finish(id_, OperationState::failed, std::string{error_name(ErrorCode::internal)},
-                       fmt::format("the process that did the work ended unexpectedly (status {})", status));
+    const auto why = thrown_.value_or(
+        Error{ErrorCode::internal,
+              fmt::format("the process that did the work ended unexpectedly (status {})", status)});
+    operations_.finish(id_, OperationState::failed, std::string{error_name(why.code())}, why.what());
   }
   heard_end_ ? refresh_devices() : end_transition();
   // both may destroy this

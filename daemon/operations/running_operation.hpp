@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -43,6 +44,7 @@ class RunningOperation {
   void refresh_devices();
   void end_transition();
   void end_look();
+  void on_error(const Error& error);
   void end_without_plan(OperationState state, ErrorCode error, const std::string& message);
 
   EventLoop& loop_;
@@ -54,9 +56,11 @@ class RunningOperation {
   std::vector<PciAddress> in_transition_;
   std::unique_ptr<Worker> worker_;
   EventLoop::Source deadline_;
+  std::optional<Error> thrown_;  ///< by its work, after the plan
   bool heard_end_{};
   bool cancel_sent_{};
   bool looking_{};  ///< nothing has been written yet
+  bool planned_{};
 };
 
 }  // namespace gpuctl

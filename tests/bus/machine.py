@@ -171,11 +171,11 @@ class Machine:
         if state == 'frozen':
             self.freeze()
 
-    def questions(self):
-        """A monitor of the bus: its `calls` are what polkit is asked; body[1] is the action, body[2] the details."""
+    def questions(self, member='CheckAuthorization'):
+        """A monitor of the bus: its `calls` are those of this member; polkit's have the action in body[1], the details in body[2]."""
         monitor = Bus()
         monitor.call('org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus.Monitoring', 'BecomeMonitor', 'asu',
-                     [["type='method_call',member='CheckAuthorization'"], 0])
+                     [[f"type='method_call',member='{member}'"], 0])
         return monitor
 
     def freeze(self):

@@ -257,6 +257,13 @@ class Matrix(BusTest):
         self.assert_untouched()
 
 
+class Questions(unittest.TestCase):
+    def test_a_question_names_only_what_every_gpu_has(self):
+        text = (SOURCE / 'polkit/org.gpuctl1.policy').read_text()
+        for question in re.findall(r'<message>(.*?)</message>', text):
+            self.assertLessEqual(set(re.findall(r'\$\((.*?)\)', question)), {'name', 'gpu'}, question)
+
+
 class Name(BusTest):
     def test_nobody_else_can_own_the_name(self):
         self.machine.stop()

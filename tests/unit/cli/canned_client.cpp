@@ -166,8 +166,16 @@ std::string CannedClient::started(const std::string& method, const std::string& 
   return "/org/gpuctl1/operations/7";
 }
 
+void CannedClient::happen(std::deque<std::function<void()>>& events) {
+  if (events.empty()) return;
+  const auto next = events.front();
+  events.pop_front();
+  next();
+}
+
 Objects CannedClient::do_objects() {
   called("objects");
+  happen(daemon_.at_looks);
   return daemon_.objects;
 }
 
@@ -293,6 +301,7 @@ std::string CannedClient::do_report() {
 void CannedClient::do_listen(const std::string& path) { called("listen", " " + path); }
 
 Wake CannedClient::do_wait(int) {
+  happen(daemon_.at_waits);
   if (daemon_.wakes.empty()) return Wake::changed;
   const auto wake = daemon_.wakes.front();
   daemon_.wakes.pop_front();
@@ -313,6 +322,7 @@ Outcome Program::run(const std::vector<std::string>& arguments) {
   s.out_is_lost = [&] { return stream != nullptr && std::ferror(stream) != 0; };
   s.err = [&](std::string_view text) { outcome.err += text; };
   s.connect = [&](const std::string& to) {
+    if (connections == connect_fails_after) throw Failure{"org.freedesktop.DBus.Error.NoServer", "no"};
     ++connections;
     host = to;
     return std::make_unique<CannedClient>(daemon);

@@ -32,7 +32,10 @@ struct Daemon {
   std::map<std::string, Failure> failures;  ///< by method: "attach"
   bool wants_password{};                    ///< polkit would ask
   std::deque<Operation> course;  ///< what the operation looks like at each look; the last one stays
-  std::deque<Wake> wakes;        ///< what wait() ends with; `changed` when nothing is left
+  std::deque<std::function<void()>>
+      at_looks;  ///< what happens at each look at the objects, as long as any is left
+  std::deque<std::function<void()>> at_waits;  ///< likewise
+  std::deque<Wake> wakes;                      ///< what wait() ends with; `changed` when nothing is left
   std::vector<std::string> calls;
 };
 
@@ -41,6 +44,7 @@ class CannedClient final : public Client {
   explicit CannedClient(Daemon& daemon) : daemon_(daemon) {}
 
  private:
+  static void happen(std::deque<std::function<void()>>& events);
   void called(const std::string& method, const std::string& arguments = "");
   std::string started(const std::string& method, const std::string& arguments, const RequestOptions& options);
 
@@ -90,8 +94,9 @@ struct Program {
   bool terminal{}, person{}, root{}, no_color{true}, dumb{}, viewer_installed{};
   std::size_t width{};
   int agents_started{}, viewers_started{}, connections{};
-  std::string host;     ///< that it connected to
-  std::FILE* stream{};  ///< where the output goes, if not to Outcome
+  int connect_fails_after{-1};  ///< so many connections; -1: never
+  std::string host;             ///< that it connected to
+  std::FILE* stream{};          ///< where the output goes, if not to Outcome
 
   Outcome run(const std::vector<std::string>& arguments);
 };

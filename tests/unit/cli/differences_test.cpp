@@ -41,6 +41,15 @@ TEST_CASE("an operation tells its start, each step's state once, and its end") {
                                               {"operation-finished", "7", "succeeded"}});
 }
 
+TEST_CASE(
+    "an operation that goes while it runs has an end all the same, and one that has told its end no other") {
+  Objects running, ended;
+  running.operations = {attach_operation("running", {})};
+  ended.operations = {attach_operation("succeeded", {})};
+  CHECK(differences(running, {}) == Events{{"operation-finished", "7", "gone"}});
+  CHECK(differences(ended, {}).empty());
+}
+
 TEST_CASE("an operation that is over before it was seen still tells that it was") {
   Objects ended;
   ended.operations = {attach_operation("succeeded", {"done", "done", "done"})};

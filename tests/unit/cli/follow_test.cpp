@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 
 #include <nlohmann/json.hpp>
@@ -198,6 +199,47 @@ TEST_CASE("a second Ctrl-C leaves the operation to itself") {
   CHECK(outcome.err.find("operation 7 goes on by itself") != std::string::npos);
 }
 
+TEST_CASE(
+    "Ctrl-C also ends the ssh to another host: the operation is cancelled and followed through a new one") {
+  auto program = attaching(ended("cancelled", "Cancelled", "Cancelled by the caller."));
+  SUBCASE("heard before the connection is seen to be lost") { program.daemon.wakes = {Wake::interrupted}; }
+  SUBCASE("or only afterwards") {
+    program.daemon.at_waits = {[] {
+      raise(SIGINT);
+      throw Failure{"org.freedesktop.DBus.Error.NoReply", "lost"};
+    }};
+  }
+  const auto outcome = program.run({"--host", "there", "attach"});
+  CHECK(outcome.status == 1);
+  CHECK(program.connections == 2);
+  CHECK(program.host == "there");
+  CHECK(std::ranges::count(program.daemon.calls, "cancel /org/gpuctl1/operations/7") == 1);
+  CHECK(std::ranges::count(program.daemon.calls, "listen /org/gpuctl1/operations/7") == 2);
+  CHECK(outcome.err.ends_with("gpuctl: Cancelled by the caller.\n"));
+}
+
+TEST_CASE("where no new ssh is to be had, who is interrupted learns how to cancel") {
+  auto program = attaching(succeeded);
+  program.daemon.wakes = {Wake::interrupted};
+  program.connect_fails_after = 1;
+  const auto outcome = program.run({"--host", "there", "attach"});
+  CHECK(outcome.status == 6);
+  CHECK(outcome.err.find("operation 7 goes on; gpuctl --host there cancel 7 ends it") != std::string::npos);
+}
+
+TEST_CASE("a connection that is lost without Ctrl-C is an error, and on this machine it always is") {
+  for (const auto& words : {std::vector<std::string>{"--host", "there", "attach"}, {"attach"}}) {
+    auto program = attaching(succeeded);
+    const bool here = words.size() == 1;
+    program.daemon.at_waits = {[here] {
+      if (here) raise(SIGINT);
+      throw Failure{"org.freedesktop.DBus.Error.NoReply", "lost"};
+    }};
+    CHECK(program.run(words).status == 6);
+    CHECK(program.connections == 1);
+  }
+}
+
 TEST_CASE("an operation that ended just before the cancel keeps its end") {
   auto program = attaching(succeeded);
   program.daemon.failures.emplace("cancel", refusal("NotFound", "It has finished."));
@@ -213,46 +255,12 @@ TEST_CASE("a daemon that goes away while the operation runs is exit 6") {
   CHECK(outcome.err.starts_with("gpuctl: gpuctld went away"));
 }
 
-TEST_CASE("cancel asks for a running operation only") {
-  Program program;
-  program.daemon.course = {attach_operation("running", {}), attach_operation("cancelled", {})};
-  CHECK(program.run({"cancel", "7"}).status == 0);
-  CHECK(program.daemon.calls[1] == "cancel /org/gpuctl1/operations/7");
-  program.daemon.calls.clear();
-  CHECK(program.run({"cancel", "7"}).status == 0);
-  CHECK(program.daemon.calls.size() == 2);
-  program.terminal = true;
-  CHECK(program.run({"cancel", "7"}).out == "Operation 7 has ended already: cancelled.\n");
-}
-
-TEST_CASE("an operation that is not there is told as one, not as an object of the bus") {
-  Program program;
-  program.daemon.failures.emplace("operation", Failure{"org.freedesktop.DBus.Error.UnknownObject", "no"});
-  const auto outcome = program.run({"cancel", "9", "--json"});
-  CHECK(outcome.status == 5);
-  const auto error = nlohmann::json::parse(outcome.out)["error"];
-  CHECK(error["name"] == "NotFound");
-  CHECK(error["message"] == "there is no operation 9");
-}
-
 TEST_CASE("with --json an operation that failed has the key error, as a refusal has") {
   const auto failed = attaching(ended("rolled-back", "KernelRefused", "busy")).run({"attach", "--json"}).out;
   CHECK(nlohmann::json::parse(failed)["error"] ==
         nlohmann::json{{"name", "KernelRefused"}, {"message", "busy"}});
   const auto done = attaching(ended("succeeded", "", "")).run({"attach", "--json"}).out;
   CHECK_FALSE(nlohmann::json::parse(done).contains("error"));
-}
-
-TEST_CASE("monitor tells what has changed between two looks, until Ctrl-C") {
-  Program program;
-  program.daemon.objects = reference_laptop();
-  program.daemon.wakes = {Wake::changed, Wake::daemon_gone, Wake::changed, Wake::interrupted};
-  const auto outcome = program.run({"monitor"});
-  CHECK(outcome.status == 0);
-  CHECK(outcome.out ==
-        "daemon-gone\torg.gpuctl1\t-\n"
-        "gpu-added\t0000:00:02.0\tAlder Lake-P GT2 [Iris Xe Graphics]\n"
-        "gpu-added\t0000:01:00.0\tGA107M [GeForce RTX 3050 Ti Mobile]\n");
 }
 
 TEST_CASE("monitor ends with 1 when its output cannot be written") {

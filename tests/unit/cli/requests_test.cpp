@@ -44,6 +44,7 @@ TEST_CASE("attach asks for what its options say and nothing else") {
 TEST_CASE("attach vm is the VM side alone, unless a domain has that very name") {
   auto program = ready();
   SUBCASE("no domain of that name") { program.daemon.vms = {{"win11", "", "shutoff", {}, {}}}; }
+  SUBCASE("a libvirt that hangs") { program.daemon.failures.emplace("vms", refusal("TimedOut")); }
   SUBCASE("no libvirt") { program.daemon.failures.emplace("vms", refusal("LibvirtUnavailable")); }
   CHECK(program.run({"attach", "vm"}).status == 0);
   CHECK(asked(program, "attach '' ''"));

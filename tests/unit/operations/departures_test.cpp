@@ -52,6 +52,20 @@ TEST_CASE("nobody delays it for ever") {
   CHECK(leaving.ready);
 }
 
+TEST_CASE("who is in a hurry waits for no lock, and only once") {
+  Leaving leaving;
+  const auto lock = leaving.departures.lock(1000);
+  leaving.departures.hurry({0, 1, 0});  // nothing leaves yet
+  leaving.turn(3, 1ms);
+  leaving.announce();
+  leaving.turn(3, 1ms);
+  CHECK_FALSE(leaving.ready);
+  leaving.departures.hurry({0, 1, 0});
+  CHECK_FALSE(leaving.ready);  // not from under the caller's feet
+  leaving.turn(3, 1ms);
+  CHECK(leaving.ready);
+}
+
 TEST_CASE("those who heard that it leaves hear that it is back, once") {
   Leaving leaving;
   leaving.departures.returned({0, 1, 0});

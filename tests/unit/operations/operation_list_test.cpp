@@ -52,6 +52,19 @@ TEST_CASE("an operation ends once; what is learnt later changes its message only
   CHECK(listing.list.find(id)->message == "came back");
 }
 
+TEST_CASE("who has seen an operation that is refused then learns that it failed, and why, before it goes") {
+  Listing listing;
+  std::vector<std::string> seen;
+  listing.list.observe({[](const Operation&) {},
+                        [&](const Operation& o) { seen.push_back(o.error + ": " + o.message); },
+                        [](const Operation&) {}, [&](unsigned) { seen.emplace_back("removed"); }});
+  const auto id = listing.list.add("attach", {0, 1, 0}, {}, 1000).id;
+  listing.list.drop(id, {ErrorCode::blocked, "in the way"});
+  CHECK(seen == std::vector<std::string>{"Blocked: in the way", "removed"});
+  CHECK(listing.finished == 0);
+  CHECK(listing.list.find(id) == nullptr);
+}
+
 TEST_CASE("a stuck operation keeps its GPU though it has ended") {
   Listing listing;
   const auto id = listing.list.add("attach", {0, 1, 0}, {}, 0).id;

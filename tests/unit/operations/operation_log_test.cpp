@@ -63,7 +63,7 @@ TEST_CASE("what failed is told with step and error") {
 TEST_CASE("a refusal found while an operation starts leaves no line") {
   Log log;
   const auto id = log.operations.add("attach", *PciSlot::parse("0000:01:00"), "", 1000).id;
-  log.operations.drop(id);
+  log.operations.drop(id, {ErrorCode::blocked, "no"});
   CHECK(log.lines.empty());
 }
 

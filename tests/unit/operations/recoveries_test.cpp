@@ -205,6 +205,26 @@ TEST_CASE("a recovery that failed begins again when a driver changes, not when a
   CHECK(laptop.workers.begun == 2);
 }
 
+TEST_CASE("a recovery belongs to whoever asked for it, else to gpuctld") {
+  Laptop laptop;
+  Started daemon{laptop};
+  daemon.recoveries.pause(true);
+  laptop.leave_journal({1, 777});
+  daemon.recoveries.start();
+  SUBCASE("asked for") {
+    daemon.recoveries.pause(false);
+    const auto id = daemon.recoveries.recover(gpu.slot(), 1000);
+    REQUIRE(id);
+    CHECK(daemon.operations.find(*id)->started_by == 1000);
+  }
+  SUBCASE("by itself") {
+    daemon.recoveries.pause(false);
+    daemon.turn();
+    REQUIRE(daemon.operations.running_on(gpu.slot()) != nullptr);
+    CHECK(daemon.operations.running_on(gpu.slot())->started_by == 0);
+  }
+}
+
 TEST_CASE("an assignment whose attach was killed before its journal was there is taken back") {
   Laptop laptop;
   laptop.assign();

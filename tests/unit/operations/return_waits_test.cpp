@@ -56,7 +56,7 @@ TEST_CASE("a return that is refused before it begins holds nobody up") {
   Returning machine;
   const auto id = machine.run("release", true);
   machine.pass();
-  machine.list.drop(id);
+  machine.list.drop(id, {ErrorCode::blocked, "no"});
   machine.turn();
   CHECK(machine.passed == 1);
 }

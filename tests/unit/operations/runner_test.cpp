@@ -216,6 +216,24 @@ TEST_CASE("users have the time that they are given to let go, and more where the
   }
 }
 
+TEST_CASE("what its work throws after the plan is the operation's end, and what it left is recovered") {
+  Laptop laptop;
+  int crashes = 0;
+  laptop.runner.on_crash([&](PciSlot) { ++crashes; });
+  const auto id = laptop.run([](WorkerChannel& channel) {
+    channel.send(messages::plan(Plan{}));
+    channel.send(messages::error(Error{ErrorCode::state_unwritable, "the disk is full"}));
+  });
+  REQUIRE(laptop.answers.size() == 1);
+  CHECK(std::get<unsigned>(laptop.answers[0]) == id);
+  const auto* operation = laptop.operations.find(id);
+  REQUIRE(operation != nullptr);
+  CHECK(operation->state == OperationState::failed);
+  CHECK(operation->error == error_name(ErrorCode::state_unwritable));
+  CHECK(operation->message == "the disk is full");
+  CHECK(crashes == 1);
+}
+
 TEST_CASE("who asked is told of a refusal, and nothing is left of the operation") {
   Laptop laptop;
   const auto id = laptop.run([](WorkerChannel& channel) {
