@@ -17,8 +17,10 @@ constexpr auto head =
 # switches it off for one boot.
 ACTION!="add", GOTO="gpuctl_boot_end"
 SUBSYSTEM!="pci", GOTO="gpuctl_boot_end"
-# Without gpuctld nobody would give the GPU back. It is not in an initramfs, where the rules count nevertheless.
+# Without gpuctld nobody would give the GPU back. It is not in an initramfs, where the rules count nevertheless:
+# of systemd's kind (mkinitcpio's always is), dracut's without systemd, Debian's.
 TEST=="/etc/initrd-release", GOTO="gpuctl_boot_begin"
+TEST=="/lib/dracut-lib.sh", GOTO="gpuctl_boot_begin"
 TEST=="/conf/initramfs.conf", GOTO="gpuctl_boot_begin"
 TEST!=")" GPUCTLD R"(", GOTO="gpuctl_boot_end"
 LABEL="gpuctl_boot_begin"

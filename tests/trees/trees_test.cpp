@@ -156,6 +156,17 @@ TEST_CASE("grub-mkconfig as Arch has it: /etc/default/grub") {
   goes_and_comes_back(tree, "grub-defaults", "boot/grub/grub.cfg");
 }
 
+TEST_CASE("an update-grub over upstream's grub-mkconfig, as Manjaro and Void have it: /etc/default/grub") {
+  Tree tree;
+  set_up_grub(tree, "boot/grub");
+  auto text = tree.text("usr/sbin/grub-mkconfig");
+  const std::string loop = "default/grub.d/*.cfg";
+  REQUIRE(contains(text, loop));
+  tree.script("usr/sbin/grub-mkconfig", text.replace(text.find(loop), loop.size(), "default/no-loop"));
+  run(tree, {"update-grub"});
+  goes_and_comes_back(tree, "grub-defaults", "boot/grub/grub.cfg");
+}
+
 TEST_CASE("grub2-mkconfig as openSUSE calls it") {
   Tree tree;
   set_up_grub(tree, "boot/grub2");
@@ -218,7 +229,7 @@ TEST_CASE("a confirmed boot policy that was too late is put into the initramfs, 
   const auto with = contents_of_initramfs(tree);
   // The last one tells the rules where they are.
   for (const auto* part : {"etc/udev/rules.d/61-gpuctl-boot.rules", "/vfio-pci.ko", "/vfio_iommu_type1.ko",
-                           debians ? "conf/initramfs.conf" : "etc/initrd-release"})
+                           debians ? "conf/initramfs.conf" : "lib/dracut-lib.sh"})
     CHECK_MESSAGE(contains(with, part), part);
 
   policy.service.set_boot_policy(policy.gpu, "clear", false, policy.snapshot);
