@@ -50,7 +50,7 @@ class Machine:
         self._users()
         self._files()
         self.load(name)
-        self._child(['dbus-daemon', '--system', '--nofork', '--nopidfile'], 'dbus')
+        self.bus = self._child(['dbus-daemon', '--system', '--nofork', '--nopidfile'], 'dbus')
         until(lambda: os.path.exists('/run/dbus/system_bus_socket'), what='the bus')
         self.root = Bus()
         self._child(['/usr/bin/python3', str(HERE / 'fake_systemd.py'), str(self.control), str(WORK / 'units.log'),
@@ -171,12 +171,16 @@ class Machine:
         if state == 'frozen':
             self.freeze()
 
-    def questions(self):
-        """A monitor of the bus: its `calls` are what polkit is asked; body[1] is the action, body[2] the details."""
+    def monitor(self, *rules):
+        """Sees what these rules match; without any, everything."""
         monitor = Bus()
         monitor.call('org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus.Monitoring', 'BecomeMonitor', 'asu',
-                     [["type='method_call',member='CheckAuthorization'"], 0])
+                     [rules, 0])
         return monitor
+
+    def questions(self):
+        """A monitor of the bus: its `calls` are what polkit is asked; body[1] is the action, body[2] the details."""
+        return self.monitor("type='method_call',member='CheckAuthorization'")
 
     def freeze(self):
         """polkitd as it is, but it answers nothing until thaw()."""
@@ -209,6 +213,16 @@ class Machine:
         if self.daemon.poll() is not None:
             raise RuntimeError(f'gpuctld ended with {self.daemon.returncode}:\n{self.log_text()}')
         return self.daemon
+
+    def go_first(self):
+        """What runs beside this machine and its tests shall not be what they measure."""
+        for pid in [os.getpid(), self.bus.pid, self.daemon.pid, *([self.polkitd.pid] if self.polkitd else [])]:
+            os.setpriority(os.PRIO_PROCESS, pid, -15)
+
+    def sanitizers_cost(self):
+        """How many times longer gpuctld may take, and how much more it may need, by how it is built."""
+        binary = pathlib.Path(os.environ.get('GPUCTLD', BUILD / 'daemon/gpuctld'))
+        return 3 if re.search(rb'__[at]san_init', binary.read_bytes()) else 1
 
     def stop(self, how=signal.SIGTERM, timeout=15):
         """The exit status, negative for a signal."""
