@@ -45,7 +45,7 @@ if(TARGET gpuctld)
 endif()
 
 set(GPUCTL_BUS_TESTS contract authorization host operations blocked busy names vms journal sleep bad_input limits vanished
-    fuzz endurance crowd kill_matrix)
+    fuzz endurance crowd environment kill_matrix)
 # The shipped daemon on a bus of its own, with real polkitd, on fakesys; each file in namespaces of its own. Those that
 # measure run alone.
 set(GPUCTL_BUS_MEASURES authorization operations blocked busy limits endurance kill_matrix)
