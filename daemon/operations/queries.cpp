@@ -32,7 +32,15 @@ std::variant<std::string, Error> decode(const std::string& message) {
   return messages::error(json);
 }
 
+Error too_many() {
+  return {ErrorCode::limits_exceeded, "too many requests of this user are in flight; try again later"};
+}
+
 }  // namespace
+
+void Queries::require_room(std::uint32_t uid) const {
+  if (over_limit(uid)) throw too_many();
+}
 
 bool Queries::over_limit(std::uint32_t uid) const {
   return FairShare{max_per_uid, max_in_all}.is_used_up(uid, queries_);
@@ -40,11 +48,7 @@ bool Queries::over_limit(std::uint32_t uid) const {
 
 void Queries::ask(const std::string& name, std::uint32_t uid, Body body, Answer answer,
                   std::chrono::milliseconds timeout) {
-  if (over_limit(uid))
-    return loop_.defer([answer = std::move(answer)] {
-      answer(
-          Error{ErrorCode::limits_exceeded, "too many requests of this user are in flight; try again later"});
-    });
+  if (over_limit(uid)) return loop_.defer([answer = std::move(answer)] { answer(too_many()); });
   const unsigned id = next_id_++;
   auto& query = queries_[id];
   query.uid = uid;

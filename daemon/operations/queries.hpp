@@ -25,6 +25,8 @@ class Queries {
   Queries(EventLoop& loop, WorkerPool& workers, std::chrono::milliseconds timeout)
       : loop_(loop), workers_(workers), timeout_(timeout) {}
 
+  /// Throws the Error(limits_exceeded) that ask() would answer: before anything is done for the question.
+  void require_room(std::uint32_t uid) const;
   /// `body` runs in the worker; what it returns, or the Error it throws, is the answer.
   /// Error(limits_exceeded) when this uid, or everybody, has too many in flight; Error(timed_out) after the
   /// timeout.

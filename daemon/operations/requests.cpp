@@ -106,6 +106,7 @@ std::map<PciAddress, PciFunction> Requests::functions(const Request& request) co
 }
 
 void Requests::survey(const Request& request, std::uint32_t uid, LookAnswer answer) {
+  queries_.require_room(uid);
   refresh(slot_of(request));
   const auto body = [request, snapshot = inventory_.snapshot(), platform = platform_] {
     return messages::prepared(prepare(request, snapshot, platform));

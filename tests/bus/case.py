@@ -2,7 +2,7 @@
 """Base of the bus tests: one machine a process, fresh for every test."""
 import unittest
 
-from machine import Machine, WORK
+from machine import Machine, WORK, until
 
 _machine = None
 
@@ -17,6 +17,7 @@ def machine():
 
 class BusTest(unittest.TestCase):
     measures_memory = False
+    measures_time = False  # then everything else on this machine has to wait
     policy = 'rules'
     machine_name = 'laptop'
 
@@ -27,6 +28,8 @@ class BusTest(unittest.TestCase):
         self.machine.fresh()
         self.machine.policy(self.policy)
         self.machine.start(keeps_freed=not self.measures_memory)
+        if self.measures_time:
+            self.machine.go_first()
         self.clients = []
 
     def tearDown(self):
@@ -65,3 +68,11 @@ class BusTest(unittest.TestCase):
     def assert_untouched(self):
         self.assertEqual(self.machine.writes(), [], 'nothing may be written')
         self.assert_drivers(gpu='nvidia', audio='snd_hda_intel')
+
+    def settle(self):
+        """Whole on one side, by the daemon's own doing."""
+        def whole():
+            drivers = {a: f['driver'] for a, f in self.machine.functions().items() if a.startswith('0000:01:00')}
+            return set(drivers.values()) == {'vfio-pci'} or drivers == {'0000:01:00.0': 'nvidia',
+                                                                        '0000:01:00.1': 'snd_hda_intel'}
+        until(whole, 15, f'a GPU whole on one side, now {self.machine.functions()}')

@@ -195,6 +195,7 @@ class Bus:
         self.uid = os.geteuid() if uid is None else uid
         self.socket = self._connect(address)
         self.pending, self.serial, self.replies, self.signals, self.calls, self.fds = bytearray(), 0, {}, [], [], []
+        self.log = None  # a list: everything that comes, in the order of the bus
         self._authenticate()
         self.name = self.call('org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus', 'Hello')[0]
 
@@ -283,6 +284,8 @@ class Bus:
             if message is None:
                 return
             del self.pending[:used]
+            if self.log is not None:
+                self.log.append(message)
             if message.kind in (METHOD_RETURN, ERROR):
                 self.replies[message.reply_serial] = message
             else:

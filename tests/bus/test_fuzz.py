@@ -9,6 +9,7 @@ import os
 import random
 import select
 import socket
+import struct
 import time
 import unittest
 import xml.etree.ElementTree as ElementTree
@@ -20,7 +21,7 @@ from machine import GPU, MANAGER, PROPERTIES, ROOT, SERVICE, until
 SECONDS = float(os.environ.get('GPUCTL_FUZZ_SECONDS', 10))
 SEED = int(os.environ.get('GPUCTL_FUZZ_SEED', 1))
 IN_FLIGHT = 12
-NETLINK_KOBJECT_UEVENT = 15
+NETLINK_KOBJECT_UEVENT, NLMSG_MIN_TYPE, NLM_F_REQUEST = 15, 0x10, 1
 TEXTS = ['', '0000:01:00.0', '01:00', '0000:00:02.0', '10de:25a0', 'vm', 'test', 'attach', 'release', 'host', 'last', 'clear', 'x' * 300,
          'y' * 70000, '\x01\x1b[31m', '%s%n%p', '../../etc/shadow', '\u202e', '\ud7ff\ue000', "'; reboot", '{}', '<domain>',
          '<domain type="kvm"><name>a</name></domain>', '0' * 40, '-1', '\U0010ffff', 'a\nb', '0000:01:00.9', 'ffffffff:ff:1f.7']
@@ -92,6 +93,12 @@ def properties(targets):
 
 
 class Fuzz(BusTest):
+    def setUp(self):
+        super().setUp()
+        self.netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_KOBJECT_UEVENT)
+        self.addCleanup(self.netlink.close)
+        self.device = os.path.realpath('/sys/bus/pci/devices/0000:01:00.0').removeprefix('/sys')
+
     def targets(self, client):
         """[(path, interface, member, [type])] of everything exported."""
         found = []
@@ -122,18 +129,24 @@ class Fuzz(BusTest):
         return client.bus.send_call(SERVICE, path, interface, member, signature, arguments)
 
     def kernel_event(self, values):
-        """A datagram as udev gets them from the kernel, more or less."""
-        fields = [f'{values.random.choice(["add", "remove", "bind", "unbind", "change", ""])}@/devices/pci0000:00/0000:01:00.0',
-                  'SUBSYSTEM=pci', 'PCI_SLOT_NAME=' + values.of('s')[:200], 'ACTION=' + values.random.choice(['add', 'remove', 'bind', '']),
-                  'DEVPATH=' + values.random.choice(['/devices/pci0000:00/0000:01:00.0', '/', '', '/devices/' + 'a' * 500]),
-                  'SEQNUM=' + str(values.of('t')), values.of('s')[:300]]
-        values.random.shuffle(fields)
+        """As the kernel makes them, more or less."""
+        verb = values.random.choice(['add', 'remove', 'bind', 'unbind', 'change', 'move', ''])
+        place = values.random.choice([self.device, self.device, '/devices/pci0000:00', '/', '', '/devices/' + 'a' * 500, values.of('s')])
+        fields = [f'{verb}@{place}', f'ACTION={verb}', f'DEVPATH={place}',
+                  'SUBSYSTEM=' + values.random.choice(['pci', 'pci', 'drm', 'sound', 'module', 'iommu', 'vfio-dev', values.of('s')[:100]]),
+                  'PCI_SLOT_NAME=' + values.of('s')[:200], values.of('s')[:300]]
+        if values.random.random() < 0.3:
+            values.random.shuffle(fields)
         data = '\0'.join(fields).encode('utf-8', 'surrogateescape') + (b'\0' if values.random.random() < 0.9 else b'')
         return data[:values.random.choice([len(data), len(data), values.random.randrange(1, len(data))])]
 
+    def send_event(self, data):
+        """To the kernel, which passes it on to who listens to its events: of anybody else's libudev takes none."""
+        header = struct.pack('=IHHII', 16 + len(data), NLMSG_MIN_TYPE, NLM_F_REQUEST, 0, 0)
+        self.netlink.sendto(header + data, (0, 0))
+
     def attack(self, user, seconds):
         client, values = self.machine.client(user), Values(f'{SEED} {user}')
-        netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_KOBJECT_UEVENT)
         targets, flying, sent, answered = self.targets(client), [], 0, {}
         end = time.monotonic() + seconds
         while time.monotonic() < end or flying:
@@ -141,7 +154,7 @@ class Fuzz(BusTest):
                 if values.random.random() < 0.02:
                     targets = self.targets(client)  # new operations too
                 if values.random.random() < 0.05:
-                    netlink.sendto(self.kernel_event(values), (0, 1))
+                    self.send_event(self.kernel_event(values))
                 kind = values.random.choice([methods, methods, properties])(targets)
                 flying.append((self.call(client, values, target := values.random.choice(kind)), target, time.monotonic()))
                 sent += 1
@@ -155,7 +168,6 @@ class Fuzz(BusTest):
                 flying.remove(entry)
             late = [entry for entry in flying if time.monotonic() - entry[2] > 90]
             self.assertFalse(late, f'{user}: no answer in 90 s')
-        netlink.close()
         client.close()
         print(f'\n  {user}: {sent} calls; {answered}', end=' ', flush=True)
         return sent
@@ -167,6 +179,15 @@ class Fuzz(BusTest):
         """Whole on one side, or on the way: what root's calls ask for is done, and then it rests."""
         drivers = {f['driver'] for a, f in self.machine.functions().items() if a.startswith('0000:01:00')}
         return drivers in ({'vfio-pci'}, {'nvidia', 'snd_hda_intel'})
+
+    def test_an_event_that_is_sent_arrives(self):
+        root = self.client()
+        self.machine.fake('dead 0000:01:00.0 1')  # which nobody is told
+        self.addCleanup(self.machine.fake, 'dead 0000:01:00.0 0')
+        problems = lambda: [p['id'].value for p in root.get(ROOT + '/gpus/0000_01_00', GPU, 'Problems')]
+        self.assertNotIn('gpu-gone', problems())
+        self.send_event(f'change@{self.device}\0ACTION=change\0DEVPATH={self.device}\0SUBSYSTEM=pci\0'.encode())
+        until(lambda: 'gpu-gone' in problems(), what='a look at the GPU again')
 
     def test_everybody_calls_everything_with_anything(self):
         before, sent = self.rss(), 0
@@ -183,6 +204,8 @@ class Fuzz(BusTest):
         self.assertIn(root.state(), ('host', 'vm'))
         print(f'\n  {sent} calls, {self.rss() - before} kB more', end=' ', flush=True)
         self.assertGreater(sent, 200)
+        self.assertEqual(self.machine.stop(), 0, 'LeakSanitizer looks at the end')
+        self.assertEqual(self.machine.sanitizers(), [])
 
     def test_nobody_changes_anything_by_it(self):
         self.machine.fake('forget')

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Attach and release by the shipped daemon, over the bus, with real polkit, on a /sys that behaves like the kernel's."""
-import pathlib
 import signal
-import time
 import unittest
 
 from case import BusTest
@@ -73,84 +71,6 @@ class Moves(BusTest):
         self.assert_untouched()
 
 
-class Settling(BusTest):
-    def settle(self):
-        """Whole on one side, by the daemon's own doing."""
-        def whole():
-            drivers = {a: f['driver'] for a, f in self.machine.functions().items() if a.startswith('0000:01:00')}
-            return set(drivers.values()) == {'vfio-pci'} or drivers == {'0000:01:00.0': 'nvidia',
-                                                                        '0000:01:00.1': 'snd_hda_intel'}
-        until(whole, 15, f'a GPU whole on one side, now {self.machine.functions()}')
-
-
-class Blocked(Settling):
-    """The kernel does not answer."""
-
-    def test_while_an_unbind_hangs_everything_else_answers(self):
-        self.machine.fake('hang-remove nvidia 1')
-        bob, other = self.client('bob'), self.client('nobody')
-        operation = bob.attach('0000:01:00.0')
-        until(lambda: self.machine.functions()['0000:01:00.0']['removing'], what='a hanging remove()')
-        times = []
-        for _ in range(200):
-            began = time.monotonic()
-            other.state()
-            other.get(operation, OPERATION, 'Step')
-            times.append(time.monotonic() - began)
-        self.assertLess(sorted(times)[197], 0.2, 'answers while the kernel hangs')
-        self.assertNotIn(open(f'/proc/{self.machine.daemon.pid}/stat').read().rsplit(')', 1)[1].split()[0], 'D')
-        self.machine.fake('hang-remove nvidia 0')
-        self.assertEqual(bob.finish(operation)[0], 'succeeded')
-
-    def test_the_daemon_stops_and_starts_while_an_unbind_hangs(self):
-        self.machine.fake('hang-remove nvidia 1')
-        bob = self.client('bob')
-        bob.attach('0000:01:00.0')
-        until(lambda: self.machine.functions()['0000:01:00.0']['removing'], what='a hanging remove()')
-        began = time.monotonic()
-        self.machine.stop()
-        self.assertLess(time.monotonic() - began, 8, 'stops although a helper cannot')
-        self.machine.start()
-        self.assertIn(self.client().state(), ('stuck', 'changing', 'mixed'))
-        self.machine.fake('hang-remove nvidia 0')
-        self.settle()
-
-
-class Deadlines(Settling):
-    """With a second for an unbind."""
-
-    def setUp(self):
-        super().setUp()
-        config = pathlib.Path('/etc/gpuctl/gpuctl.toml')
-        config.parent.mkdir(exist_ok=True)
-        config.write_text('[timeouts]\nunbind = 1\n')
-        self.addCleanup(config.unlink)
-        self.machine.stop()
-        self.machine.start()
-
-    def test_what_the_kernel_ends_after_it_was_given_up_is_taken_back_and_the_record_says_so(self):
-        self.machine.fake('hang-remove nvidia 1')
-        bob = self.client('bob')
-        operation = bob.attach('0000:01:00.0')
-        state, error, message = bob.finish(operation)
-        self.assertEqual((state, error), ('failed', 'org.gpuctl1.Error.TimedOut'))
-        self.assertIn('stuck', message)
-        self.assertEqual(bob.state(), 'stuck')
-        self.machine.fake('hang-remove nvidia 0')
-        until(lambda: 'came back after all' in bob.get(operation, OPERATION, 'Message'), 20, 'word of it in the record')
-        until(lambda: bob.state() == 'host', what='state host')
-        self.assert_drivers(gpu='nvidia', audio='snd_hda_intel')
-
-    def test_what_the_kernel_ends_a_little_late_is_good(self):
-        self.machine.fake('delay bus/pci/drivers/nvidia/unbind 1150')
-        bob = self.client('bob')
-        operation = bob.attach('0000:01:00.0')
-        state, _, message = bob.finish(operation)
-        if state == 'failed' and 'stuck' in message:
-            return  # this machine was too busy to come between the two deadlines
-        self.assertEqual((state, message), ('succeeded', ''))
-
-
 class Ladder(BusTest):
     """A card whose configuration space reads all ones."""
 
@@ -180,7 +100,7 @@ class Ladder(BusTest):
         self.assertEqual(root.error(root.release, '0000:01:00.0', reset=True, rescan=True), 'InvalidArgument')
 
 
-class Crash(Settling):
+class Crash(BusTest):
     def test_a_daemon_killed_at_any_write_leaves_a_whole_gpu_after_its_restart(self):
         for point in range(12):
             with self.subTest(point=point):

@@ -74,3 +74,11 @@ TEST_CASE("one user's queries do not use up everybody's") {
   CHECK(refused == 2);
   CHECK(other);
 }
+
+TEST_CASE("whether a user may ask is known before anything is done for the question") {
+  Asker asker;
+  CHECK_NOTHROW(asker.queries.require_room(1000));
+  for (std::size_t i = 0; i < Queries::max_per_uid; ++i) asker.ask(wait_for_ever, 1000);
+  CHECK_THROWS_AS(asker.queries.require_room(1000), Error);
+  CHECK_NOTHROW(asker.queries.require_room(1001));
+}

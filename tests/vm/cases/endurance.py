@@ -26,4 +26,4 @@ def round_trips(laptop):
     laptop.bound(ON_HOST)
     laptop.no_override_left()
     assert descriptors_now <= descriptors, f"{descriptors} descriptors have become {descriptors_now}"
-    assert memory_now - memory < 1024, f"{memory} kB have become {memory_now}"
+    assert memory_now - memory < (256 if ROUND_TRIPS >= 200 else 1024), f"{memory} kB have become {memory_now}"
