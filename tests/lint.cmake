@@ -77,6 +77,16 @@ if(NOT "${in_code}" STREQUAL "${in_policy}" OR NOT in_code)
   fault("polkit actions differ: code has ${in_code}; policy has ${in_policy}")
 endif()
 
+# --- nobody does anything without an administrator's password unless a rule of this system's says so
+string(REGEX MATCHALL "<allow_[a-z]+>[^<]*<" defaults "${actions}")
+list(LENGTH in_policy actions_there)
+list(LENGTH defaults defaults_there)
+math(EXPR defaults_wanted "3 * ${actions_there}")
+list(FILTER defaults EXCLUDE REGEX "^<allow_(any|inactive|active)>auth_admin<$")
+if(defaults OR NOT defaults_there EQUAL defaults_wanted)
+  fault("polkit/org.gpuctl1.policy: any, inactive and active of every action are auth_admin, not ${defaults}")
+endif()
+
 # --- shell scripts
 find_program(SHELLCHECK shellcheck)
 if(SHELLCHECK)

@@ -13,6 +13,8 @@
 namespace gpuctl {
 namespace {
 
+constexpr auto setup_options = "interactive, gpu, dry-run, looking-glass, transport, rom, battery";
+
 template <class T>
 T option(const Options::value_type& entry) {
   if (const auto* value = std::get_if<T>(&entry.second)) return *value;
@@ -56,7 +58,8 @@ SetupRequest parse_setup_options(const Options& options) {
     else if (key == "battery")
       request.battery = option<bool>(entry);
     else if (key != "interactive" && key != "gpu")
-      throw Error(ErrorCode::invalid_argument, fmt::format("There is no option {}.", key));
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("unknown option {}; known here: {}", key, setup_options));
   }
   return request;
 }

@@ -191,9 +191,9 @@ class Message:
 class Bus:
     """A connection to the system bus as a user. Not for threads."""
 
-    def __init__(self, uid=None, address='/run/dbus/system_bus_socket'):
+    def __init__(self, uid=None, address='/run/dbus/system_bus_socket', connected=None):
         self.uid = os.geteuid() if uid is None else uid
-        self.socket = self._connect(address)
+        self.socket = connected or self._connect(address)
         self.pending, self.serial, self.replies, self.signals, self.calls, self.fds = bytearray(), 0, {}, [], [], []
         self.log = None  # a list: everything that comes, in the order of the bus
         self._authenticate()

@@ -14,52 +14,42 @@ import subprocess
 import time
 
 from dbus_wire import Bus, DBusError, Variant
+from places import BUILD, HERE, SOURCE, WORK, run, until
+from polkit import RULES, Polkit
+from sessions import IS_BOOTED, Sessions, UNITS
 
-HERE = pathlib.Path(__file__).resolve().parent
-SOURCE = HERE.parent.parent
-BUILD = pathlib.Path(os.environ.get('GPUCTL_BUILD', SOURCE / 'build' / 'debug'))
-WORK = pathlib.Path('/run/machine')
 SERVICE, ROOT, MANAGER = 'org.gpuctl1', '/org/gpuctl1', 'org.gpuctl1.Manager'
 GPU, OPERATION, GROUP = 'org.gpuctl1.Gpu', 'org.gpuctl1.Operation', 'org.gpuctl1.IommuGroup'
 PROPERTIES, OBJECT_MANAGER = 'org.freedesktop.DBus.Properties', 'org.freedesktop.DBus.ObjectManager'
 ACTIONS = ['attach', 'release', 'force', 'configure', 'cancel']
-USERS = ['alice', 'bob', 'mallory', 'carol']
+USERS = ['alice', 'bob', 'mallory', 'carol', 'ann', 'sid']
 
 
-def run(*command, **options):
-    return subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout
-
-
-def until(condition, timeout=10, what='condition'):
-    """Polls what offers no event to wait for: a foreign process' file or name."""
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f'{what} did not come true in {timeout} s')
-        time.sleep(0.01)
-    return value
-
-
-class Machine:
+class Machine(Polkit):
     """One for the whole test process: the namespace has one /sys and one system bus."""
     libvirt = 'test:///default'
 
     def __init__(self, name='laptop'):
-        self.children, self.daemon, self.polkitd = [], None, None
+        self.children, self.daemon, self.sessions = [], None, None
         self._file_systems()
         self._users()
         self._files()
         self.load(name)
         self._start_bus()
         self.policy('rules')
+        if IS_BOOTED:
+            self.sessions = Sessions(WORK / 'dbus/system_bus_socket')
+            self.uids.update(self.sessions.uids)
 
     # --- parts ------------------------------------------------------------------------------------------------------
     def _file_systems(self):
         run('mount', '--make-rprivate', '/')
-        run('mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', '/run')
-        for directory in ('dbus', 'machine/state', 'lock', 'udev'):
+        if not IS_BOOTED:  # else the whole system is the test's own
+            run('mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', '/run')
+        for directory in ('dbus', 'machine/state', 'machine/dbus', 'lock', 'udev'):
             os.makedirs(f'/run/{directory}', exist_ok=True)
-        for place in ('/etc', '/usr/share'):
+        run('mount', '--bind', WORK / 'dbus', '/run/dbus')
+        for place in ('/etc', '/usr/share') if not IS_BOOTED else ():
             upper, work = WORK / f'upper{place}', WORK / f'work{place}'
             upper.mkdir(parents=True)
             work.mkdir(parents=True)
@@ -79,7 +69,7 @@ class Machine:
         run(*install, SOURCE / 'dbus-interfaces/org.gpuctl1.conf', '/usr/share/dbus-1/system.d/org.gpuctl1.conf')
         # polkitd is started and killed by the tests, never by the bus
         pathlib.Path('/usr/share/dbus-1/system-services/org.freedesktop.PolicyKit1.service').unlink()
-        os.makedirs('/etc/polkit-1/rules.d', exist_ok=True)
+        os.makedirs(RULES, exist_ok=True)
         self._proc('cmdline', 'BOOT_IMAGE=/boot/vmlinuz root=/dev/nvme0n1p2 ro quiet intel_iommu=on\n')
         flags = 'fpu vme msr pae cx8 apic sep pge cmov mmx sse sse2 ht syscall nx lm vmx ept'
         self._proc('cpuinfo', f'processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: 12th Gen Intel(R) Core(TM)\nflags\t\t: {flags}\n')
@@ -159,63 +149,6 @@ class Machine:
     def writes(self):
         return self.fake('writes')['writes']
 
-    # --- polkit -----------------------------------------------------------------------------------------------------
-    def policy(self, state):
-        """'rules': the example rule, and mallory denied by rule; 'defaults': no rule; 'yes', 'no', 'auth_admin': every
-        action's defaults say that; 'missing': no gpuctl actions; 'dead': no polkitd; 'frozen': a stopped one."""
-        self._stop_polkitd()
-        text = (SOURCE / 'polkit/org.gpuctl1.policy').read_text()
-        if state in ('yes', 'no', 'auth_admin'):
-            for kind in ('any', 'inactive', 'active'):
-                text = text.replace(f'<allow_{kind}>auth_admin<', f'<allow_{kind}>{state}<')
-        policy = pathlib.Path('/usr/share/polkit-1/actions/org.gpuctl1.policy')
-        rules = pathlib.Path('/etc/polkit-1/rules.d')
-        policy.unlink(missing_ok=True)
-        for rule in rules.glob('*gpuctl*.rules'):
-            rule.unlink()
-        if state != 'missing':
-            policy.write_text(text)
-        if state == 'rules':
-            (rules / '50-gpuctl-mallory.rules').write_text(
-                'polkit.addRule(function(action, subject) {\n'
-                '  if (action.id.indexOf("org.gpuctl1.") == 0 && subject.user == "mallory") return polkit.Result.NO;\n});\n')
-            (rules / '60-gpuctl.rules').write_text((SOURCE / 'polkit/gpuctl-group.rules.example').read_text())
-        for path in [policy, *rules.glob('*gpuctl*')]:
-            if path.exists():
-                path.chmod(0o644)
-        if state == 'dead':
-            return
-        self.polkitd = self._child(['/usr/lib/polkit-1/polkitd', '--no-debug'], 'polkit')
-        until(lambda: self.root.owner('org.freedesktop.PolicyKit1'), what='polkitd')
-        if state == 'frozen':
-            self.freeze()
-
-    def monitor(self, *rules):
-        """Sees what these rules match; without any, everything."""
-        monitor = Bus()
-        monitor.call('org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus.Monitoring', 'BecomeMonitor', 'asu',
-                     [rules, 0])
-        return monitor
-
-    def questions(self, member='CheckAuthorization'):
-        """A monitor of the bus: its `calls` are those of this member; polkit's have the action in body[1], the details in body[2]."""
-        return self.monitor(f"type='method_call',member='{member}'")
-
-    def freeze(self):
-        """polkitd as it is, but it answers nothing until thaw()."""
-        self.polkitd.send_signal(signal.SIGSTOP)
-
-    def thaw(self):
-        """A frozen polkitd goes on."""
-        self.polkitd.send_signal(signal.SIGCONT)
-
-    def _stop_polkitd(self):
-        if self.polkitd:
-            self.polkitd.kill()
-            self.polkitd.wait()
-            self.polkitd = None
-            until(lambda: not self.root.owner('org.freedesktop.PolicyKit1'), what='the end of polkitd')
-
     # --- the daemon -------------------------------------------------------------------------------------------------
     def start(self, *arguments, prefix=(), keeps_freed=True):
         """gpuctld, ready: its name is taken. What it has freed AddressSanitizer must not keep where its memory is measured."""
@@ -280,7 +213,8 @@ class Machine:
         (WORK / 'units.log').unlink(missing_ok=True)
 
     def client(self, user='root'):
-        return Client(Bus(self.uids[user]))
+        connected = self.sessions.connect(user) if self.sessions and user in UNITS else None
+        return Client(Bus(self.uids[user], connected=connected))
 
     def close(self):
         for child in [self.daemon, *self.children]:

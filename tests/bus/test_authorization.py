@@ -1,113 +1,254 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Who may do what: every member x caller x state of polkit, from one table. A member that has no row fails."""
+"""Who may do what: every member and option x caller x state of polkit, from one table. What has no row there fails."""
 import itertools
 import re
 import unittest
 
+from authorization_table import (CALLERS, CARD, DOMAINS, GUARDED, POLICIES, RUNNING, SILENT, STARTER, TABLE, VMS, WITHOUT_A_ROW,
+                                 granted, is_allowed, reads, refused)
 from case import BusTest
 from dbus_wire import Variant
-from machine import GPU, MANAGER, OPERATION, PROPERTIES, ROOT, SERVICE, SOURCE, run
+from machine import OPERATION, PROPERTIES, ROOT, SERVICE, SOURCE, WORK, run
+from sessions import IS_BOOTED
 from test_contract import documented
 
-NVIDIA = '/org/gpuctl1/gpus/0000_01_00'
-VMS, HOST = 'org.gpuctl1.Vms', 'org.gpuctl1.Host'
 QUIET = {'interactive': Variant('b', False)}
-FORCED = {**QUIET, 'force': Variant('b', True)}
-RESCAN = {**QUIET, 'rescan': Variant('b', True)}
-
-READ, ROOT_ONLY, OWN = 'read', 'root only', 'the starter, else org.gpuctl1.cancel'
-# member -> what guards it: a list of polkit actions, all of which are needed, or one of the words above;
-# then the calls that try it: (path, signature, arguments, actions besides)
-MEMBERS = {
-    f'{MANAGER}.Attach': (['attach'], [(ROOT, 'ssa{sv}', ['0000:01:00.0', '', QUIET], []),
-                                       (ROOT, 'ssa{sv}', ['0000:01:00.0', '', FORCED], ['force'])]),
-    f'{MANAGER}.Release': (['release'], [(ROOT, 'sa{sv}', ['0000:01:00.0', QUIET], []),
-                                         (ROOT, 'sa{sv}', ['0000:01:00.0', RESCAN], ['force']),
-                                         (ROOT, 'sa{sv}', ['0000:01:00.0', FORCED], ['force'])]),
-    f'{MANAGER}.Check': (READ, [(ROOT, 'ssa{sv}', ['0000:01:00.0', '', {}], [])]),
-    f'{MANAGER}.Plan': (READ, [(ROOT, 'sssa{sv}', ['attach', '0000:01:00.0', '', {}], [])]),
-    f'{MANAGER}.Diagnose': (READ, [(ROOT, '', [], [])]),
-    f'{MANAGER}.ListUsers': (READ, [(ROOT, 's', ['0000:01:00.0'], [])]),
-    f'{MANAGER}.ListVms': (READ, [(ROOT, '', [], [])]),
-    f'{MANAGER}.ReadRom': (['attach'], [(ROOT, 'sa{sv}', ['0000:00:02.0', QUIET], [])]),
-    f'{MANAGER}.Inhibit': (READ, [(ROOT, 'ss', ['test', 'a test'], [])]),
-    f'{GPU}.Attach': (['attach'], [(NVIDIA, 'sa{sv}', ['', QUIET], []), (NVIDIA, 'sa{sv}', ['', FORCED], ['force'])]),
-    f'{GPU}.Release': (['release'], [(NVIDIA, 'a{sv}', [QUIET], []), (NVIDIA, 'a{sv}', [FORCED], ['force'])]),
-    f'{OPERATION}.Cancel': (OWN, []),  # needs an operation that runs: a test of its own
-    f'{VMS}.CheckVm': (READ, [(ROOT, 'sa{sv}', ['test', {}], [])]),
-    f'{VMS}.CheckLookingGlass': (READ, [(ROOT, 'sa{sv}', ['test', {}], [])]),
-    f'{VMS}.SetupVm': (['configure'], [(ROOT, 'sa{sv}', ['test', QUIET], [])]),
-    f'{VMS}.UndoVm': (['configure'], [(ROOT, 'sa{sv}', ['test', QUIET], [])]),
-    f'{VMS}.PrepareDomain': (ROOT_ONLY, [(ROOT, 'ssa{sv}', ['other', '<domain type="kvm"/>', {}], [])]),
-    f'{VMS}.ReleaseDomain': (ROOT_ONLY, [(ROOT, 'ss', ['other', '<domain type="kvm"/>'], [])]),
-    f'{HOST}.KernelArguments': (READ, [(ROOT, '', [], [])]),
-    f'{HOST}.PlanKernelArguments': (READ, [(ROOT, 'a{sv}', [{}], [])]),
-    f'{HOST}.EnableKernelArguments': (['configure'], [(ROOT, 'a{sv}', [QUIET], [])]),
-    f'{HOST}.UndoKernelArguments': (['configure'], [(ROOT, 'a{sv}', [QUIET], [])]),
-    f'{HOST}.BootPolicies': (READ, [(ROOT, '', [], [])]),
-    f'{HOST}.SetBootPolicy': (['configure'], [(ROOT, 'ssa{sv}', ['0000:01:00.0', 'host', QUIET], [])]),
-    f'{HOST}.ConfirmBootPolicy': (['configure'], [(ROOT, 'sa{sv}', ['0000:01:00.0', QUIET], [])]),
-    f'{HOST}.ApplyBootPolicy': (ROOT_ONLY, [(ROOT, 'a{sv}', [QUIET], [])]),
-    f'{HOST}.Report': (READ, [(ROOT, 'a{sv}', [{}], [])]),
-}
-CALLERS = ['root', 'alice', 'bob', 'mallory', 'nobody']
-POLICIES = ['rules', 'defaults', 'yes', 'no', 'auth_admin', 'missing', 'dead', 'frozen']
-REFUSALS = ('NotAuthorized',)
+AT_ONCE = 4  # of each caller: Queries::max_in_all
 
 
-def verdict(policy, caller, actions):
-    """What the daemon must answer; None: it may not refuse."""
-    if not actions:
-        return None
-    if policy in ('missing', 'dead', 'frozen'):
-        return 'NotAuthorized'
-    if caller == 'root' or policy == 'yes':
-        return None
-    if policy == 'no' or (policy == 'rules' and caller == 'mallory'):
-        return 'NotAuthorized'
-    if policy == 'rules' and caller == 'bob' and not {'force', 'configure'} & set(actions):
-        return None
-    return 'NotAuthorized'
+def in_parts(found):
+    return [found[at:at + AT_ONCE] for at in range(0, len(found), AT_ONCE)]
 
 
-def cells(policy, caller):
-    """(member, call, expected refusal or None) of every guarded member."""
-    for member, (guard, calls) in MEMBERS.items():
-        for call in calls:
-            if guard == ROOT_ONLY:
-                yield member, call, None if caller == 'root' else 'NotAuthorized'
-            elif guard == READ:
-                yield member, call, None
-            elif guard != OWN:
-                yield member, call, verdict(policy, caller, guard + call[3])
+class Authorization(BusTest):
+    """Two cards, one of them away: every call finds one that it is for."""
+    machine_name = 'two-gpus'
+
+    def setUp(self):
+        if not IS_BOOTED:
+            self.skipTest('callers come out of sessions: tests/bus/run test_authorization')
+        super().setUp()
+        self.restart_with_domains(DOMAINS)
+        self.card = dict(CARD)
+        self.root = self.client()
+        self.assertEqual(self.root.finish(self.root.attach(self.card['AWAY']))[0], 'succeeded')
+        self.machine.fake('forget')
+
+    def send(self, client, row):
+        return client.bus.send_call(SERVICE, *row.call(self.card))
+
+    def kept(self):
+        """What gpuctld has on disk, and what it has asked of systemd."""
+        places = [WORK / 'state', WORK.parent / 'gpuctl', WORK / 'units.log']
+        files = [file for place in places for file in [place, *place.rglob('*')] if file.is_file()]
+        return {str(file): file.read_text(errors='replace') for file in files}
+
+    def operations(self):
+        return {path for path, interfaces in self.root.objects().items() if OPERATION in interfaces}
+
+    def witness(self):
+        """polkit has answered a call that came after all others, and gpuctld has had the answer."""
+        undo = lambda: self.root.bus.call(SERVICE, ROOT, VMS, 'UndoVm', 'sa{sv}', [RUNNING, QUIET])
+        self.assertEqual(self.root.error(undo), 'NotFound')  # asked for only where polkit has allowed it
+
+    def each(self, policy, wanted, check):
+        """check(ROW, CLIENT, SERIAL) of all calls in {caller: rows}, as many at once as a user may have under way; their number."""
+        parts = {caller: in_parts(found) for caller, found in wanted.items()}
+        while any(parts.values()):
+            sent = []
+            for caller, row in [(caller, row) for caller, left in parts.items() if left for row in left.pop(0)]:
+                client = self.machine.client(caller)
+                sent.append((caller, row, client, self.send(client, row)))
+            for caller, row, client, serial in sent:
+                with self.subTest(policy=policy, caller=caller, member=row.member, option=row.option):
+                    check(row, client, serial)
+                client.close()
+        return sum(map(len, wanted.values()))
 
 
-class Matrix(BusTest):
-    def send(self, client, member, call):
-        interface, name = member.rsplit('.', 1)
-        path, signature, arguments, _ = call
-        return client.bus.send_call(SERVICE, path, interface, name, signature, arguments)
+class Refused(Authorization):
+    def assert_refused(self, _, client, serial):
+        self.assertEqual(client.error(client.bus.reply, serial, 40), 'NotAuthorized')
 
-    def refused(self, client, serial):
-        error = client.error(client.bus.reply, serial, 40)
-        return error if error in REFUSALS else None
+    def test_what_must_be_refused_is_refused(self):
+        counted, before = 0, self.kept()
+        for policy in POLICIES:
+            self.machine.policy(policy)
+            wanted = {caller: refused(policy, caller) for caller in CALLERS}
+            counted += self.each(policy, wanted, self.assert_refused)
+            self.assertEqual(self.machine.writes(), [], 'a refusal changes nothing')
+            self.assertEqual(self.kept(), before, 'a refusal changes nothing')
+        print(f'{counted} cells refused', end=' ', flush=True)
+        self.assertGreater(counted, 1000)
 
-    def away(self, member):
-        """Release is tried on a GPU that is away, Attach on one that is not."""
-        return member.endswith('.Release')
+    def test_callers_that_vanish_while_polkit_thinks_get_nothing(self):
+        """Whatever would be allowed: everything, were they still there."""
+        self.machine.policy('yes')
+        self.witness()  # leaves a lock's file behind
+        counted, before, operations = 0, self.kept(), self.operations()
+        questions = self.machine.questions()
+        for part in in_parts(GUARDED):
+            self.machine.freeze()
+            questions.calls.clear()
+            clients = [(self.machine.client(caller), row) for caller in CALLERS for row in part]
+            for client, row in clients:
+                self.send(client, row)
+            for client, row in clients:
+                questions.wait(lambda: client.bus.name in {call.body[0][1]['name'].value for call in questions.calls}, 20,
+                               f'{row.member} {row.option}: no question to polkit')
+            for client, _ in clients:
+                client.close()
+            counted += len(clients)
+            self.machine.thaw()
+            self.witness()
+            self.assertLessEqual(self.operations(), operations)
+            self.assertEqual(self.machine.writes(), [])
+            self.assertEqual(self.kept(), before)
+        questions.close()
+        print(f'{counted} callers gone', end=' ', flush=True)
+        self.assertEqual(counted, len(GUARDED) * len(CALLERS))
 
-    def prepare(self, member):
-        root = self.client()
-        if (root.state(NVIDIA) == 'vm') != self.away(member):
-            self.machine.policy('defaults')
-            operation = root.attach('0000:01:00.0') if self.away(member) else root.release('0000:01:00.0')
-            self.assertEqual(root.finish(operation)[0], 'succeeded')
-            root.bus.wait(lambda: (root.state(NVIDIA) == 'vm') == self.away(member), 10, 'the GPU where it is wanted')
+
+class Granted(Authorization):
+    def outcome(self, client, serial):
+        """The error of the call, or of the operation that it has started."""
+        answered = []
+        error = client.error(lambda: answered.extend(client.bus.reply(serial, 60)))
+        if error or not answered or not str(answered[0]).startswith(f'{ROOT}/operations/'):
+            return error
+        _, error, client.last_message = client.finish(answered[0])
+        return error.removeprefix('org.gpuctl1.Error.') or None
+
+    def place(self, row):
+        """A card where this call needs it: what is done to one, the next call undoes to the other."""
+        away = {a: self.machine.functions()[a]['driver'] == 'vfio-pci' for a in CARD.values()}
+        leaves = row.member.endswith('.Attach')
+        if leaves not in [not is_away for is_away in away.values()]:
+            address = CARD['HERE']
+            self.assertEqual(self.root.finish((self.root.release if leaves else self.root.attach)(address))[0], 'succeeded')
+            away[address] = not leaves
+        self.card = {'HERE': min(away, key=away.get), 'AWAY': max(away, key=away.get)}
+
+    def assert_done(self, row, client, serial):
+        error = self.outcome(client, serial)
+        self.assertIn(error, (None, *row.errors), error and client.last_message)
+
+    def grant(self, policy, caller):
+        found = granted(policy, caller)
+        leave, back = ([row for row in found if row.member.endswith(verb)] for verb in ('.Attach', '.Release'))
+        for row in filter(None, itertools.chain(*itertools.zip_longest(leave, back))):
+            self.place(row)
+            self.each(policy, {caller: [row]}, self.assert_done)
+        for row in [row for row in found if not row.moves]:
+            self.each(policy, {caller: [row]}, self.assert_done)
+        return len(found)
+
+    def test_what_may_be_done_is_done(self):
+        counted = 0
+        for policy in POLICIES:
+            self.machine.policy(policy)
+            counted += sum(self.grant(policy, caller) for caller in CALLERS)
+        print(f'{counted} cells granted', end=' ', flush=True)
+        self.assertGreater(counted, 200)
+
+    def test_reading_needs_nobodys_permission(self):
+        counted = 0
+        for policy in ('no', *SILENT):
+            self.machine.policy(policy)
+            counted += self.each(policy, {caller: reads(policy, caller) for caller in CALLERS}, self.assert_done)
+        print(f'{counted} reads', end=' ', flush=True)
+        self.assertEqual(self.machine.writes(), [])
+
+
+class Cancelling(Authorization):
+    """The starter cancels without being asked, everybody else needs org.gpuctl1.cancel."""
+
+    def begin(self, policy):
+        """Bob's operation, under way for as long as the kernel keeps it waiting."""
+        self.machine.policy('rules')
+        self.machine.fake('block bus/pci/drivers/nvidia/unbind')
+        operation = self.bob.attach(self.card['HERE'])
+        self.machine.policy(policy)
+        return operation
+
+    def end(self, operation):
+        """Its end; the card is home again."""
+        self.machine.fake('clear')
+        state = self.bob.finish(operation)[0]
+        if state == 'succeeded':
+            self.machine.policy('rules')
+            self.assertEqual(self.bob.finish(self.bob.release(self.card['HERE']))[0], 'succeeded')
+        return state
+
+    def ask(self, operation, callers):
+        """(caller, client, the call's serial) of all, when polkit has been asked about each."""
+        questions = self.machine.questions()
+        asked = [(caller, client := self.client(caller), client.bus.send_call(SERVICE, operation, OPERATION, 'Cancel'))
+                 for caller in callers]
+        questions.wait(lambda: len(questions.calls) == len(asked), 20, 'as many questions to polkit')
+        questions.close()
+        return asked
+
+    def refusals(self, policy, callers):
+        """They all ask at once; it goes on. A silent polkit has five minutes here, for the password that somebody may be typing."""
+        operation = self.begin(policy)
+        for caller, client, serial in self.ask(operation, callers):
+            with self.subTest(policy=policy, caller=caller):
+                if policy == 'frozen':
+                    self.assertRaises(TimeoutError, client.bus.reply, serial, 0.1)
+                else:
+                    self.assertEqual(client.error(client.bus.reply, serial, 40), 'NotAuthorized')
+        self.assertEqual(self.end(operation), 'succeeded')
+
+    def grants(self, policy, callers):
+        for caller in callers:
+            with self.subTest(policy=policy, caller=caller):
+                operation = self.begin(policy)
+                client = self.client(caller)
+                self.assertIsNone(client.error(client.cancel, operation))
+                self.assertEqual(self.end(operation), 'cancelled')
+
+    def test_an_operation_is_cancelled_by_those_who_may(self):
+        self.bob, counted = self.client(STARTER), 0
+        for policy in POLICIES:
+            may = [c for c in CALLERS if c == STARTER or is_allowed(policy, c, ('cancel',))]
+            self.grants(policy, may)
+            if others := [c for c in CALLERS if c not in may]:
+                self.refusals(policy, others)
+            counted += len(CALLERS)
+        print(f'{counted} cells of Cancel', end=' ', flush=True)
+
+    def test_callers_that_vanish_while_polkit_thinks_cancel_nothing(self):
+        self.bob = self.client(STARTER)
+        operation = self.begin('yes')
+        self.machine.freeze()
+        for _, client, _ in self.ask(operation, [caller for caller in CALLERS if caller != STARTER]):
+            client.close()
+            self.clients.remove(client)
+        self.machine.thaw()
+        self.witness()
+        self.assertEqual(self.end(operation), 'succeeded')
+
+
+class Members(BusTest):
+    machine_name = 'two-gpus'
 
     def test_every_member_has_a_row(self):
         methods = {f'{interface}.{member.split()[1]}' for interface, found in documented().items()
                    for member in found if member.startswith('method ')}
-        self.assertEqual(methods, set(MEMBERS))
+        self.assertEqual(methods, {row.member for row in TABLE} | WITHOUT_A_ROW)
+
+    def test_every_option_that_the_daemon_knows_has_a_row(self):
+        """It names them itself, to whoever gives one that it does not know."""
+        client = self.client()
+        for row in [row for row in TABLE if row.signature.endswith('a{sv}') and not row.option]:
+            with self.subTest(member=row.member):
+                path, interface, name, signature, arguments = row.call(CARD)
+                arguments[-1] = {'no-such-option': Variant('b', True)}
+                self.assertEqual(client.error(client.bus.call, SERVICE, path, interface, name, signature, arguments), 'InvalidArgument')
+                known = re.fullmatch('unknown option no-such-option; known here: (.*)', client.last_message)
+                tried = {other.option for other in TABLE if other.member == row.member} - {''}
+                self.assertEqual(set(known[1].split(', ')) - {'interactive', ''}, tried)
 
     def test_polkit_knows_every_action_that_the_code_names(self):
         named = re.findall(r'action_[a-z_]+ = "([^"]+)"', (SOURCE / 'dbus-interfaces/gpuctl_names.hpp').read_text())
@@ -124,131 +265,6 @@ class Matrix(BusTest):
                     self.assertIn(error, ('PropertyReadOnly', 'AccessDenied', 'InvalidArgs'), f'{interface}.{name}')
                     tried += 1
         self.assertGreater(tried, 20)
-        self.assert_untouched()
-
-    def refusals(self, policy, away):
-        """Tries all that must be refused on a GPU that is (not) away, at once; returns the number of cells."""
-        self.prepare(f'{MANAGER}.Release' if away else f'{MANAGER}.Attach')
-        self.machine.policy(policy)
-        self.machine.fake('forget')
-        wanted = {caller: [cell for cell in cells(policy, caller) if cell[2] and self.away(cell[0]) == away] for caller in CALLERS}
-        counted = sum(map(len, wanted.values()))
-        while any(wanted.values()):
-            sent = []
-            for caller, left in wanted.items():
-                for member, call, expected in left[:8]:  # PolkitAuthorizer::max_per_uid
-                    client = self.machine.client(caller)
-                    sent.append((caller, member, call, expected, client, self.send(client, member, call)))
-                del left[:8]
-            for caller, member, call, expected, client, serial in sent:
-                with self.subTest(policy=policy, caller=caller, member=member, arguments=str(call[2])):
-                    self.assertEqual(self.refused(client, serial), expected)
-                client.close()
-        self.assertEqual(self.machine.writes(), [], 'a refusal changes nothing')
-        return counted
-
-    def test_what_must_be_refused_is_refused(self):
-        counted = 0
-        for policy in POLICIES:
-            counted += self.refusals(policy, away=False) + self.refusals(policy, away=True)
-        print(f'{counted} cells refused', end=' ', flush=True)
-        self.assertGreater(counted, 200)
-
-    def grant(self, policy, caller, member, call):
-        """One cell that must not be refused; what starts an operation moves the GPU."""
-        with self.subTest(policy=policy, caller=caller, member=member, arguments=str(call[2])):
-            client = self.machine.client(caller)
-            try:
-                serial = self.send(client, member, call)
-                if not member.endswith(('.Attach', '.Release')):
-                    self.assertIsNone(self.refused(client, serial))  # it may fail, not be refused
-                else:
-                    self.assertEqual(client.finish(client.bus.reply(serial)[0])[0], 'succeeded')
-            finally:
-                client.close()
-
-    def granted(self, policy, caller):
-        """Tries all that CALLER may do; releases follow attaches, so that each finds the GPU where it needs it."""
-        found = [(member, call) for member, call, expected in cells(policy, caller)
-                 if not expected and MEMBERS[member][0] not in (READ, ROOT_ONLY)]
-        leave = [cell for cell in found if cell[0].endswith('.Attach')]
-        back = [cell for cell in found if cell[0].endswith('.Release')]
-        self.assertLessEqual(len(leave), len(back), 'more ways out than back')
-        for member, call in [cell for pair in zip(itertools.cycle(leave), back) for cell in pair]:
-            self.grant(policy, caller, member, call)
-        for member, call in found:
-            if not member.endswith(('.Attach', '.Release')):
-                self.grant(policy, caller, member, call)
-        return len(found)
-
-    def test_what_may_be_done_is_done(self):
-        counted = 0
-        for policy in POLICIES:
-            self.machine.policy(policy)
-            counted += sum(self.granted(policy, caller) for caller in CALLERS)
-        self.assert_drivers(gpu='nvidia', audio='snd_hda_intel')
-        print(f'{counted} cells granted', end=' ', flush=True)
-        self.assertGreater(counted, 80)
-
-    def test_reading_needs_nobodys_permission(self):
-        for policy in ('no', 'missing', 'dead', 'frozen'):
-            self.machine.policy(policy)
-            for caller in CALLERS:
-                for member, (guard, calls) in MEMBERS.items():
-                    if guard == READ:
-                        with self.subTest(policy=policy, caller=caller, member=member):
-                            client = self.client(caller)
-                            self.assertIsNone(self.refused(client, self.send(client, member, calls[0])))
-                client.close()
-        self.assert_untouched()
-
-    def cancelling(self, policy, caller):
-        root, client = self.client(), self.client(caller)
-        self.machine.policy('defaults')
-        self.machine.fake('block bus/pci/drivers/nvidia/unbind')
-        operation = root.attach('0000:01:00.0')
-        self.machine.policy(policy)
-        expected = verdict(policy, caller, ['cancel']) if caller != 'root' else None
-        error = client.error(client.cancel, operation, timeout=60)
-        self.machine.fake('clear')
-        state = root.finish(operation)[0]
-        self.assertEqual(error if error in REFUSALS else None,
-                         expected)
-        self.assertEqual(state, 'succeeded' if expected else 'cancelled')
-        if not expected:
-            self.assert_drivers(gpu='nvidia', audio='snd_hda_intel')
-        else:
-            self.machine.policy('defaults')
-            root.finish(root.release('0000:01:00.0'))
-
-    def test_another_users_operation_is_cancelled_by_those_who_may(self):
-        for policy, caller in [('rules', 'bob'), ('rules', 'mallory'), ('no', 'alice'), ('yes', 'alice'), ('missing', 'bob'),
-                               ('dead', 'bob'), ('dead', 'root'), ('no', 'nobody')]:
-            with self.subTest(policy=policy, caller=caller):
-                self.cancelling(policy, caller)
-
-    def test_ones_own_operation_needs_no_permission_to_cancel(self):
-        bob = self.client('bob')
-        self.machine.fake('block bus/pci/drivers/nvidia/unbind')
-        operation = bob.attach('0000:01:00.0')
-        self.machine.policy('no')
-        bob.cancel(operation)
-        self.machine.fake('clear')
-        self.assertEqual(bob.finish(operation)[0], 'cancelled')
-        self.assert_drivers(gpu='nvidia', audio='snd_hda_intel')
-
-    def test_a_caller_that_vanishes_while_polkit_thinks_gets_nothing(self):
-        self.machine.policy('frozen')
-        bob = self.client('bob')
-        bob.bus.send_call(SERVICE, ROOT, MANAGER, 'Attach', 'ssa{sv}', ['0000:01:00.0', '', {}])
-        witness = self.client()
-        self.assertFalse(witness.get(ROOT, MANAGER, 'Busy'))
-        bob.close()
-        self.clients.remove(bob)
-        self.machine.thaw()
-        for _ in range(20):  # the daemon and polkitd have answered others since
-            witness.state(NVIDIA)
-            witness.error(self.client('mallory').attach, '0000:01:00.0')
         self.assert_untouched()
 
     def test_what_already_holds_needs_no_password(self):

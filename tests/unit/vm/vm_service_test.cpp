@@ -9,7 +9,9 @@ using namespace gpuctl::test;
 using Lab = ServiceLab;
 
 TEST_CASE("options are refused by name") {
-  CHECK_THROWS_WITH(parse_setup_options({{"colour", true}}), "There is no option colour.");
+  CHECK_THROWS_WITH(
+      parse_setup_options({{"colour", true}}),
+      "unknown option colour; known here: interactive, gpu, dry-run, looking-glass, transport, rom, battery");
   CHECK_THROWS_WITH(parse_setup_options({{"battery", "yes"s}}), "The option battery is of the wrong type.");
   for (const auto& [key, value] :
        Options{{"looking-glass", "big"s}, {"transport", "pigeon"s}, {"rom", true}, {"dry-run", ""s}})
