@@ -21,6 +21,13 @@ def list_equals_fixture(laptop):
     assert listed[0]["boot_display"], "the integrated GPU has the console"
 
 
+@case("names come from udev's hardware database: they are there without pci.ids")
+def names_without_table(laptop):
+    laptop.run("mv /usr/share/misc/pci.ids /var/tmp/; systemctl restart gpuctld")
+    listed = laptop.run("gpuctl list")
+    assert "NVIDIA Corporation GA107M [GeForce RTX 3050 Ti Mobile]" in listed, listed
+
+
 @case("gpuctl show and groups contain what lspci -nnk prints for the group")
 def show_contains_lspci(laptop):
     lspci = [line.strip() for line in laptop.run("lspci -Dnnk -s 01:").splitlines()]
