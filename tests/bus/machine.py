@@ -40,6 +40,14 @@ def until(condition, timeout=10, what='condition'):
     return value
 
 
+def connected():
+    """To the bus, or None while it does not listen yet."""
+    try:
+        return Bus()
+    except OSError:
+        return None
+
+
 class Machine:
     """One for the whole test process: the namespace has one /sys and one system bus."""
     libvirt = 'test:///default'
@@ -86,11 +94,9 @@ class Machine:
 
     def _start_bus(self):
         """And systemd's part on it."""
-        path = pathlib.Path('/run/dbus/system_bus_socket')
-        path.unlink(missing_ok=True)
+        pathlib.Path('/run/dbus/system_bus_socket').unlink(missing_ok=True)
         self.bus = self._child(['dbus-daemon', '--system', '--nofork', '--nopidfile'], 'dbus')
-        until(path.exists, what='the bus')
-        self.root = Bus()
+        self.root = until(connected, what='the bus')
         self._child(['/usr/bin/python3', str(HERE / 'fake_systemd.py'), str(self.control), str(WORK / 'units.log'),
                      BUILD / 'daemon/apply/gpuctl-apply'],
                     'systemd')
