@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Callers that leave the bus before they are answered: nothing is done for them, and nothing is left of them.
 
-GPUCTL_DISCONNECTS: how many of them in each test (default 300; 2000 by hand).
+GPUCTL_DISCONNECTS: how many of them in each test (default 150; 2000 by hand).
 """
 import contextlib
 import os
@@ -13,7 +13,7 @@ from case import BusTest
 from dbus_wire import Bus, Variant
 from machine import GPU, MANAGER, OPERATION, ROOT, SERVICE, until
 
-CALLERS = int(os.environ.get('GPUCTL_DISCONNECTS', 300))
+CALLERS = int(os.environ.get('GPUCTL_DISCONNECTS', 150))
 ADDRESS, NVIDIA = '0000:01:00.0', ROOT + '/gpus/0000_01_00'
 QUIET = {'interactive': Variant('b', False)}
 POLKIT = 'org.freedesktop.PolicyKit1'
