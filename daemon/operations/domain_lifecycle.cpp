@@ -98,6 +98,7 @@ void DomainLifecycle::attach(const Gpu& gpu, const StartPtr& start) {
   Request request;
   request.gpu = gpu.address.str();
   request.by_itself = true;
+  request.along = start->demand.along;
   requests_.start(request, 0, [this, slot = gpu.slot(), start](const std::variant<unsigned, Error>& result) {
     if (const auto* error = std::get_if<Error>(&result)) return start->answer(*error);
     const auto* operation = operations_.find(std::get<unsigned>(result));

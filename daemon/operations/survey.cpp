@@ -14,6 +14,7 @@
 #include "operations/vm_part.hpp"
 #include "rebind/live_state.hpp"
 #include "rebind/plan.hpp"
+#include "vm/domain_demand.hpp"
 #include "vm/vm_fitness.hpp"
 
 namespace gpuctl {
@@ -100,16 +101,30 @@ void add_fitness(Work& work, const Vm& target) {
   }
 }
 
-void plan_vm_for_attach(Work& work, Plan& plan) {
-  if (work.request.vm.empty()) return;
+/// What libvirt says: the VM that is to get the GPU, and all there are.
+struct Vms {
+  Vm target;
+  std::vector<Vm> all;
+};
+
+std::optional<Vms> ask_vms(const Work& work) {
+  if (work.request.vm.empty()) return std::nullopt;
   const auto hypervisor = work.platform.hypervisor();
-  const auto target = hypervisor->vm(work.request.vm);
-  const auto all = hypervisor->vms();
-  take_vm_part(work, attach_vm_part(work.request, work.gpu, work.snapshot, target, all), plan);
-  add_fitness(work, target);
+  return Vms{hypervisor->vm(work.request.vm), hypervisor->vms()};
+}
+
+void plan_vm_for_attach(Work& work, const Vms& vms, Plan& plan) {
+  take_vm_part(work, attach_vm_part(work.request, work.gpu, work.snapshot, vms.target, vms.all), plan);
+  add_fitness(work, vms.target);
   const auto& before = work.assignment;
-  if (before && before->vm_uuid != target.uuid && std::ranges::count(all, before->vm_uuid, &Vm::uuid) != 0)
+  if (before && before->vm_uuid != vms.target.uuid &&
+      std::ranges::count(vms.all, before->vm_uuid, &Vm::uuid) != 0)
     work.result.survey.problems.push_back(assigned_elsewhere(*work.assignment));
+}
+
+Problems device_problems(const Work& work, const std::optional<Vms>& vms) {
+  const auto along = vms ? going_along(vms->target.inactive_xml, work.snapshot) : work.request.along;
+  return attach_problems(work.gpu, work.snapshot, along);
 }
 
 std::map<PciAddress, std::string> vfio_drivers(const Work& work) {
@@ -164,12 +179,13 @@ Binding home_of_attach(const Work& work, const AttachTarget& target) {
 void prepare_attach(Work& work) {
   auto& problems = work.result.survey.problems;
   AttachTarget target;
+  const auto vms = ask_vms(work);
   const bool moves = !on_vm_side(work.gpu, work.snapshot);
   if (moves) {
     target.vfio_drivers = vfio_drivers(work);
-    append(problems, attach_problems(work.gpu, work.snapshot));
+    append(problems, device_problems(work, vms));
   }
-  plan_vm_for_attach(work, target.last);
+  if (vms) plan_vm_for_attach(work, *vms, target.last);
   if (moves) plan_quiescing(work, target);
   work.result.survey.plan = attach_plan(work.gpu, work.snapshot, work.drivers, target);
   auto home = home_of_attach(work, target);

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "vm/domain_demand.hpp"
 
-#include <set>
-
 #include "vm/domain_xml.hpp"
 #include "vm/hostdev.hpp"
 
 namespace gpuctl {
+
+std::set<PciAddress> going_along(const std::string& xml, const Snapshot& snapshot) {
+  std::set<PciAddress> along;
+  for (const auto& hostdev : hostdevs(xml)) {
+    if (hostdev.managed) along.insert(hostdev.function);
+    if (const auto* gpu = snapshot.gpu_of(hostdev.function))
+      along.insert(gpu->functions.begin(), gpu->functions.end());
+  }
+  return along;
+}
 
 DomainDemand domain_demand(const std::string& xml, const Snapshot& snapshot) {
   const auto document = parse_domain(xml);
@@ -14,7 +22,10 @@ DomainDemand domain_demand(const std::string& xml, const Snapshot& snapshot) {
   std::set<PciSlot> gpus;
   for (const auto function : claimed_functions(xml))
     if (const auto* gpu = snapshot.gpu_of(function)) gpus.insert(gpu->slot());
-  return {domain.child_value("name"), domain.child_value("uuid"), {gpus.begin(), gpus.end()}};
+  return {domain.child_value("name"),
+          domain.child_value("uuid"),
+          {gpus.begin(), gpus.end()},
+          going_along(xml, snapshot)};
 }
 
 }  // namespace gpuctl
