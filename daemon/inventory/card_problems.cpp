@@ -140,10 +140,16 @@ Problems slot_problems(const Gpu& gpu, const Snapshot& snapshot, const std::set<
   return found;
 }
 
+bool drives_a_display(const PciFunction& function) {
+  return is_display(function.id) && !function.driver.empty() && !function.vfio;
+}
+
+bool has_console(const PciFunction& display) { return display.boot_vga && drives_a_display(display); }
+
 Problems display_problems(const PciFunction& display, const HostState& host) {
   Problems found;
   const auto address = display.address.str();
-  if (display.boot_vga)
+  if (has_console(display))
     found.push_back(blocker(
         "boot-display", address,
         fmt::format("{} is the display the machine booted with; the host's console is on it.", address),
@@ -173,16 +179,12 @@ Problems reset_problems(const Gpu& gpu, const Snapshot& snapshot) {
       "Shut the VM down properly each time; for some AMD cards the vendor-reset module adds a method.")};
 }
 
-bool drives_a_display(const PciFunction& function) {
-  return is_display(function.id) && !function.driver.empty() && !function.vfio;
-}
-
 Problems last_gpu_problems(const Gpu& gpu, const Snapshot& snapshot) {
   const bool another = std::ranges::any_of(snapshot.functions, [&](const auto& entry) {
     return entry.first.slot() != gpu.slot() && drives_a_display(entry.second);
   });
   const auto* display = snapshot.find(gpu.address);
-  if (another || (display != nullptr && display->boot_vga)) return {};
+  if (another || (display != nullptr && has_console(*display))) return {};
   return {
       warning("only-display", gpu.address.str(),
               fmt::format("No other GPU of this machine has a host driver: without {} it shows no picture.",

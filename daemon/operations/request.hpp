@@ -24,8 +24,10 @@ struct Request {
   bool live{};
   bool start{};
   bool keep{};
-  Revival revival{};             ///< release: what to do about a card that does not answer
-  bool by_itself{};              ///< a domain starts or has ended: its definition is left alone
+  Revival revival{};   ///< release: what to do about a card that does not answer
+  bool by_itself{};    ///< a domain starts or has ended: its definition is left alone
+  bool may_go_dark{};  ///< what --force overrides about displays is settled: it was forced before, or libvirt
+                       ///< would not ask either; no user is ended for it
   std::set<PciAddress> along{};  ///< what the domain that starts gets besides, see going_along()
 };
 

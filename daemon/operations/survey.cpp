@@ -279,7 +279,7 @@ void apply_force(Problems& problems) {
 Prepared prepare(const Request& request, const Snapshot& snapshot, const Platform& platform) {
   auto work = make_work(request, snapshot, platform);
   request.verb == Verb::attach ? prepare_attach(work) : prepare_release(work);
-  if (request.force) apply_force(work.result.survey.problems);
+  if (request.force || request.may_go_dark) apply_force(work.result.survey.problems);
   return std::move(work.result);
 }
 

@@ -14,6 +14,7 @@ struct DomainDemand {
   std::string uuid;
   std::vector<PciSlot> gpus;     ///< each with at least one function in the definition, ascending
   std::set<PciAddress> along{};  ///< see going_along()
+  std::set<PciSlot> managed{};  ///< those of `gpus` that libvirt would bind by itself, all that it is to have
   bool operator==(const DomainDemand&) const = default;
 };
 

@@ -60,3 +60,14 @@ TEST_CASE("what the host and the group say does not depend on the GPU's drivers"
   CHECK(describe(shared_problems(gpu, snapshot)) == "blocker foreign-in-group 0000:04:00.0\n");
   CHECK(describe(shared_problems(gpu, snapshot, {neighbour})) == "info foreign-in-group 0000:04:00.0\n");
 }
+
+TEST_CASE("a console is taken away only from where a driver of the host shows it") {
+  FakeMachine m;
+  reference_laptop(m);
+  m.set("0000:01:00.0", "boot_vga", "1\n");
+  CHECK(told(m, {}) == "blocker boot-display 0000:01:00.0\n");
+  m.bind("0000:01:00.0", "vfio-pci");
+  CHECK(told(m, {}) == "warning mixed-drivers 0000:01:00\n");
+  m.unbind("0000:01:00.0").unbind("0000:01:00.1").unbind("0000:00:02.0");
+  CHECK(told(m, {}) == "warning only-display 0000:01:00.0\n");
+}
