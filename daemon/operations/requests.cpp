@@ -28,8 +28,7 @@ std::string running_sentence(const Operation& operation, const Request& request)
 }
 
 std::string stuck_sentence(const Operation& operation, const Request& request) {
-  return fmt::format("{} is stuck in the kernel since operation {}: {}", request.gpu, operation.id,
-                     operation.message);
+  return fmt::format("{} is stuck since operation {}: {}", request.gpu, operation.id, operation.message);
 }
 
 Problem running_problem(const Operation& operation, const Request& request) {
