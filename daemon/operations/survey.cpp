@@ -68,9 +68,11 @@ void plan_quiescing(Work& work, AttachTarget& target) {
   const auto nodes = device_nodes(work.root, work.gpu.functions);
   const auto users = device_users(work.root, nodes);
   auto& plan = work.result.quiesce;
-  plan = quiesce_plan(users, quiesce_facts(work.root, nodes, users), quiesce_policy(work.platform.config));
+  const auto facts = quiesce_facts(work.root, nodes, users);
+  plan = quiesce_plan(users, facts, quiesce_policy(work.platform.config));
   target.stop_units = plan.units;
   target.drm_cards = plan.drm_cards;
+  if (facts.bound_to_nvidia && facts.other_nvidia_gpu) target.start_units = plan.units;
   target.unload_modules = plan.modules;
   target.nodes = closable_nodes(work.root, DevNodeControl(work.root), nodes);
   append(work.result.survey.problems, user_problems(after(plan, users), force(work)));
