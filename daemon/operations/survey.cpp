@@ -76,6 +76,7 @@ void plan_quiescing(Work& work, AttachTarget& target) {
   target.unload_modules = plan.modules;
   target.nodes = closable_nodes(work.root, DevNodeControl(work.root), nodes);
   append(work.result.survey.problems, user_problems(after(plan, users), force(work)));
+  append(work.result.survey.problems, mediated_device_problems(work.root, work.gpu.functions));
 }
 
 void take_vm_part(Work& work, VmPart part, Plan& plan) {
@@ -124,9 +125,12 @@ void plan_vm_for_attach(Work& work, const Vms& vms, Plan& plan) {
     work.result.survey.problems.push_back(assigned_elsewhere(*work.assignment));
 }
 
-Problems device_problems(const Work& work, const std::optional<Vms>& vms) {
+/// QEMU opens the group, also of a GPU that has been with VFIO for long.
+Problems device_problems(const Work& work, const std::optional<Vms>& vms, bool moves) {
   const auto along = vms ? going_along(vms->target.inactive_xml, work.snapshot) : work.request.along;
-  return attach_problems(work.gpu, work.snapshot, along);
+  if (moves) return attach_problems(work.gpu, work.snapshot, along);
+  if (!vms || has_gpu(vms->target, work.gpu)) return {};
+  return shared_problems(work.gpu, work.snapshot, along);
 }
 
 std::map<PciAddress, std::string> vfio_drivers(const Work& work) {
@@ -183,10 +187,8 @@ void prepare_attach(Work& work) {
   AttachTarget target;
   const auto vms = ask_vms(work);
   const bool moves = !on_vm_side(work.gpu, work.snapshot);
-  if (moves) {
-    target.vfio_drivers = vfio_drivers(work);
-    append(problems, device_problems(work, vms));
-  }
+  if (moves) target.vfio_drivers = vfio_drivers(work);
+  append(problems, device_problems(work, vms, moves));
   if (vms) plan_vm_for_attach(work, *vms, target.last);
   if (moves) plan_quiescing(work, target);
   work.result.survey.plan = attach_plan(work.gpu, work.snapshot, work.drivers, target);
