@@ -146,7 +146,7 @@ void DomainLifecycle::lease(PciSlot slot, const DomainDemand& demand, Taken take
   assignment->returning = false;
   assignments_.save(*assignment);
   watch_.claimed(slot);
-  watch_.update();
+  watch_.look_at(demand.uuid);
 }
 
 void DomainLifecycle::wait_for(const Operation& operation, const StartPtr& start) {
