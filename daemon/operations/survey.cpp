@@ -112,7 +112,7 @@ struct Vms {
 
 std::optional<Vms> ask_vms(const Work& work) {
   if (work.request.vm.empty()) return std::nullopt;
-  const auto hypervisor = work.platform.hypervisor();
+  const auto hypervisor = answering_hypervisor(work.platform);
   return Vms{hypervisor->vm(work.request.vm), hypervisor->vms()};
 }
 
@@ -203,7 +203,7 @@ void plan_vm_for_release(Work& work, Plan& plan) {
   try {
     take_vm_part(work,
                  release_vm_part(work.request, work.gpu, work.snapshot,
-                                 work.platform.hypervisor()->vm(work.assignment->vm_uuid)),
+                                 answering_hypervisor(work.platform)->vm(work.assignment->vm_uuid)),
                  plan);
   } catch (const Error& e) {
     if (e.code() == ErrorCode::vm_not_found) return;
