@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "host/device_users.hpp"
+#include "host/mediated_devices.hpp"
 #include "host/node_fence.hpp"
 #include "inventory/card_problems.hpp"
 #include "inventory/isolation.hpp"
@@ -71,12 +72,12 @@ void plan_quiescing(Work& work, AttachTarget& target) {
   const auto facts = quiesce_facts(work.root, nodes, users);
   plan = quiesce_plan(users, facts, quiesce_policy(work.platform.config));
   target.stop_units = plan.units;
-  target.drm_cards = plan.drm_cards;
   if (facts.bound_to_nvidia && facts.other_nvidia_gpu) target.start_units = plan.units;
+  target.drm_cards = plan.drm_cards;
   target.unload_modules = plan.modules;
   target.nodes = closable_nodes(work.root, DevNodeControl(work.root), nodes);
-  append(work.result.survey.problems, user_problems(after(plan, users), force(work)));
   append(work.result.survey.problems, mediated_device_problems(work.root, work.gpu.functions));
+  append(work.result.survey.problems, user_problems(after(plan, users), force(work)));
 }
 
 void take_vm_part(Work& work, VmPart part, Plan& plan) {
