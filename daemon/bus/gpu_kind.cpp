@@ -50,11 +50,18 @@ bool counts_at_vm(const Problem& problem) {
   return problem.id == "gpu-gone" || problem.id == "already-on-vfio";
 }
 
+/// With VFIO, but with no VM yet: what would keep one from having it counts too.
+void leave_out_done(Problems& found, const Gpu& gpu, bool has_vm, const Snapshot& snapshot) {
+  const auto shared = has_vm ? Problems{} : shared_problems(gpu, snapshot);
+  std::erase_if(found, [&](const auto& problem) {
+    return !counts_at_vm(problem) && std::ranges::find(shared, problem) == shared.end();
+  });
+}
+
 /// What an operation that is under way makes true and its end makes untrue is no problem of the GPU's.
-Problems problems_of(const Gpu& gpu, GpuState now, const Snapshot& snapshot) {
+Problems problems_of(const Gpu& gpu, GpuState now, bool has_vm, const Snapshot& snapshot) {
   auto found = attach_problems(gpu, snapshot);
-  if (bound_state(gpu, snapshot) == GpuState::vm)
-    std::erase_if(found, [](const auto& problem) { return !counts_at_vm(problem); });
+  if (bound_state(gpu, snapshot) == GpuState::vm) leave_out_done(found, gpu, has_vm, snapshot);
   if (now == GpuState::changing) leave_out_passing(found);
   return found;
 }
@@ -94,7 +101,8 @@ void GpuKind::write(Id id, std::size_t index, ValueSink& sink) const {
   if (index == iommu_group) sink.path(group_of(display));
   if (index == boot_display) sink.boolean(display.boot_vga);
   if (index == functions) wire::write_functions(gpu.functions, snapshot_, sink);
-  if (index == problems) wire::write(problems_of(gpu, answers_.state(gpu), snapshot_), sink);
+  if (index == problems)
+    wire::write(problems_of(gpu, answers_.state(gpu), !answers_.vm(gpu).empty(), snapshot_), sink);
 }
 
 void GpuKind::call(Id id, std::size_t index, sdbus::MethodCall call) {

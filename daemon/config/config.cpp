@@ -75,6 +75,8 @@ std::chrono::seconds TimeoutConfig::of(StepKind kind, bool forced) const {
     case StepKind::unbind:
     case StepKind::remove:
       return unbind;
+    case StepKind::vm_add_devices:
+    case StepKind::vm_remove_devices:
     case StepKind::vm_plug:
     case StepKind::vm_unplug:
     case StepKind::vm_start:

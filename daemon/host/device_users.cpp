@@ -55,6 +55,8 @@ std::string_view to_string(HolderKind kind) {
       return "vm";
     case HolderKind::container:
       return "container";
+    case HolderKind::driver_service:
+      return "driver-service";
     case HolderKind::kernel:
       return "kernel";
   }

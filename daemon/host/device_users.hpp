@@ -20,6 +20,7 @@ enum class HolderKind {
   audio_server,   ///< closes a sound card as soon as it goes
   vm,             ///< QEMU and its like
   container,
+  driver_service,  ///< works for all GPUs of a driver, or for the VMs on them: never ended either
   kernel,
 };
 std::string_view to_string(HolderKind kind);

@@ -59,7 +59,12 @@ constexpr std::array holders{
            "gpuctl stops it for the move. By hand: systemctl stop nvidia-powerd.service"},
     Holder{"nv-hostengine|dcgm-exporter", HolderKind::service,
            "Stop NVIDIA's monitor: systemctl stop {unit}"},
-    Holder{"nv-fabricmanager", HolderKind::service, "Stop it: systemctl stop nvidia-fabricmanager.service"},
+    Holder{"nv-fabricmanager", HolderKind::driver_service,
+           "It connects all the GPUs of this machine; when none of them computes: systemctl stop "
+           "nvidia-fabricmanager.service"},
+    Holder{
+        "nvidia-vgpu-mgr|nvidia-vgpud", HolderKind::driver_service,
+        "It serves the VMs that have a part of a GPU: shut those down, then stop it: systemctl stop {unit}"},
     Holder{"nvidia-settings|nvidia-smi", HolderKind::program,
            "Close {comm} (it holds the GPU while it runs)."},
 
@@ -198,9 +203,10 @@ void explain(DeviceUser& user) {
   const auto* known = known_holder(user.comm, user.command);
   auto [kind, remedy] = known ? std::pair{known->kind, known->remedy} : by_owner(user.owner);
   if (user.pid == 1) std::tie(kind, remedy) = std::pair{holders.front().kind, holders.front().remedy};
-  // In a container even a known program is best stopped with it; a compositor stays one wherever it runs.
-  if (!user.owner.container.empty() && kind != HolderKind::compositor)
-    std::tie(kind, remedy) = by_owner(user.owner);
+  // In a container even a known program is best stopped with it; what is never ended stays so wherever it
+  // runs.
+  const bool never_ended = kind == HolderKind::compositor || kind == HolderKind::driver_service;
+  if (!user.owner.container.empty() && !never_ended) std::tie(kind, remedy) = by_owner(user.owner);
   user.kind = kind;
   user.remedy = filled(remedy, user);
   user.will_let_go = lets_go(user);

@@ -109,9 +109,16 @@ Problems function_problems(const PciFunction& function, const Snapshot& snapshot
   return found;
 }
 
+Problem reset_along(const PciFunction& function, PciSlot slot) {
+  return {"foreign-in-slot", Severity::info, function.address.str(),
+          fmt::format("Slot {} also holds {}, which goes to the same VM when that starts.", slot.str(),
+                      title(function)),
+          ""};
+}
+
 /// A further function of the slot that is no companion. In the GPU's own group foreign_problems() has it
 /// already.
-Problems slot_problems(const Gpu& gpu, const Snapshot& snapshot) {
+Problems slot_problems(const Gpu& gpu, const Snapshot& snapshot, const std::set<PciAddress>& along) {
   Problems found;
   const auto numbers = group_numbers(gpu, snapshot);
   const auto [first, last] = functions_in(snapshot.functions, gpu.slot());
@@ -120,6 +127,10 @@ Problems slot_problems(const Gpu& gpu, const Snapshot& snapshot) {
     const bool own = std::ranges::find(gpu.functions, it->first) != gpu.functions.end();
     if (own || function.physical_function || leaves_group_viable(function)) continue;
     if (function.iommu_group && numbers.contains(*function.iommu_group)) continue;
+    if (along.contains(it->first)) {
+      found.push_back(reset_along(function, gpu.slot()));
+      continue;
+    }
     found.push_back(
         blocker("foreign-in-slot", function.address.str(),
                 fmt::format("Slot {} also holds {}, which would be reset together with the GPU.",
@@ -129,10 +140,16 @@ Problems slot_problems(const Gpu& gpu, const Snapshot& snapshot) {
   return found;
 }
 
+bool drives_a_display(const PciFunction& function) {
+  return is_display(function.id) && !function.driver.empty() && !function.vfio;
+}
+
+bool has_console(const PciFunction& display) { return display.boot_vga && drives_a_display(display); }
+
 Problems display_problems(const PciFunction& display, const HostState& host) {
   Problems found;
   const auto address = display.address.str();
-  if (display.boot_vga)
+  if (has_console(display))
     found.push_back(blocker(
         "boot-display", address,
         fmt::format("{} is the display the machine booted with; the host's console is on it.", address),
@@ -162,16 +179,12 @@ Problems reset_problems(const Gpu& gpu, const Snapshot& snapshot) {
       "Shut the VM down properly each time; for some AMD cards the vendor-reset module adds a method.")};
 }
 
-bool drives_a_display(const PciFunction& function) {
-  return is_display(function.id) && !function.driver.empty() && !function.vfio;
-}
-
 Problems last_gpu_problems(const Gpu& gpu, const Snapshot& snapshot) {
   const bool another = std::ranges::any_of(snapshot.functions, [&](const auto& entry) {
     return entry.first.slot() != gpu.slot() && drives_a_display(entry.second);
   });
   const auto* display = snapshot.find(gpu.address);
-  if (another || (display != nullptr && display->boot_vga)) return {};
+  if (another || (display != nullptr && has_console(*display))) return {};
   return {
       warning("only-display", gpu.address.str(),
               fmt::format("No other GPU of this machine has a host driver: without {} it shows no picture.",
@@ -206,13 +219,13 @@ Problems state_problems(const Gpu& gpu, const Snapshot& snapshot) {
 
 }  // namespace
 
-Problems card_problems(const Gpu& gpu, const Snapshot& snapshot) {
+Problems card_problems(const Gpu& gpu, const Snapshot& snapshot, const std::set<PciAddress>& along) {
   Problems found;
   for (const auto address : gpu.functions)
     if (const auto* function = snapshot.find(address)) append(found, function_problems(*function, snapshot));
   if (const auto* display = snapshot.find(gpu.address))
     append(found, display_problems(*display, snapshot.host));
-  append(found, slot_problems(gpu, snapshot));
+  append(found, slot_problems(gpu, snapshot, along));
   append(found, reset_problems(gpu, snapshot));
   append(found, last_gpu_problems(gpu, snapshot));
   append(found, state_problems(gpu, snapshot));

@@ -9,8 +9,8 @@
 namespace gpuctl {
 
 /// What is wrong with the card itself, apart from its IOMMU groups and the host: presence, displays, state,
-/// neighbours in the slot, resets.
-Problems card_problems(const Gpu& gpu, const Snapshot& snapshot);
+/// neighbours in the slot, resets. `along` as in attach_problems().
+Problems card_problems(const Gpu& gpu, const Snapshot& snapshot, const std::set<PciAddress>& along = {});
 
 /// The IOMMU groups of its functions; usually one.
 std::set<unsigned> group_numbers(const Gpu& gpu, const Snapshot& snapshot);

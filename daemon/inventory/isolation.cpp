@@ -75,11 +75,23 @@ Problem shared_group(const PciFunction& function, const IommuGroup& group) {
                  "Give both devices to the same VM.");
 }
 
-Problems foreign_problems(const IommuGroup& group, const Members& own, const Snapshot& snapshot) {
+Problem goes_along(const PciFunction& function, const IommuGroup& group) {
+  return {"foreign-in-group", Severity::info, function.address.str(),
+          fmt::format("IOMMU group {} also holds {}, which goes to the same VM when that starts.",
+                      group.number, title(function)),
+          ""};
+}
+
+Problems foreign_problems(const IommuGroup& group, const Members& own, const Snapshot& snapshot,
+                          const Members& along) {
   Problems found;
   for (const auto address : group.functions) {
     const auto* function = snapshot.find(address);
     if (function == nullptr || own.contains(address)) continue;
+    if (along.contains(address)) {
+      if (!leaves_group_viable(*function)) found.push_back(goes_along(*function, group));
+      continue;
+    }
     if (function->vfio) found.push_back(shared_group(*function, group));
     if (!leaves_group_viable(*function)) found.push_back(foreign_in_group(*function, group));
   }
@@ -110,8 +122,9 @@ Problems noiommu_problems(const IommuGroup& group) {
               "Switch on the IOMMU and load vfio without enable_unsafe_noiommu_mode=1.")};
 }
 
-Problems problems_of(const IommuGroup& group, const Members& own, const Snapshot& snapshot) {
-  auto found = foreign_problems(group, own, snapshot);
+Problems problems_of(const IommuGroup& group, const Members& own, const Snapshot& snapshot,
+                     const Members& along = {}) {
+  auto found = foreign_problems(group, own, snapshot, along);
   append(found, region_problems(group));
   append(found, noiommu_problems(group));
   return found;
@@ -133,13 +146,18 @@ Members own_functions(const IommuGroup& group, const Snapshot& snapshot) {
 
 }  // namespace
 
-Problems attach_problems(const Gpu& gpu, const Snapshot& snapshot) {
+Problems shared_problems(const Gpu& gpu, const Snapshot& snapshot, const std::set<PciAddress>& along) {
   auto found = host_problems(snapshot.host);
   const Members own{gpu.functions.begin(), gpu.functions.end()};
   for (const auto number : group_numbers(gpu, snapshot))
     if (const auto group = snapshot.groups.find(number); group != snapshot.groups.end())
-      append(found, problems_of(group->second, own, snapshot));
-  append(found, card_problems(gpu, snapshot));
+      append(found, problems_of(group->second, own, snapshot, along));
+  return found;
+}
+
+Problems attach_problems(const Gpu& gpu, const Snapshot& snapshot, const std::set<PciAddress>& along) {
+  auto found = shared_problems(gpu, snapshot, along);
+  append(found, card_problems(gpu, snapshot, along));
   std::ranges::stable_sort(found, {}, &Problem::severity);
   return found;
 }

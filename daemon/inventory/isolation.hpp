@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
+#include <set>
 #include <string_view>
 
 #include "core/devices.hpp"
@@ -8,8 +9,12 @@
 namespace gpuctl {
 
 /// Everything about devices that stands in the way of handing `gpu` to a VM, all at once; blockers first.
+/// `along`: functions that the same VM gets by its definition, which are in nobody's way.
 /// Pure: what users, VMs and the host's software add is found elsewhere.
-Problems attach_problems(const Gpu& gpu, const Snapshot& snapshot);
+Problems attach_problems(const Gpu& gpu, const Snapshot& snapshot, const std::set<PciAddress>& along = {});
+
+/// Of these what no driver of the GPU's own changes: the host's IOMMU and the GPU's groups.
+Problems shared_problems(const Gpu& gpu, const Snapshot& snapshot, const std::set<PciAddress>& along = {});
 
 /// Takes out what an operation that is under way makes true and its end makes untrue.
 void leave_out_passing(Problems& problems);

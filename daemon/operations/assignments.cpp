@@ -28,6 +28,7 @@ Json to_json(const Assignment& a) {
           {"lease_only", a.lease_only},
           {"displaced", displaced},
           {"unsettled", a.unsettled},
+          {"forced", a.forced},
           {"boot_id", a.boot_id}};
 }
 
@@ -46,6 +47,7 @@ Assignment from_json(const Json& json) {
   for (const auto& f : json.at("functions"))
     a.functions.push_back(PciAddress::parse(f.get<std::string>()).value());
   a.unsettled = json.value("unsettled", false);
+  a.forced = json.value("forced", false);
   a.boot_id = json.value("boot_id", "");
   for (const auto& other : json.value("displaced", Json::array())) a.displaced.push_back(from_json(other));
   return a;

@@ -26,6 +26,7 @@ struct Assignment {
   bool lease_only{};  ///< the definition has the GPU by somebody else's hand; forgotten when the domain ends
   std::vector<Assignment> displaced{};  ///< at most one: of another domain, in force again after this lease
   bool unsettled{};                     ///< its attach has not ended; `displaced` is what was before
+  bool forced{};                        ///< its attach was: the next start of the domain need not be
   std::string boot_id{};                ///< when it was saved; "" in files of an older gpuctld
   bool operator==(const Assignment&) const = default;
 };

@@ -149,6 +149,7 @@ void note_assignment(const Request& request, const Prepared& prepared, const Gpu
       gpu.slot(),    gpu.functions, prepared.survey.vm_uuid,          prepared.survey.vm_name, uid,
       now_seconds(), request.keep,  will_run(prepared.survey, before)};
   if (before) noted.displaced = {*before};
+  noted.forced = request.force || (before && before->vm_uuid == noted.vm_uuid && before->forced);
   noted.unsettled = true;
   assignments.save(noted);
 }

@@ -94,10 +94,19 @@ const Gpu& DomainLifecycle::fresh(PciSlot slot) {
   return known(slot);
 }
 
+/// Whoever has forced it once is not asked again, and where libvirt alone would take the GPU nobody was.
+bool DomainLifecycle::may_go_dark(PciSlot slot, const DomainDemand& demand) const {
+  const auto assignment = assignments_.find(slot);
+  const bool forced = assignment && assignment->vm_uuid == demand.uuid && assignment->forced;
+  return forced || demand.managed.contains(slot);
+}
+
 void DomainLifecycle::attach(const Gpu& gpu, const StartPtr& start) {
   Request request;
   request.gpu = gpu.address.str();
   request.by_itself = true;
+  request.along = start->demand.along;
+  request.may_go_dark = may_go_dark(gpu.slot(), start->demand);
   requests_.start(request, 0, [this, slot = gpu.slot(), start](const std::variant<unsigned, Error>& result) {
     if (const auto* error = std::get_if<Error>(&result)) return start->answer(*error);
     const auto* operation = operations_.find(std::get<unsigned>(result));
@@ -137,7 +146,7 @@ void DomainLifecycle::lease(PciSlot slot, const DomainDemand& demand, Taken take
   assignment->returning = false;
   assignments_.save(*assignment);
   watch_.claimed(slot);
-  watch_.update();
+  watch_.look_at(demand.uuid);
 }
 
 void DomainLifecycle::wait_for(const Operation& operation, const StartPtr& start) {

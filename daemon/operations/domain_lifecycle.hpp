@@ -43,6 +43,7 @@ class DomainLifecycle {
   void take(PciSlot slot, const StartPtr& start);
   const Gpu& known(PciSlot slot) const;
   const Gpu& fresh(PciSlot slot);
+  bool may_go_dark(PciSlot slot, const DomainDemand& demand) const;
   void attach(const Gpu& gpu, const StartPtr& start);
   void attached(const Operation& operation, PciSlot slot, const StartPtr& start);
   enum class Taken { no, yes };

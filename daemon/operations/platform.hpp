@@ -10,6 +10,7 @@
 #include "os/root_dir.hpp"
 #include "os/systemd_control.hpp"
 #include "vm/hypervisor.hpp"
+#include "vm/timed_hypervisor.hpp"
 
 namespace gpuctl {
 
@@ -25,6 +26,11 @@ struct Platform {
   std::function<std::unique_ptr<SystemdControl>(std::chrono::milliseconds)> systemd_control;
   std::function<std::unique_ptr<Hypervisor>()> hypervisor;  ///< throws Error(libvirt_unavailable)
 };
+
+/// For whoever waits for the answer: less than a query has.
+inline std::unique_ptr<Hypervisor> answering_hypervisor(const Platform& platform) {
+  return std::make_unique<TimedHypervisor>(platform.hypervisor, std::chrono::seconds{8});
+}
 
 inline std::filesystem::path domain_locks(const Platform& platform) { return platform.runtime_dir / "vm"; }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
+#include <set>
 #include <string>
 #include <vector>
 
 #include "core/error.hpp"
+#include "core/pci_address.hpp"
 #include "core/problem.hpp"
 #include "core/step.hpp"
 #include "rebind/revive.hpp"
@@ -22,8 +24,11 @@ struct Request {
   bool live{};
   bool start{};
   bool keep{};
-  Revival revival{};  ///< release: what to do about a card that does not answer
-  bool by_itself{};   ///< a domain starts or has ended: its definition is left alone
+  Revival revival{};   ///< release: what to do about a card that does not answer
+  bool by_itself{};    ///< a domain starts or has ended: its definition is left alone
+  bool may_go_dark{};  ///< what --force overrides about displays is settled: it was forced before, or libvirt
+                       ///< would not ask either; no user is ended for it
+  std::set<PciAddress> along{};  ///< what the domain that starts gets besides, see going_along()
 };
 
 /// What a request meets: everything in the way, and what would be done.

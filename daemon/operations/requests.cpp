@@ -28,8 +28,7 @@ std::string running_sentence(const Operation& operation, const Request& request)
 }
 
 std::string stuck_sentence(const Operation& operation, const Request& request) {
-  return fmt::format("{} is stuck in the kernel since operation {}: {}", request.gpu, operation.id,
-                     operation.message);
+  return fmt::format("{} is stuck since operation {}: {}", request.gpu, operation.id, operation.message);
 }
 
 Problem running_problem(const Operation& operation, const Request& request) {
@@ -227,7 +226,8 @@ bool Requests::changes_record(const Request& request, const Survey& survey) cons
   StateDir dir(platform_.state_dir / "assignments");
   const auto assignment = Assignments(dir).find(slot_of(request));
   if (!assignment || request.verb == Verb::release) return assignment.has_value();
-  return assignment->vm_uuid == survey.vm_uuid && !assignment->lease_only && assignment->keep != request.keep;
+  const bool same_vm = assignment->vm_uuid == survey.vm_uuid && !assignment->lease_only;
+  return same_vm && (assignment->keep != request.keep || (request.force && !assignment->forced));
 }
 
 unsigned Requests::already(const Request& request, std::uint32_t uid) {

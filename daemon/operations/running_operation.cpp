@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "operations/messages.hpp"
+#include "os/log.hpp"
 
 namespace gpuctl {
 namespace {
@@ -66,6 +67,7 @@ void RunningOperation::watch_recovery() {
 void RunningOperation::cancel() {
   if (std::exchange(cancel_sent_, true)) return;
   worker_->send(messages::cancel);
+  if (waits_for_libvirt_) return give_up(*waits_for_libvirt_);
   if (looking_)
     deadline_ = loop_.after(cancel_grace, [this] {
       end_without_plan(OperationState::cancelled, ErrorCode::cancelled, "cancelled before anything was done");
@@ -135,20 +137,45 @@ void RunningOperation::on_undo(const Step& step, StepState state) {
 }
 
 void RunningOperation::watch_step(const Step& step) {
+  if (std::exchange(waits_for_libvirt_, std::nullopt))
+    operations_.update(id_, [](Operation& operation) { operation.message.clear(); });
   const auto* operation = operations_.find(id_);
   const bool forced = operation != nullptr && operation->forced;
   deadline_ = loop_.after(timeouts_.of(step.kind, forced) + grace, [this, step] { overdue(step); });
 }
 
-/// The kernel has not come back. The worker stays, to set things right when it does.
 void RunningOperation::overdue(const Step& step) {
+  is_vm_step(step.kind) && !cancel_sent_ ? wait_for_libvirt(step) : give_up(step);
+}
+
+/// libvirt goes on, and ends well as a rule: a guest with much memory takes minutes to start.
+void RunningOperation::wait_for_libvirt(const Step& step) {
+  waits_for_libvirt_ = step;
+  const auto told = overdue_sentence(step) + "; it is waited for until this operation is cancelled";
+  log(events::warning, told);
+  operations_.update(id_, [&](Operation& operation) { operation.message = told; });
+}
+
+std::string RunningOperation::overdue_sentence(const Step& step) const {
+  const auto* operation = operations_.find(id_);
+  const auto& vm = operation == nullptr || operation->vm.empty() ? step.subject : operation->vm;
+  if (is_vm_step(step.kind))
+    return fmt::format("libvirt has not finished {} of {} in {} s ([timeouts] vm in gpuctl.toml)",
+                       to_string(step.kind), vm, timeouts_.of(step.kind).count());
+  return fmt::format("the kernel has not finished {} of {} ({}) in time", to_string(step.kind), step.subject,
+                     step.detail());
+}
+
+/// It has not come back. The worker stays, to set things right when it does.
+void RunningOperation::give_up(const Step& step) {
   worker_->send(messages::given_up);
+  const auto what_helps = is_vm_step(step.kind)
+                              ? "See what libvirt does (virsh list --all), or restart it"
+                              : "Close what still uses it (gpuctl users), or restart the machine";
   operations_.update(id_, [](Operation& operation) { operation.stuck = true; });
   operations_.finish(
       id_, OperationState::failed, std::string{error_name(ErrorCode::timed_out)},
-      fmt::format("the kernel has not finished {} of {} ({}) in time; the GPU is stuck until it does. "
-                  "Close what still uses it (gpuctl users), or restart the machine",
-                  to_string(step.kind), step.subject, step.detail()));
+      fmt::format("{}; the GPU is stuck until it does. {}", overdue_sentence(step), what_helps));
   refresh_devices();
 }
 
@@ -159,7 +186,7 @@ void RunningOperation::on_end(OperationState state, const std::string& error, co
   const auto* operation = operations_.find(id_);
   const bool was_stuck = operation != nullptr && operation->stuck;
   if (was_stuck) operations_.update(id_, [](Operation& o) { o.stuck = false; });
-  operations_.finish(id_, state, error, was_stuck ? "the kernel came back after all: " + message : message);
+  operations_.finish(id_, state, error, was_stuck ? "it came back after all: " + message : message);
 }
 
 void RunningOperation::on_exit(int status) {

@@ -41,6 +41,9 @@ class RunningOperation {
   void watch_step(const Step& step);
   void watch_recovery();
   void overdue(const Step& step);
+  void wait_for_libvirt(const Step& step);
+  void give_up(const Step& step);
+  std::string overdue_sentence(const Step& step) const;
   void refresh_devices();
   void end_transition();
   void end_look();
@@ -57,6 +60,7 @@ class RunningOperation {
   std::unique_ptr<Worker> worker_;
   EventLoop::Source deadline_;
   std::optional<Error> thrown_;  ///< by its work, after the plan
+  std::optional<Step> waits_for_libvirt_;  ///< a step that has had its time, and has more
   bool heard_end_{};
   bool cancel_sent_{};
   bool looking_{};  ///< nothing has been written yet

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "host/device_users.hpp"
+#include "host/mediated_devices.hpp"
 #include "host/node_fence.hpp"
 #include "inventory/card_problems.hpp"
 #include "inventory/isolation.hpp"
@@ -15,6 +16,7 @@
 #include "operations/vm_part.hpp"
 #include "rebind/live_state.hpp"
 #include "rebind/plan.hpp"
+#include "vm/domain_demand.hpp"
 #include "vm/vm_fitness.hpp"
 
 namespace gpuctl {
@@ -68,11 +70,14 @@ void plan_quiescing(Work& work, AttachTarget& target) {
   const auto nodes = device_nodes(work.root, work.gpu.functions);
   const auto users = device_users(work.root, nodes);
   auto& plan = work.result.quiesce;
-  plan = quiesce_plan(users, quiesce_facts(work.root, nodes, users), quiesce_policy(work.platform.config));
+  const auto facts = quiesce_facts(work.root, nodes, users);
+  plan = quiesce_plan(users, facts, quiesce_policy(work.platform.config));
   target.stop_units = plan.units;
+  if (facts.bound_to_nvidia && facts.other_nvidia_gpu) target.start_units = plan.units;
   target.drm_cards = plan.drm_cards;
   target.unload_modules = plan.modules;
   target.nodes = closable_nodes(work.root, DevNodeControl(work.root), nodes);
+  append(work.result.survey.problems, mediated_device_problems(work.root, work.gpu.functions));
   append(work.result.survey.problems, user_problems(after(plan, users), force(work)));
 }
 
@@ -101,16 +106,33 @@ void add_fitness(Work& work, const Vm& target) {
   }
 }
 
-void plan_vm_for_attach(Work& work, Plan& plan) {
-  if (work.request.vm.empty()) return;
-  const auto hypervisor = work.platform.hypervisor();
-  const auto target = hypervisor->vm(work.request.vm);
-  const auto all = hypervisor->vms();
-  take_vm_part(work, attach_vm_part(work.request, work.gpu, work.snapshot, target, all), plan);
-  add_fitness(work, target);
+/// What libvirt says: the VM that is to get the GPU, and all there are.
+struct Vms {
+  Vm target;
+  std::vector<Vm> all;
+};
+
+std::optional<Vms> ask_vms(const Work& work) {
+  if (work.request.vm.empty()) return std::nullopt;
+  const auto hypervisor = answering_hypervisor(work.platform);
+  return Vms{hypervisor->vm(work.request.vm), hypervisor->vms()};
+}
+
+void plan_vm_for_attach(Work& work, const Vms& vms, Plan& plan) {
+  take_vm_part(work, attach_vm_part(work.request, work.gpu, work.snapshot, vms.target, vms.all), plan);
+  add_fitness(work, vms.target);
   const auto& before = work.assignment;
-  if (before && before->vm_uuid != target.uuid && std::ranges::count(all, before->vm_uuid, &Vm::uuid) != 0)
+  if (before && before->vm_uuid != vms.target.uuid &&
+      std::ranges::count(vms.all, before->vm_uuid, &Vm::uuid) != 0)
     work.result.survey.problems.push_back(assigned_elsewhere(*work.assignment));
+}
+
+/// QEMU opens the group, also of a GPU that has been with VFIO for long.
+Problems device_problems(const Work& work, const std::optional<Vms>& vms, bool moves) {
+  const auto along = vms ? going_along(vms->target.inactive_xml, work.snapshot) : work.request.along;
+  if (moves) return attach_problems(work.gpu, work.snapshot, along);
+  if (!vms || has_gpu(vms->target, work.gpu)) return {};
+  return shared_problems(work.gpu, work.snapshot, along);
 }
 
 std::map<PciAddress, std::string> vfio_drivers(const Work& work) {
@@ -167,12 +189,11 @@ Binding home_of_attach(const Work& work, const AttachTarget& target) {
 void prepare_attach(Work& work) {
   auto& problems = work.result.survey.problems;
   AttachTarget target;
+  const auto vms = ask_vms(work);
   const bool moves = !on_vm_side(work.gpu, work.snapshot);
-  if (moves) {
-    target.vfio_drivers = vfio_drivers(work);
-    append(problems, attach_problems(work.gpu, work.snapshot));
-  }
-  plan_vm_for_attach(work, target.last);
+  if (moves) target.vfio_drivers = vfio_drivers(work);
+  append(problems, device_problems(work, vms, moves));
+  if (vms) plan_vm_for_attach(work, *vms, target.last);
   if (moves) plan_quiescing(work, target);
   work.result.survey.plan = attach_plan(work.gpu, work.snapshot, work.drivers, target);
   auto home = home_of_attach(work, target);
@@ -186,7 +207,7 @@ void plan_vm_for_release(Work& work, Plan& plan) {
   try {
     take_vm_part(work,
                  release_vm_part(work.request, work.gpu, work.snapshot,
-                                 work.platform.hypervisor()->vm(work.assignment->vm_uuid)),
+                                 answering_hypervisor(work.platform)->vm(work.assignment->vm_uuid)),
                  plan);
   } catch (const Error& e) {
     if (e.code() == ErrorCode::vm_not_found) return;
@@ -280,7 +301,7 @@ Prepared prepare(const Request& request, const Snapshot& snapshot, const Platfor
   auto work = make_work(request, snapshot, platform);
   request.verb == Verb::attach ? prepare_attach(work) : prepare_release(work);
   require_modules(work);
-  if (request.force) apply_force(work.result.survey.problems);
+  if (request.force || request.may_go_dark) apply_force(work.result.survey.problems);
   return std::move(work.result);
 }
 

@@ -2,7 +2,11 @@
 #include "operations/vm_part.hpp"
 
 #include <algorithm>
+#include <iterator>
 
+#include <fmt/format.h>
+
+#include "core/shell_word.hpp"
 #include "vm/hostdev.hpp"
 #include "vm/vm_performer.hpp"
 #include "vm/vm_problems.hpp"
@@ -30,7 +34,24 @@ VmRequest vm_request(const Request& request, const Gpu& gpu, const Snapshot& sna
 
 bool runs(const Vm& vm) { return vm.state == VmState::running || vm.state == VmState::paused; }
 
+/// A start does nothing for such a domain: libvirt has it as started.
+Problems standstill(const Vm& vm) {
+  const auto name = shell_word(vm.name);
+  if (vm.state == VmState::paused)
+    return {{"vm-paused", Severity::blocker, vm.name, fmt::format("{} is paused.", vm.name),
+             fmt::format("Let it go on: virsh resume {}", name)}};
+  if (vm.state == VmState::other && is_active(vm))
+    return {{"vm-crashed", Severity::blocker, vm.name,
+             fmt::format("{} has crashed, and is kept as it was then.", vm.name),
+             fmt::format("End it, then start it: virsh destroy {}", name)}};
+  return {};
+}
+
 }  // namespace
+
+bool has_gpu(const Vm& vm, const Gpu& gpu) {
+  return runs(vm) && select(gpu.functions, claimed_functions(vm.live_xml), false).empty();
+}
 
 VmPart attach_vm_part(const Request& request, const Gpu& gpu, const Snapshot& snapshot, const Vm& target,
                       const std::vector<Vm>& all) {
@@ -44,10 +65,9 @@ VmPart attach_vm_part(const Request& request, const Gpu& gpu, const Snapshot& sn
   if (plug && !live_missing.empty())
     part.plan.push_back({StepKind::vm_plug, target.uuid, {}, address_list(live_missing)});
   if (request.start && !runs(target)) part.plan.push_back({StepKind::vm_start, target.uuid, {}, {}});
-  const bool holds_already =
-      runs(target) && select(gpu.functions, claimed_functions(target.live_xml), false).empty();
-  if (!holds_already || !part.plan.empty())
+  if (!has_gpu(target, gpu) || !part.plan.empty())
     part.problems = vm_problems(vm_request(request, gpu, snapshot), target, all);
+  if (request.start) std::ranges::move(standstill(target), std::back_inserter(part.problems));
   return part;
 }
 

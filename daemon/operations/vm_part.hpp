@@ -16,6 +16,9 @@ struct VmPart {
   Plan plan;
 };
 
+/// Whether the domain runs, or is paused, with all of the GPU.
+bool has_gpu(const Vm& vm, const Gpu& gpu);
+
 /// Attach: the GPU's functions into the definition, and live or started if asked for. Pure.
 VmPart attach_vm_part(const Request& request, const Gpu& gpu, const Snapshot& snapshot, const Vm& target,
                       const std::vector<Vm>& all);

@@ -39,7 +39,7 @@ VmServicePlaces places(const RootDir& root, const Platform& platform, const Snap
 struct Session {
   explicit Session(const Platform& platform, const Snapshot& snapshot = {})
       : root(platform.root),
-        hypervisor(platform.hypervisor()),
+        hypervisor(answering_hypervisor(platform)),
         seen(snapshot),
         service(*hypervisor, root, places(root, platform, seen)) {}
   RootDir root;
@@ -77,7 +77,7 @@ std::optional<PciSlot> only_attachable(const Snapshot& snapshot) try {
 }  // namespace
 
 std::string vm_name(const std::string& name_or_uuid, const Platform& platform) {
-  return platform.hypervisor()->vm(name_or_uuid).name;
+  return answering_hypervisor(platform)->vm(name_or_uuid).name;
 }
 
 std::string virtual_machines(const Snapshot& snapshot, const Platform& platform) {

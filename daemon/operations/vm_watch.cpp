@@ -68,6 +68,11 @@ class Pending {
   std::map<std::string, bool> seen_;  ///< by UUID: it was seen to stop
 };
 
+/// Domains that have got a GPU since: their events may have been missed, too.
+void hear_of_more(WorkerChannel& daemon, Pending& pending) {
+  while (const auto uuid = daemon.poll()) pending.note("has a GPU", *uuid);
+}
+
 /// The worker: tells of domains with events, and first of those with a GPU, for what was missed while nobody
 /// listened.
 void follow(WorkerChannel& daemon, const Platform& platform, const std::vector<Assignment>& assignments) {
@@ -75,8 +80,9 @@ void follow(WorkerChannel& daemon, const Platform& platform, const std::vector<A
   Pending pending{assignments};
   hypervisor->watch([&](const std::string& event, const std::string& uuid) { pending.note(event, uuid); },
                     [&] {
+                      hear_of_more(daemon, pending);
                       pending.tell(daemon, *hypervisor);
-                      return daemon.poll() != "stop";
+                      return true;
                     });
 }
 
@@ -121,6 +127,11 @@ void VmWatch::update() {
   if (wanted || !due_.empty()) return;
   worker_.reset();
   retry_.reset();
+}
+
+void VmWatch::look_at(const std::string& uuid) {
+  update();
+  if (worker_) worker_->send(uuid);
 }
 
 void VmWatch::watch() {

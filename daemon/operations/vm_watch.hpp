@@ -23,6 +23,8 @@ class VmWatch {
   void settle_other_boots();
   /// Starts or stops watching as assignments and devices are now.
   void update();
+  /// The domain with this UUID has been given a GPU, or will be: it is asked for as soon as libvirt tells.
+  void look_at(const std::string& uuid);
   /// The domain with this UUID has ended.
   void ended(const std::string& uuid);
   void started(const std::string& uuid);

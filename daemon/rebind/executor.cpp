@@ -42,9 +42,11 @@ bool stays_lost(const Transaction& t, const Step& step, ErrorCode code) {
   return code == ErrorCode::device_gone && address && t.before.find(*address) == nullptr;
 }
 
-/// Home without it is better than not at all: the same step would fail the next time too.
+/// Home without it is better than not at all: the same step would fail the next time too. And an attach
+/// starts units for others only.
 bool may_be_missed(const Transaction& t, const Step& step, ErrorCode code) {
-  if (t.operation == attach_operation || code == ErrorCode::state_unwritable) return false;
+  if (code == ErrorCode::state_unwritable) return false;
+  if (t.operation == attach_operation) return step.kind == StepKind::start_unit;
   return is_dispensable(step) || stays_lost(t, step, code);
 }
 
@@ -132,7 +134,7 @@ void Executor::run_step(const Plan& plan, std::size_t index, Journal& journal, P
 }
 
 bool Executor::is_late(const Step& step, std::chrono::nanoseconds took) const {
-  return took > hooks_.deadline(step);
+  return !is_vm_step(step.kind) && took > hooks_.deadline(step);
 }
 
 bool Executor::too_late(const Step& step, std::chrono::nanoseconds took) const {
@@ -202,8 +204,9 @@ std::optional<Executor::Failure> Executor::prove_home(const Binding& home) {
 Outcome Executor::finish(const Transaction& t, Journal& journal, const Progress& progress) {
   Outcome outcome{.ending = Ending::succeeded, .error = {}, .message = {}, .healed = false, .left = {}};
   if (!progress.missed.empty())
-    outcome.message =
-        fmt::format("{} is back on the host. {}", t.home.slot().str(), missed_text(progress.missed));
+    outcome.message = fmt::format("{} is {}. {}", t.home.slot().str(),
+                                  t.operation == attach_operation ? "with VFIO" : "back on the host",
+                                  missed_text(progress.missed));
   tidy_up(t, journal, t.operation != attach_operation, outcome);
   return outcome;
 }

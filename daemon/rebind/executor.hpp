@@ -43,6 +43,10 @@ struct Outcome {
 std::string encode(const Outcome& outcome);       ///< for the way from the helper process to the daemon
 Outcome decode_outcome(const std::string& text);  ///< throws Error(internal)
 
+/// Whether libvirt does the step. Such a step is never late: a guest whose memory takes minutes to pin has
+/// started all the same, and taking that back would stop it.
+bool is_vm_step(StepKind kind);
+
 /// How long a step may take before its GPU counts as stuck; for the daemon's watch on the helper and the
 /// executor.
 std::chrono::milliseconds step_deadline(const Step& step);

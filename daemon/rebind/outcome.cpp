@@ -73,6 +73,8 @@ std::string missed_text(const Missed& missed) {
   return text;
 }
 
+bool is_vm_step(StepKind kind) { return kind >= StepKind::vm_add_devices && kind <= StepKind::vm_stop; }
+
 std::chrono::milliseconds step_deadline(const Step& step) {
   using namespace std::chrono_literals;
   switch (step.kind) {

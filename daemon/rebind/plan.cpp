@@ -11,6 +11,11 @@ namespace {
 
 void append(Plan& plan, Plan more) { std::ranges::move(more, std::back_inserter(plan)); }
 
+std::vector<std::string> backwards(std::vector<std::string> names) {
+  std::ranges::reverse(names);
+  return names;
+}
+
 Plan steps(StepKind kind, const std::vector<std::string>& subjects) {
   Plan plan;
   for (const auto& subject : subjects) plan.push_back({kind, subject, "", ""});
@@ -86,6 +91,7 @@ Plan move_to_vfio(const Gpu& gpu, const Drivers& drivers, const AttachTarget& ta
   plan.push_back({StepKind::check_users, gpu.address.str(), "", all_functions});
   append(plan, steps(StepKind::unload_module, target.unload_modules));
   for (const auto& m : moves) append(plan, rebind_and_settle(m, drivers, target, gpu.address, plan));
+  append(plan, steps(StepKind::start_unit, backwards(target.start_units)));
   return plan;
 }
 
@@ -98,11 +104,6 @@ Plan fenced(Plan plan, PciAddress gpu, const NodeModes& nodes) {
   plan.insert(last.base(), {StepKind::open_nodes, gpu.str(), "", to_string(nodes)});
   plan.insert(std::ranges::find_if(plan, looks), {StepKind::close_nodes, gpu.str(), "", to_string(nodes)});
   return plan;
-}
-
-std::vector<std::string> backwards(std::vector<std::string> names) {
-  std::ranges::reverse(names);
-  return names;
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ inline constexpr auto all_functions = "all functions";
 struct AttachTarget {
   std::map<PciAddress, std::string> vfio_drivers;  ///< by function; "vfio-pci" for one that is not in it
   std::vector<std::string> stop_units;             ///< units that hold this GPU
+  std::vector<std::string> start_units;            ///< those of them that other GPUs need again
   std::vector<std::string> drm_cards;              ///< cards whose clients let go on a remove event: "card1"
   std::vector<std::string> unload_modules;         ///< in this order, after the check for users
   bool let_sleep{
@@ -31,8 +32,9 @@ struct AttachTarget {
 bool has_step(const Plan& plan, StepKind kind);
 
 /// Load vfio, pin power, override everywhere, quiesce, close the nodes, check users, then function by
-/// function with the GPU last; the nodes are opened again when the last driver has gone. Functions on a VFIO
-/// driver already are left alone; nothing to move: just `first` and `last`.
+/// function with the GPU last; the nodes are opened again when the last driver has gone, and units that
+/// others need are started. Functions on a VFIO driver already are left alone; nothing to move: just `first`
+/// and `last`.
 Plan attach_plan(const Gpu& gpu, const Snapshot& now, const Drivers& drivers, const AttachTarget& target);
 
 struct ReleaseTarget {

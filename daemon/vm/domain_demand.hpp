@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
+#include <set>
 #include <string>
 #include <vector>
 
@@ -11,12 +12,18 @@ namespace gpuctl {
 struct DomainDemand {
   std::string name;
   std::string uuid;
-  std::vector<PciSlot> gpus;  ///< each with at least one function in the definition, ascending
+  std::vector<PciSlot> gpus;     ///< each with at least one function in the definition, ascending
+  std::set<PciAddress> along{};  ///< see going_along()
+  std::set<PciSlot> managed{};  ///< those of `gpus` that libvirt would bind by itself, all that it is to have
   bool operator==(const DomainDemand&) const = default;
 };
 
 /// Reads the definition that libvirt's hook got. Pure: asks nobody, so that it can run while libvirt waits.
 /// Throws as parse_domain().
 DomainDemand domain_demand(const std::string& xml, const Snapshot& snapshot);
+
+/// What a start of the domain hands over whether or not gpuctl moves it now: functions that libvirt binds by
+/// itself (managed='yes'), and all of its GPUs, which the hook fetches. Throws as parse_domain().
+std::set<PciAddress> going_along(const std::string& xml, const Snapshot& snapshot);
 
 }  // namespace gpuctl

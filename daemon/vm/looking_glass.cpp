@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "core/shell_word.hpp"
 #include "vm/domain_xml.hpp"
 
 namespace gpuctl {
@@ -67,7 +68,7 @@ void check_shmem(const Check& check, const SharedMemory& shmem) {
   if (!std::has_single_bit(bytes) || bytes < mib)
     check.blocker("shmem-size", check.vm,
                   fmt::format("The shared memory has {} bytes, which is no power of two.", bytes),
-                  fmt::format("gpuctl vm setup {} --looking-glass WIDTHxHEIGHT", check.vm));
+                  fmt::format("gpuctl vm setup {} --looking-glass WIDTHxHEIGHT", shell_word(check.vm)));
   if (shmem.model != "ivshmem-plain")
     check.blocker("shmem-model", check.vm, fmt::format("The shared memory has model '{}'.", shmem.model),
                   "its model must be ivshmem-plain");
@@ -130,9 +131,10 @@ const SharedMemory* picture_memory(const DomainFacts& facts) {
 
 void check_input(const Check& check) {
   if (std::ranges::count(check.facts.graphics, "spice") == 0)
-    check.warning("looking-glass-no-spice", check.vm,
-                  "Keyboard, mouse and clipboard come through SPICE, which the VM lacks.",
-                  fmt::format("gpuctl vm setup {} --looking-glass WIDTHxHEIGHT adds it", check.vm));
+    check.warning(
+        "looking-glass-no-spice", check.vm,
+        "Keyboard, mouse and clipboard come through SPICE, which the VM lacks.",
+        fmt::format("gpuctl vm setup {} --looking-glass WIDTHxHEIGHT adds it", shell_word(check.vm)));
   if (std::ranges::any_of(check.facts.inputs, [](const auto& input) { return input.starts_with("tablet/"); }))
     check.warning("looking-glass-tablet", check.vm,
                   "The tablet device keeps Looking Glass from capturing the mouse.",
@@ -189,7 +191,7 @@ Problems looking_glass_problems(const std::string& vm, const DomainFacts& facts,
   const Check check{vm, facts, host, uid, found};
   if (!has_looking_glass(facts)) {
     check.blocker("looking-glass-none", vm, "The VM has no shared memory for Looking Glass.",
-                  fmt::format("gpuctl vm setup {} --looking-glass WIDTHxHEIGHT", vm));
+                  fmt::format("gpuctl vm setup {} --looking-glass WIDTHxHEIGHT", shell_word(vm)));
     return found;
   }
   if (const auto* shmem = picture_memory(facts)) check_shmem(check, *shmem);

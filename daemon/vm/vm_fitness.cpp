@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "core/shell_word.hpp"
 #include "vm/hostdev.hpp"
 #include "vm/vm_fitness_checks.hpp"
 
@@ -188,7 +189,7 @@ Problems saved_state_problems(const Vm& vm) {
                        vm.name),
            fmt::format("start it, shut it down from inside and attach then; or discard what was saved with "
                        "'virsh managedsave-remove {}'",
-                       vm.name)}};
+                       shell_word(vm.name))}};
 }
 
 std::vector<std::string> files_of(const DomainFacts& facts) {

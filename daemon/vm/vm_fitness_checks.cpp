@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "core/shell_word.hpp"
 #include "vm/hostdev.hpp"
 
 namespace gpuctl::fitness {
@@ -27,8 +28,8 @@ std::string where_gpus_are(const Snapshot& snapshot) {
 }
 
 std::string stale_remedy(const Subject& vm, const Hostdev& hostdev) {
-  if (hostdev.own) return fmt::format("'gpuctl vm setup {}' takes it out", vm.vm.name);
-  return fmt::format("change or remove the hostdev with 'virsh edit {}'; {}", vm.vm.name,
+  if (hostdev.own) return fmt::format("'gpuctl vm setup {}' takes it out", shell_word(vm.vm.name));
+  return fmt::format("change or remove the hostdev with 'virsh edit {}'; {}", shell_word(vm.vm.name),
                      where_gpus_are(vm.snapshot));
 }
 
@@ -58,7 +59,7 @@ void check_other_devices(const Subject& vm, const std::vector<PciAddress>& claim
                         function->names.device.empty() ? "another device" : function->names.device,
                         function->id.ids()),
             fmt::format("if it is meant to be the GPU, which has moved, change it with 'virsh edit {}': {}",
-                        vm.vm.name, where_gpus_are(vm.snapshot)));
+                        shell_word(vm.vm.name), where_gpus_are(vm.snapshot)));
   }
 }
 
@@ -106,7 +107,7 @@ void check_mobile(const Subject& vm, const Gpu& gpu) {
   if (!vm.host.laptop || !is_nvidia(gpu, vm.snapshot)) return;
   if (vm.facts.acpi_tables.empty())
     vm.warning("vm-no-battery", "NVIDIA's laptop drivers stop with Code 43 in a guest without a battery.",
-               fmt::format("gpuctl vm setup {} --battery", vm.vm.name));
+               fmt::format("gpuctl vm setup {} --battery", shell_word(vm.vm.name)));
   const auto* function = vm.snapshot.find(gpu.address);
   if (function && !function->has_rom && !vm.facts.roms.contains(gpu.address))
     vm.info(
@@ -116,7 +117,7 @@ void check_mobile(const Subject& vm, const Gpu& gpu) {
             "it cannot show the guest's boot screen.",
             gpu.address.str()),
         fmt::format("nothing, as a rule; if the guest's driver asks for one: gpuctl vm setup {} --rom FILE",
-                    vm.vm.name));
+                    shell_word(vm.vm.name)));
 }
 
 }  // namespace

@@ -73,7 +73,8 @@ class VmService {
   /// GPUs, or none; a path that is not absolute.
   std::string setup(const std::string& vm, const SetupRequest& request, const Snapshot& snapshot,
                     unsigned uid);
-  /// Error(not_found): nothing to undo. Error(busy): another operation changes the VM.
+  /// Error(not_found): nothing to undo. Error(blocked): others have changed the definition since.
+  /// Error(busy): another operation changes the VM.
   std::string undo(const std::string& vm, bool dry_run, const Snapshot& snapshot);
 
  private:
@@ -83,6 +84,7 @@ class VmService {
   std::optional<FileChange> tmpfiles_return(const Vm& vm, const UndoCopy& copy) const;
   std::string apply(const Vm& seen, const SetupChanges& changes, const std::optional<FileChange>& tmpfiles);
   void define(const UndoCopy& copy, const Vm& vm, const std::string& xml, const SetupChanges& changes);
+  void note_made(const std::string& uuid, const std::string& xml);
   std::string install(const FileChange& tmpfiles) const;
   void keep_copy(const Vm& seen, const FileChange& tmpfiles);
   std::string rom_path(const SetupRequest& request, PciAddress function) const;

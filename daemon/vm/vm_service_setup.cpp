@@ -6,12 +6,14 @@
 #include <fmt/format.h>
 
 #include "core/error.hpp"
+#include "core/shell_word.hpp"
 #include "vm/domain_lock.hpp"
 #include "vm/domain_xml.hpp"
 #include "vm/hostdev.hpp"
 #include "vm/looking_glass_entry.hpp"
 #include "vm/unified_diff.hpp"
 #include "vm/vm_host.hpp"
+#include "vm/vm_revert.hpp"
 #include "vm/vm_service.hpp"
 
 namespace gpuctl {
@@ -88,6 +90,16 @@ Error nothing_to_undo(const Vm& vm) {
               vm.name)};
 }
 
+/// The copy is of the whole definition: going back to it would take along what others have changed since.
+void require_unchanged(const UndoCopy& copy, const Vm& vm) {
+  if (!copy.made || same_set_up(*copy.made, vm.inactive_xml)) return;
+  throw Error(
+      ErrorCode::blocked,
+      fmt::format("The definition of {} has been changed since that set-up; undoing it would take these "
+                  "changes away.\nTake what is not wanted out by hand: virsh edit {}",
+                  vm.name, shell_word(vm.name)));
+}
+
 }  // namespace
 
 SetupChanges VmService::changes_for(const Vm& vm, const SetupRequest& request, const Snapshot& snapshot) {
@@ -131,7 +143,7 @@ std::string VmService::apply(const Vm& seen, const SetupChanges& changes,
   const DomainLock lock{places_.locks, seen};
   const auto vm = hypervisor_.vm(seen.uuid);
   const auto xml = setup_domain(vm.inactive_xml, changes);
-  if (xml != vm.inactive_xml) define({vm.inactive_xml, tmpfiles}, vm, xml, changes);
+  if (xml != vm.inactive_xml) define({vm.inactive_xml, tmpfiles, {}}, vm, xml, changes);
   return public_diff(vm.inactive_xml, xml, vm.name);
 }
 
@@ -145,9 +157,16 @@ void VmService::define(const UndoCopy& copy, const Vm& vm, const std::string& xm
     throw explained(error);
   }
   const auto now = hypervisor_.vm(vm.uuid).inactive_xml;
+  note_made(vm.uuid, now);
   if (setup_domain(now, changes) != now)
     throw Error(ErrorCode::kernel_refused,
                 fmt::format("libvirt took the definition of {} but left part of the change out.", vm.name));
+}
+
+/// A copy that does not tell it is one all the same.
+void VmService::note_made(const std::string& uuid, const std::string& xml) try {
+  undo_.note_made(uuid, xml);
+} catch (const Error&) {
 }
 
 /// A host whose /etc cannot be written still gets its definition: what to do there is the answer, empty if it
@@ -165,7 +184,8 @@ std::string VmService::install(const FileChange& tmpfiles) const try {
 /// The definition was as it should be already: there is no copy yet.
 void VmService::keep_copy(const Vm& seen, const FileChange& tmpfiles) {
   const DomainLock lock{places_.locks, seen};
-  undo_.push(seen.uuid, {hypervisor_.vm(seen.uuid).inactive_xml, tmpfiles});
+  const auto xml = hypervisor_.vm(seen.uuid).inactive_xml;
+  undo_.push(seen.uuid, {xml, tmpfiles, xml});
 }
 
 std::string VmService::setup(const std::string& name, const SetupRequest& request, const Snapshot& snapshot,
@@ -201,7 +221,9 @@ std::string VmService::undo(const std::string& name, bool dry_run, const Snapsho
   const auto vm = hypervisor_.vm(seen.uuid);
   const auto copy = undo_.top(vm.uuid);
   if (!copy) throw nothing_to_undo(vm);
-  const auto xml = with_hostdevs_of(copy->xml, vm.inactive_xml, stale_functions(copy->xml, snapshot));
+  require_unchanged(*copy, vm);
+  const auto before = with_name_of(copy->xml, vm.inactive_xml);
+  const auto xml = with_hostdevs_of(before, vm.inactive_xml, stale_functions(before, snapshot));
   const auto tmpfiles = tmpfiles_return(vm, *copy);
   const auto diff = public_diff(vm.inactive_xml, xml, vm.name) + (tmpfiles ? public_diff(*tmpfiles) : "");
   if (dry_run) return diff;

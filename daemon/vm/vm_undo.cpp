@@ -12,7 +12,8 @@
 namespace gpuctl {
 namespace {
 
-constexpr auto definition = ".xml", tmpfiles = ".tmpfiles", tmpfiles_before = ".tmpfiles-before";
+constexpr auto definition = ".xml", made = ".made", tmpfiles = ".tmpfiles",
+               tmpfiles_before = ".tmpfiles-before";
 
 std::optional<std::string> contents(const std::filesystem::path& path) {
   std::ifstream in{path, std::ios::binary};
@@ -44,11 +45,13 @@ void VmUndo::write(const std::string& uuid, std::size_t number, const UndoCopy& 
   const auto change = copy.tmpfiles.value_or(FileChange{});
   write_or_remove(file(uuid, number, tmpfiles), change.after);
   write_or_remove(file(uuid, number, tmpfiles_before), change.before);
+  write_or_remove(file(uuid, number, made), copy.made);
   write_or_remove(file(uuid, number, definition), copy.xml);
 }
 
 UndoCopy VmUndo::read(const std::string& uuid, std::size_t number) const {
   UndoCopy copy{contents(file(uuid, number, definition)).value_or("")};
+  copy.made = contents(file(uuid, number, made));
   if (auto after = contents(file(uuid, number, tmpfiles)))
     copy.tmpfiles = FileChange{contents(file(uuid, number, tmpfiles_before)), std::move(after)};
   return copy;
@@ -63,6 +66,10 @@ void VmUndo::push(const std::string& uuid, const UndoCopy& copy) {
   write(uuid, number + 1, copy);
 }
 
+void VmUndo::note_made(const std::string& uuid, const std::string& xml) {
+  if (const auto number = count(uuid); number != 0) write_or_remove(file(uuid, number, made), xml);
+}
+
 std::optional<UndoCopy> VmUndo::top(const std::string& uuid) const {
   const auto number = count(uuid);
   return number == 0 ? std::nullopt : std::optional{read(uuid, number)};
@@ -71,7 +78,7 @@ std::optional<UndoCopy> VmUndo::top(const std::string& uuid) const {
 void VmUndo::pop(const std::string& uuid) {
   const auto number = count(uuid);
   if (number == 0) return;
-  for (const auto* kind : {definition, tmpfiles, tmpfiles_before})
+  for (const auto* kind : {definition, made, tmpfiles, tmpfiles_before})
     write_or_remove(file(uuid, number, kind), std::nullopt);
 }
 

@@ -16,10 +16,11 @@ struct FileChange {
 struct UndoCopy {
   std::string xml{};                     ///< the definition as it was
   std::optional<FileChange> tmpfiles{};  ///< what it did to looking_glass_tmpfiles_path
+  std::optional<std::string> made{};     ///< the definition as it was then; none in a copy of an older gpuctl
 };
 
 /// A copy for each set-up, the latest on top: files UUID.xml, UUID.2.xml, ... below `dir`, beside each
-/// UUID.tmpfiles and UUID.tmpfiles-before where that file was changed too.
+/// UUID.made, and UUID.tmpfiles and UUID.tmpfiles-before where that file was changed too.
 class VmUndo {
  public:
   static constexpr std::size_t limit = 20;  ///< copies of one VM; the oldest makes room
@@ -27,6 +28,8 @@ class VmUndo {
   explicit VmUndo(std::filesystem::path dir) : dir_(std::move(dir)) {}
   /// On disk when it returns. Throws Error(state_unwritable), Error(invalid_argument) for what is no UUID.
   void push(const std::string& uuid, const UndoCopy& copy);
+  /// What the set-up on top has made of the definition, as libvirt tells it.
+  void note_made(const std::string& uuid, const std::string& xml);
   std::optional<UndoCopy> top(const std::string& uuid) const;
   void pop(const std::string& uuid);
 

@@ -56,7 +56,7 @@ void gpu_display(const HostFacts& host, const Gpu& gpu, Problems& found) {
   }
 }
 
-/// Whom the GPU shares its group with; bridges do not count.
+/// Whom the GPU shares its group with; bridges do not count, unless their driver is in the way.
 struct Neighbours {
   std::vector<std::string> names;
   bool in_use{};  ///< the kernel would not give the group to a VM
@@ -67,7 +67,7 @@ Neighbours neighbours(const HostFacts& host, const Gpu& gpu, const IommuGroup& g
   for (const auto address : group.functions) {
     const auto* other = host.snapshot.find(address);
     const bool own = std::ranges::find(gpu.functions, address) != gpu.functions.end();
-    if (own || other == nullptr || other->bridge) continue;
+    if (own || other == nullptr || (other->bridge && leaves_group_viable(*other))) continue;
     found.names.push_back(name_of(*other));
     found.in_use |= !leaves_group_viable(*other);
   }

@@ -126,6 +126,7 @@ level = "debug"
   CHECK(config.quiesce.stop_units == std::vector<std::string>{"ollama.service", "dcgm-*.service"});
   CHECK(config.timeouts.of(StepKind::unbind) == std::chrono::seconds{5});
   CHECK(config.timeouts.of(StepKind::bind) == std::chrono::seconds{60});
+  CHECK(config.timeouts.of(StepKind::vm_add_devices) == config.timeouts.vm);
   CHECK(config.sleep.while_vm_has_gpu == SleepPolicy::allow);
   CHECK(config.log.level == LogLevel::debug);
 }

@@ -73,8 +73,9 @@ TEST_CASE("a program that is ended gets SIGTERM, and SIGKILL if it does not list
   CHECK(stubborn.ended_by() == SIGKILL);
 }
 
-TEST_CASE("compositors, machines, login managers and whoever lets go are never ended") {
-  Child compositor, machine, logind, leaving, shared;
+TEST_CASE(
+    "compositors, machines, login managers, services of the driver and whoever lets go are never ended") {
+  Child compositor, machine, logind, manager, leaving, shared;
   auto lets_go = holder(leaving.pid());
   lets_go.will_let_go = true;
   auto by_shared = holder(shared.pid());
@@ -82,12 +83,14 @@ TEST_CASE("compositors, machines, login managers and whoever lets go are never e
   const DeviceUsers users{holder(compositor.pid(), HolderKind::compositor),
                           holder(machine.pid(), HolderKind::vm),
                           holder(logind.pid(), HolderKind::login_manager),
+                          holder(manager.pid(), HolderKind::driver_service),
                           lets_go,
                           by_shared,
                           holder(1),
                           holder(0, HolderKind::kernel)};
   end_users([&] { return users; }, 50ms);
-  for (auto* child : {&compositor, &machine, &logind, &leaving, &shared}) CHECK(child->ended_by() == 0);
+  for (auto* child : {&compositor, &machine, &logind, &manager, &leaving, &shared})
+    CHECK(child->ended_by() == 0);
 }
 
 TEST_CASE("who has let go between the two looks is spared") {

@@ -92,3 +92,15 @@ TEST_CASE("no remedy shows an unfilled place") {
        {"kwin_wayland", "gnome-shell", "Xorg", "steam", "chrome", "python3", "fwupd", "qemu-kvm", "nvtop"})
     CHECK_MESSAGE(program(5, comm, "/dev/nvidia0").remedy.find("{p") == std::string::npos, comm);
 }
+
+TEST_CASE(
+    "services that all GPUs of a driver or the VMs on them need are never ended, in a container either") {
+  for (const auto* comm : {"nvidia-vgpu-mgr", "nvidia-vgpud", "nv-fabricmanage"})
+    for (const auto* container : {"", "docker 0123456789ab"}) {
+      auto user = program(3, comm, "/dev/nvidia0");
+      user.owner.container = container;
+      explain(user);
+      CHECK_MESSAGE(user.kind == HolderKind::driver_service, comm);
+      CHECK(user_problems({user}, Force::yes).at(0).severity == Severity::blocker);
+    }
+}

@@ -34,7 +34,7 @@ struct Store {
 TEST_CASE("an assignment is read back as it was saved, with the one that it displaced") {
   Store store;
   auto lease = given_to("other");
-  lease.running = lease.returning = lease.lease_only = true;
+  lease.running = lease.returning = lease.lease_only = lease.forced = true;
   lease.displaced = {given_to("gaming")};
   store.assignments.save(lease);
   CHECK(store.assignments.find(slot) == lease);

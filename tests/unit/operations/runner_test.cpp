@@ -234,6 +234,41 @@ TEST_CASE("what its work throws after the plan is the operation's end, and what 
   CHECK(crashes == 1);
 }
 
+TEST_CASE(
+    "libvirt is waited for longer than it should take, which is told, until the operation is cancelled") {
+  TimeoutConfig timeouts;
+  timeouts.vm = 0s;
+  WithDeafWorkers laptop{timeouts};
+  auto& [deaf, runner] = laptop.with_them;
+  const auto id = laptop.begin(runner);
+  const Step start{StepKind::vm_start, "11111111-2222-3333-4444-555555555555", "", ""};
+  deaf.handlers.on_message(messages::plan(Plan{start}));
+  deaf.handlers.on_message(messages::progress(0, StepState::running));
+  laptop.turn(1s);
+  const auto& operation = *laptop.operations.find(id);
+  CHECK(operation.running());
+  CHECK_FALSE(operation.stuck);
+  CHECK(operation.message.find("libvirt has not finished vm-start") == 0);
+  CHECK(operation.message.find("[timeouts] vm") != std::string::npos);
+  SUBCASE("it comes back") {
+    deaf.handlers.on_message(messages::progress(0, StepState::done));
+    deaf.handlers.on_message(messages::end(OperationState::succeeded, "", ""));
+    CHECK(operation.state == OperationState::succeeded);
+    CHECK(operation.message.empty());
+  }
+  SUBCASE("it is cancelled") {
+    runner.cancel(id);
+    CHECK(operation.state == OperationState::failed);
+    CHECK(operation.stuck);
+    CHECK(operation.message.find("libvirt has not finished vm-start") == 0);
+  }
+  SUBCASE("it goes on with another step") {
+    deaf.handlers.on_message(messages::undo({StepKind::vm_stop, start.subject, "", ""}, StepState::running));
+    CHECK(operation.message.empty());
+    CHECK(operation.running());
+  }
+}
+
 TEST_CASE("who asked is told of a refusal, and nothing is left of the operation") {
   Laptop laptop;
   const auto id = laptop.run([](WorkerChannel& channel) {

@@ -87,6 +87,15 @@ TEST_CASE("modules that went with the running kernel's package are told before a
   CHECK(blockers() == 0);
 }
 
+TEST_CASE("an attach takes no GPU that is divided into mediated devices") {
+  Laptop laptop;
+  CHECK(std::ranges::count(laptop.look(Verb::attach).survey.problems, "mediated-devices", &Problem::id) == 0);
+  laptop.machine.file(
+      laptop.machine.directory("0000:01:00.0") + "/5a3f2c1e-9d8b-4c7a-8e6f-0123456789ab/uevent", "");
+  const auto problems = laptop.look(Verb::attach).survey.problems;
+  CHECK(std::ranges::count(problems, "mediated-devices", &Problem::id) == 1);
+}
+
 TEST_CASE("what is on vfio already belongs where the record says") {
   Laptop laptop;
   auto recorded = laptop.home_of_attach();

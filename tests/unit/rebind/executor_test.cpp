@@ -12,6 +12,7 @@
 
 using namespace gpuctl;
 using namespace gpuctl::test;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -113,6 +114,31 @@ TEST_CASE("a late step ends nothing when the caller goes on with it") {
   world.hooks.accept_late = [] { return true; };
   CHECK(world.run(world.attach()).ending == Ending::succeeded);
   CHECK(world.not_on_vfio().empty());
+}
+
+TEST_CASE("a unit that other GPUs need and that does not start again keeps no GPU from its VM") {
+  const auto attach = [](World& world) {
+    world.target.start_units = world.target.stop_units;
+    return world.run(world.attach());
+  };
+  World rehearsal{reference_laptop};
+  REQUIRE(attach(rehearsal).message.empty());
+  World world{reference_laptop};
+  world.kernel.faults().at(index_of(rehearsal, "starting nvidia-persistenced.service"),
+                           {FaultKind::error, EIO});
+  const auto outcome = attach(world);
+  CHECK(outcome.ending == Ending::succeeded);
+  CHECK(
+      outcome.message.starts_with("0000:01:00 is with VFIO. nvidia-persistenced.service was not started ("));
+  CHECK_MESSAGE(world.not_on_vfio().empty(), text(world.not_on_vfio()));
+}
+
+TEST_CASE("what libvirt does is never late, whatever the caller has given up") {
+  World world{reference_laptop};
+  world.hooks.accept_late = [] { return false; };
+  world.hooks.deadline = [](const Step& step) { return is_vm_step(step.kind) ? -1ms : 1h; };
+  CHECK(world.run(world.attach()).ending == Ending::succeeded);
+  CHECK(world.vm.has_devices);
 }
 
 TEST_CASE("a rollback that fails says what is left, and keeps the journal for recovery") {

@@ -110,6 +110,18 @@ TEST_CASE("quiescing comes after the overrides and before the check for users; m
   CHECK(position(plan, StepKind::unbind, "0000:01:00.3") < position(plan, StepKind::unbind, "0000:01:00.0"));
 }
 
+TEST_CASE("units that other GPUs need are started again when the last function has moved, and only then") {
+  const World world{reference_laptop};
+  auto target = world.target;
+  target.start_units = {"first.service", "second.service"};
+  const auto plan = plain_attach(world, target);
+  const auto again = position(plan, StepKind::start_unit, "second.service");
+  CHECK(position(plan, StepKind::bind, "0000:01:00.0") < again);
+  CHECK(position(plan, StepKind::start_unit, "first.service") == again + 1);
+  CHECK(again + 1 < position(plan, StepKind::vm_add_devices, target.last.at(0).subject));
+  CHECK_FALSE(has(plain_attach(world, world.target), StepKind::start_unit));
+}
+
 TEST_CASE("vfio-pci and a variant driver are loaded only where they are missing") {
   World world{reference_laptop};
   world.machine.erase("sys/bus/pci/drivers/vfio-pci");

@@ -2,6 +2,7 @@
 #include "vm/domain_demand.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include "unit/vm/domains.hpp"
 
@@ -24,6 +25,13 @@ Snapshot two_cards() {
   return snapshot;
 }
 
+std::string hostdev(const char* managed, const char* bus, int function) {
+  return fmt::format(
+      "<hostdev mode='subsystem' type='pci' managed='{}'><source><address domain='0x0000' bus='{}' "
+      "slot='0x00' function='0x{}'/></source></hostdev>",
+      managed, bus, function);
+}
+
 }  // namespace
 
 TEST_CASE("a starting domain demands the GPUs in its definition, and nothing else of the host's") {
@@ -33,4 +41,22 @@ TEST_CASE("a starting domain demands the GPUs in its definition, and nothing els
   CHECK(demand.gpus == std::vector{*PciSlot::parse("0000:01:00"), *PciSlot::parse("0000:41:00")});
   CHECK(domain_demand(domain_file("hand-made"), two_cards()).gpus.empty());  // a USB controller
   CHECK(domain_demand(domain_file("linux"), two_cards()).gpus.empty());
+}
+
+TEST_CASE("along with a GPU goes what libvirt binds by itself, and each other GPU with all its functions") {
+  const auto xml = q35(hostdev("no", "0x41", 1) + hostdev("yes", "0x05", 0) + hostdev("no", "0x06", 0));
+  CHECK(going_along(xml, two_cards()) ==
+        std::set{pci("0000:05:00.0"), pci("0000:41:00.0"), pci("0000:41:00.1")});
+  CHECK(domain_demand(xml, two_cards()).along == going_along(xml, two_cards()));
+}
+
+TEST_CASE("libvirt would take a GPU by itself if it would take each function that the domain is to have") {
+  const auto managed = [](const std::string& devices) {
+    return domain_demand(q35(devices), two_cards()).managed;
+  };
+  CHECK(managed(hostdev("yes", "0x01", 0) + hostdev("yes", "0x41", 0) + hostdev("yes", "0x41", 1)).size() ==
+        2);
+  CHECK(managed(hostdev("yes", "0x01", 0) + hostdev("yes", "0x41", 0) + hostdev("no", "0x41", 1)) ==
+        std::set{*PciSlot::parse("0000:01:00")});
+  CHECK(managed(hostdev("yes", "0x05", 0)).empty());
 }

@@ -44,6 +44,36 @@ TEST_CASE("undoing a set-up leaves the GPU in the VM it was given to since") {
   CHECK_FALSE(contains(lab.vm.inactive_xml, "acpitable"));
 }
 
+TEST_CASE("a set-up is not undone over what others have changed since, unless its copy does not tell") {
+  Lab lab;
+  const auto before = lab.vm.inactive_xml;
+  lab.setup({{"battery", true}});
+  const auto made = lab.vm.inactive_xml;
+  auto& now = lab.vm.inactive_xml;
+  now.insert(now.find("  <devices>"), "  <description>mine</description>\n");
+  for (const bool dry_run : {true, false})
+    CHECK(error_of([&] { lab.service.undo("win11", dry_run, lab.snapshot); }) == ErrorCode::blocked);
+  CHECK(contains(now, "mine"));
+  fs::remove(lab.machine.root() / "state/vm-undo" / (lab.vm.uuid + ".made"));
+  lab.service.undo("win11", false, lab.snapshot);
+  CHECK(now == before);
+  CHECK_FALSE(lab.kept());
+  CHECK(made != before);
+}
+
+TEST_CASE("a VM that was renamed since its set-up keeps its new name when that is undone") {
+  Lab lab;
+  const auto renamed = [](std::string xml) {
+    return xml.replace(xml.find("<name>win11"), 11, "<name>my games");
+  };
+  const auto before = lab.vm.inactive_xml;
+  lab.setup({{"battery", true}});
+  lab.vm.inactive_xml = renamed(lab.vm.inactive_xml);
+  lab.vm.name = "my games";
+  lab.service.undo("my games", false, lab.snapshot);
+  CHECK(lab.vm.inactive_xml == renamed(before));
+}
+
 TEST_CASE("Looking Glass by shared memory makes the file belong to the person who asked, and shows it") {
   Lab lab;
   const auto line = "+" + looking_glass_tmpfiles(1000);
@@ -188,11 +218,15 @@ TEST_CASE("copies to go back to are bounded, and nothing but a UUID names them")
     return i % 2 ? std::optional{FileChange{i % 3 ? std::optional{"x"s} : std::nullopt, std::to_string(i)}}
                  : std::nullopt;
   };
-  for (int i = 1; i <= 25; ++i) undo.push(uuid, {std::to_string(i), file(i)});
+  for (int i = 1; i <= 25; ++i) {
+    undo.push(uuid, {std::to_string(i), file(i), {}});
+    undo.note_made(uuid, "made " + std::to_string(i));
+  }
   for (int i = 25; i > 5; --i) {
     REQUIRE(undo.top(uuid));
     CHECK(undo.top(uuid)->xml == std::to_string(i));
     CHECK(undo.top(uuid)->tmpfiles == file(i));
+    CHECK(undo.top(uuid)->made == "made " + std::to_string(i));
     undo.pop(uuid);
   }
   CHECK_FALSE(undo.top(uuid));

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <chrono>
+#include <functional>
+#include <memory>
+
+#include "vm/hypervisor.hpp"
+
+namespace gpuctl {
+
+/// For whoever waits for an answer of libvirt's: a question - how to reach it, which VMs there are, how they
+/// are - that has none in time throws Error(libvirt_unavailable). What libvirt is told to do may take as long
+/// as it takes. A question without an answer stays behind in a thread of its own: worker processes only,
+/// which end without waiting for it.
+class TimedHypervisor : public Hypervisor {
+ public:
+  using Connect = std::function<std::unique_ptr<Hypervisor>()>;
+  TimedHypervisor(const Connect& connect, std::chrono::milliseconds patience);
+
+  std::vector<Vm> vms() override;
+  Vm vm(const std::string& name_or_uuid) override;
+  unsigned long version() override;
+
+  void define(const std::string& xml) override { libvirt_->define(xml); }
+  void start(const std::string& uuid) override { libvirt_->start(uuid); }
+  void destroy(const std::string& uuid) override { libvirt_->destroy(uuid); }
+  void attach_live(const std::string& uuid, const std::string& device_xml) override {
+    libvirt_->attach_live(uuid, device_xml);
+  }
+  void detach_live(const std::string& uuid, const std::string& device_xml, const std::string& alias,
+                   int timeout_ms) override {
+    libvirt_->detach_live(uuid, device_xml, alias, timeout_ms);
+  }
+  void watch(const std::function<void(const std::string& event, const std::string& uuid)>& handler,
+             const std::function<bool()>& keep_going) override {
+    libvirt_->watch(handler, keep_going);
+  }
+
+ private:
+  std::chrono::milliseconds patience_;
+  std::shared_ptr<Hypervisor> libvirt_;  ///< shared with questions that have no answer yet
+};
+
+}  // namespace gpuctl

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "vm/timed_hypervisor.hpp"
+
+#include <doctest/doctest.h>
+
+#include <future>
+
+#include "support/fake_hypervisor.hpp"
+#include "unit/vm/domains.hpp"
+#include "unit/vm/error_of.hpp"
+
+using namespace gpuctl;
+using namespace gpuctl::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A libvirt that answers when it is let, and not before.
+struct Hanging : FakeHypervisor {
+  std::shared_future<void> let;
+  std::vector<Vm> vms() override { return let.wait(), FakeHypervisor::vms(); }
+  Vm vm(const std::string& name) override { return let.wait(), FakeHypervisor::vm(name); }
+  unsigned long version() override { return let.wait(), FakeHypervisor::version(); }
+};
+
+std::unique_ptr<Hypervisor> connect(const std::shared_future<void>& let) {
+  auto libvirt = std::make_unique<Hanging>();
+  libvirt->let = let;
+  libvirt->add(domain_file("windows11"));
+  return libvirt;
+}
+
+}  // namespace
+
+TEST_CASE("a libvirt that answers is heard, and its refusals too") {
+  std::promise<void> promise;
+  promise.set_value();
+  const auto let = promise.get_future().share();
+  TimedHypervisor libvirt{[let] { return connect(let); }, 60s};
+  CHECK(libvirt.vm("win11").name == "win11");
+  CHECK(libvirt.vms().size() == 1);
+  CHECK(libvirt.version() == 9000000);
+  CHECK(error_of([&] { libvirt.vm("none"); }) == ErrorCode::vm_not_found);
+}
+
+TEST_CASE("a libvirt that hangs, when it is reached or when it is asked, is one that is not there") {
+  std::promise<void> promise;
+  const auto let = promise.get_future().share();
+  const auto hangs = [let] { return let.wait(), connect(let); };
+  CHECK(error_of([&] { TimedHypervisor{hangs, 10ms}; }) == ErrorCode::libvirt_unavailable);
+  TimedHypervisor libvirt{[let] { return connect(let); }, 10ms};
+  CHECK(error_of([&] { libvirt.vm("win11"); }) == ErrorCode::libvirt_unavailable);
+  CHECK(error_of([&] { libvirt.vms(); }) == ErrorCode::libvirt_unavailable);
+  CHECK(error_of([&] { libvirt.version(); }) == ErrorCode::libvirt_unavailable);
+  promise.set_value();
+  CHECK(TimedHypervisor{[let] { return connect(let); }, 60s}.vm("win11").name == "win11");
+}
