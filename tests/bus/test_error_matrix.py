@@ -136,7 +136,7 @@ class Errors(matrix.Matrix):
                 self.assert_outcome(verb, state, message)
                 self.usable()
 
-    def assert_says_what_is_left(self, b, second, message):
+    def assert_says_what_is_left(self, b, message):
         """The rollback's own write was refused: that function, and nothing of another device."""
         said, _, left = message.partition('It could not all be taken back: ')
         self.assertTrue(left, message)
@@ -155,9 +155,12 @@ class Errors(matrix.Matrix):
                 state, error, message = self.run_to_end(verb)
                 self.assertIsNotNone(self.address(a), 'never refused')
                 self.counts[f'pairs: {state}{"" if self.address(b) else ", the second never came"}'] += 1
+                if first != LATE:
+                    self.assertNotEqual(state, 'succeeded', 'no silent success')
+                    self.assert_refused(self.address(a), first, message)
                 if state == 'failed':
                     self.assertEqual(error, 'org.gpuctl1.Error.RollbackFailed')
-                    self.assert_says_what_is_left(b, second, message)
+                    self.assert_says_what_is_left(b, message)
                     self.assertEqual(self.assert_settles(began), 'host', message)
                 else:
                     self.assert_outcome(verb, state, message)
