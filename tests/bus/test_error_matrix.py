@@ -48,9 +48,9 @@ class Errors(matrix.Matrix):
 
     def failed_recovery(self):
         """What the last recovery says, if it has failed."""
-        operations = [path for path, interfaces in self.root.objects().items() if OPERATION in interfaces]
-        shown = [self.root.properties(path, OPERATION) for path in sorted(operations, key=lambda path: int(path.split('/')[-1]))]
-        recoveries = [each for each in shown if each['Kind'] == 'recover']
+        shown = sorted((int(path.split('/')[-1]), {name: value.value for name, value in interfaces[OPERATION].items()})
+                       for path, interfaces in self.root.objects().items() if OPERATION in interfaces)
+        recoveries = [each for _, each in shown if each['Kind'] == 'recover']
         return recoveries[-1]['Message'] if recoveries and recoveries[-1]['State'] == 'failed' else None
 
     def finish_what_failed(self):
