@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the kill matrix and the error matrix have in common: a GPU that starts whole and must end whole.
 
-A sample of the points in the tests; all of them with GPUCTL_KILL_MATRIX=all tests/bus/run test_kill_matrix, or N of each
-kind with GPUCTL_KILL_MATRIX=N. Several runs side by side do not meet: one for each class or test
+A sample of the points in the tests; all of them with GPUCTL_KILL_MATRIX=all tests/bus/run test_kill_matrix (or
+test_error_matrix), or N of each kind with GPUCTL_KILL_MATRIX=N. Several runs side by side do not meet: one for each class or test
 (tests/bus/run test_kill_matrix.Laptop).
 """
 import collections
