@@ -45,10 +45,10 @@ if(TARGET gpuctld)
 endif()
 
 set(GPUCTL_BUS_TESTS contract authorization host operations drivers blocked busy names vms journal sleep askers gpuctl bad_input
-    limits vanished fuzz endurance crowd environment kill_matrix)
+    limits vanished fuzz endurance crowd environment kill_matrix error_matrix)
 # The shipped daemon on a bus of its own, with real polkitd, on fakesys; each file in namespaces of its own. Those that
 # measure run alone.
-set(GPUCTL_BUS_MEASURES authorization operations blocked busy limits endurance kill_matrix)
+set(GPUCTL_BUS_MEASURES authorization operations blocked busy limits endurance kill_matrix error_matrix)
 if(TARGET fakesys AND TARGET gpuctld)
   foreach(name ${GPUCTL_BUS_TESTS})
     add_test(NAME bus.${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/bus/run test_${name})

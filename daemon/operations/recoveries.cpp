@@ -72,12 +72,16 @@ Recoveries::Recoveries(EventLoop& loop, Inventory& inventory, OperationList& ope
       operations_(operations),
       runner_(runner),
       platform_(std::move(platform)) {
-  runner_.on_crash([this](PciSlot gpu) { recover_later(gpu); });
-  // A way back that failed half-way has left its journal; a failed recovery waits for a change, or a release.
+  runner_.on_crash([this](PciSlot gpu) {
+    remove_unfinished(gpu.str());
+    recover_later(gpu);
+  });
+  // What has left its journal - a way back that failed half-way, an end that could not remove it - is not
+  // over; a failed recovery waits for a change, or a release.
   const auto ignore = [](const Operation&) {};
   const auto finished = [this](const Operation& operation) {
-    if (operation.state == OperationState::failed && operation.kind != "recover")
-      recover_later(operation.gpu);
+    const bool over = operation.state != OperationState::failed && !has_journal(operation.gpu);
+    if (!over && operation.kind != "recover") recover_later(operation.gpu);
   };
   operations_.observe({ignore, ignore, finished, [](unsigned) {}});
   inventory_.on_change([this](const Snapshot& before, const Snapshot& now) {
@@ -90,7 +94,7 @@ void Recoveries::start() {
   StateDir dir(platform_.runtime_dir / "journal");
   const RootDir root(platform_.root);
   const auto loaded = JournalStore(dir).load(boot_id(root));
-  StateDir(platform_.runtime_dir / "bindings").remove_unfinished();
+  remove_unfinished("");
   for (const auto& problem : loaded.problems)
     log(events::warning, fmt::format("{} {}", problem.message, problem.remedy));
   for (const auto& header : loaded.headers) reopen_nodes(header, root);
@@ -100,20 +104,32 @@ void Recoveries::start() {
   for (const auto& [gpu, assignment] : Assignments(assignments).all()) settle_assignment(gpu);
 }
 
+/// What a process that was killed was about to write.
+void Recoveries::remove_unfinished(const std::string& of) const {
+  const auto& run = platform_.runtime_dir;
+  for (const auto& dir : {run / "journal", run / "bindings", platform_.state_dir / "assignments"})
+    StateDir(dir).remove_unfinished(of);
+}
+
 bool Recoveries::is_home(PciSlot slot) const {
   const auto& snapshot = inventory_.snapshot();
   const auto gpu = snapshot.gpus.find(slot);
   return gpu != snapshot.gpus.end() && is_at_home(gpu->second, snapshot);
 }
 
+bool Recoveries::has_journal(PciSlot slot) const {
+  StateDir journals(platform_.runtime_dir / "journal");
+  return JournalStore(journals).has(slot);
+}
+
 /// An attach was killed before its journal was there, or when it was gone again. With the GPU at home it has
 /// done nothing or taken all back; else what it said is believed.
 void Recoveries::settle_assignment(PciSlot slot) try {
-  StateDir dir(platform_.state_dir / "assignments"), journals(platform_.runtime_dir / "journal");
+  StateDir dir(platform_.state_dir / "assignments");
   Assignments assignments(dir, boot_id(RootDir(platform_.root)));
   const auto assignment = assignments.find(slot);
   const bool unsettled = assignment && assignment->unsettled;
-  if (!unsettled || JournalStore(journals).has(slot) || operations_.running_on(slot) != nullptr) return;
+  if (!unsettled || has_journal(slot) || operations_.running_on(slot) != nullptr) return;
   const bool undone = is_home(slot) && !assignments.is_of_another_boot(*assignment);
   undone ? assignments.take_back(*assignment) : assignments.confirm(slot);
 } catch (const Error& error) {

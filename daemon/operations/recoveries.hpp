@@ -43,7 +43,9 @@ class Recoveries {
   bool may_begin(PciSlot gpu) const;
   void try_to_recover(PciSlot gpu);
   void recover_later(PciSlot gpu);
+  void remove_unfinished(const std::string& of) const;
   bool is_home(PciSlot slot) const;
+  bool has_journal(PciSlot slot) const;
   void settle_assignment(PciSlot gpu);
   std::optional<JournalContents> journal_of(PciSlot gpu) const;
   std::string vm_name(PciSlot gpu, const std::string& uuid) const;

@@ -105,10 +105,10 @@ std::optional<std::string> StateDir::read(const std::string& name) const {
   return contents;
 }
 
-void StateDir::remove_unfinished() {
+void StateDir::remove_unfinished(const std::string& of) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator{path_, error})
-    if (entry.path().filename().native().starts_with('.')) std::filesystem::remove(entry.path(), error);
+    if (entry.path().filename().native().starts_with('.' + of)) std::filesystem::remove(entry.path(), error);
 }
 
 std::vector<std::string> StateDir::list() const {

@@ -25,8 +25,9 @@ class StateDir {
   /// Renames to NAME.corrupt, or NAME.corrupt.2 ... if that is taken; returns the new name.
   virtual std::string move_aside(const std::string& name);
 
-  /// Takes away what replace() had not yet renamed when its process was killed. Only while nobody replaces.
-  void remove_unfinished();
+  /// Takes away what replace() had not yet renamed when its process was killed, of all files or of those
+  /// whose name begins so. Only while nobody replaces one of them.
+  void remove_unfinished(const std::string& of = "");
 
   std::optional<std::string> read(const std::string& name) const;
   /// Without hidden files and those moved aside; sorted.

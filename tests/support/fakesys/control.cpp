@@ -48,7 +48,7 @@ json writes(Kernel& kernel, const Words&, Lock&) {
   json list = json::array();
   for (const auto& w : kernel.record())
     list.push_back({{"path", w.path}, {"text", w.text}, {"result", w.result}, {"pid", w.pid}});
-  return {{"ok", true}, {"writes", list}};
+  return {{"ok", true}, {"writes", list}, {"held", kernel.held()}};
 }
 
 /// Adds a fault; `with_code`: the word after the pattern is its errno or its milliseconds.

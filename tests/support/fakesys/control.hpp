@@ -8,7 +8,7 @@ namespace fakesys {
 
 /// One command of the control socket, answered by one line of JSON ({"ok":true,...} or {"error":"..."}):
 ///   state                             every function: driver, override, power, group, ...
-///   writes | forget                   the record of writes so far; forget it
+///   writes | forget                   the record of writes so far, and how many hang (held); forget it
 ///   fail PATTERN ERRNO [SKIP [COUNT]] writes to matching attributes fail without effect
 ///   late-fail PATTERN ERRNO [SKIP [COUNT]]   they take effect and fail
 ///   block PATTERN [SKIP [COUNT]]      they hang until `clear PATTERN`

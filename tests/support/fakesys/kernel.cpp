@@ -70,7 +70,9 @@ int Kernel::write(const std::string& path, std::string_view text, pid_t pid, Loc
         late = -fault->code;
         break;
       case Fault::Kind::block:
+        ++held_;
         changed_.wait(lock, [&] { return !faults_.blocks(name); });
+        --held_;
         break;
       case Fault::Kind::delay:
         changed_.wait_for(lock, std::chrono::milliseconds(fault->code), [] { return false; });

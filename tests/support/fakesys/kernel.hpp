@@ -67,6 +67,7 @@ class Kernel {
   void faults_changed() { changed_.notify_all(); }
   const std::map<std::string, Function>& functions() const { return functions_; }
   const std::vector<WriteRecord>& record() const { return record_; }
+  int held() const { return held_; }  ///< writes that hang
   void forget_record() { record_.clear(); }
   /// The machine as it was when it started, with no faults.
   void restart(Lock& lock);
@@ -129,6 +130,7 @@ class Kernel {
   std::map<std::pair<std::string, std::string>, int> probe_errors_;
   std::set<std::string> hanging_removes_;
   std::vector<WriteRecord> record_;
+  int held_{};
 };
 
 /// Text as sysfs attributes take it: without surrounding white space.

@@ -168,6 +168,19 @@ TEST_CASE("a state directory that cannot be written says which file and why") {
   CHECK_THROWS_AS(StateDir{world.machine.root() / "run"}.append("absent", "line"), Error);
 }
 
+TEST_CASE("what a killed process had not finished writing is taken away, of one GPU or of all") {
+  World world{reference_laptop};
+  StateDir dir{world.machine.root() / "run/unfinished"};
+  for (const auto* name : {"0000:01:00", ".0000:01:00.aXb3Yz", ".0000:02:00.aXb3Yz"}) dir.replace(name, "y");
+  dir.remove_unfinished("0000:01:00");
+  CHECK(dir.read("0000:01:00"));
+  CHECK_FALSE(dir.read(".0000:01:00.aXb3Yz"));
+  CHECK(dir.read(".0000:02:00.aXb3Yz"));
+  dir.remove_unfinished();
+  CHECK(dir.read("0000:01:00"));
+  CHECK_FALSE(dir.read(".0000:02:00.aXb3Yz"));
+}
+
 TEST_CASE("a record of where a GPU belongs survives until it is removed, or the machine boots again") {
   World world{reference_laptop};
   const PciSlot slot{0, 1, 0};
