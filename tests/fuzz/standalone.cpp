@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // For compilers without libFuzzer: runs files that are given, or mutates the seeds for some seconds or some
-// number of inputs, the same each time. The input that crashes it is left in ./crash-PID.
+// number of inputs, others every day. The input that crashes it is left in ./crash-PID.
 //   NAME_fuzz [SECONDS | COUNTx | FILE...]
+//   GPUCTL_FUZZ_START=N  the inputs of the run that printed this number
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
@@ -41,8 +42,18 @@ std::string contents(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>{file}, {}};
 }
 
+/// Days since 1970, where nothing is said.
+unsigned start_number() {
+  const char* said = std::getenv("GPUCTL_FUZZ_START");
+  if (said != nullptr) return static_cast<unsigned>(std::strtoul(said, nullptr, 10));
+  const auto now = std::chrono::system_clock::now();
+  return static_cast<unsigned>(std::chrono::floor<std::chrono::days>(now).time_since_epoch().count());
+}
+
 class Mutator {
  public:
+  explicit Mutator(unsigned start) : random_(start) {}
+
   std::string next() {
     auto input = seeds_[below(seeds_.size())];
     for (auto changes = 1 + below(8); changes > 0 && !input.empty(); --changes) change(input);
@@ -79,7 +90,7 @@ class Mutator {
     }
   }
 
-  std::mt19937 random_{1};
+  std::mt19937 random_;
   std::vector<std::string> seeds_{fuzz::all_seeds()};
 };
 
@@ -96,7 +107,10 @@ int main(int argc, char** argv) {
     return 0;
   }
   const bool counted = rest != nullptr && *rest == 'x';
-  Mutator mutator;
+  const auto start = start_number();
+  std::printf("GPUCTL_FUZZ_START=%u\n", start);
+  std::fflush(stdout);  // a crash loses what is kept back
+  Mutator mutator(start);
   double count = 0;
   const auto begin = std::chrono::steady_clock::now();
   const auto seconds = [&] {
