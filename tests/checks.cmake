@@ -44,8 +44,14 @@ if(TARGET gpuctld)
   set_tests_properties(packages PROPERTIES LABELS packages TIMEOUT 1800 SKIP_RETURN_CODE 77)
 endif()
 
-set(GPUCTL_BUS_TESTS contract authorization host operations drivers blocked busy names vms journal sleep askers gpuctl bad_input
-    limits vanished fuzz endurance crowd environment kill_matrix error_matrix)
+set(GPUCTL_BUS_TESTS contract authorization host operations drivers blocked busy names vms hook journal sleep askers gpuctl
+    bad_input limits vanished fuzz endurance crowd environment kill_matrix error_matrix)
+file(GLOB bus_tests CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}/bus ${CMAKE_CURRENT_SOURCE_DIR}/bus/test_*.py)
+list(TRANSFORM bus_tests REPLACE "^test_(.*)\\.py$" "\\1")
+list(REMOVE_ITEM bus_tests ${GPUCTL_BUS_TESTS})
+if(bus_tests)
+  message(FATAL_ERROR "tests/bus: not among GPUCTL_BUS_TESTS: ${bus_tests}")
+endif()
 # The shipped daemon on a bus of its own, with real polkitd, on fakesys; each file in namespaces of its own. Those that
 # measure run alone.
 set(GPUCTL_BUS_MEASURES authorization operations blocked busy limits endurance kill_matrix error_matrix)
