@@ -18,10 +18,10 @@ constexpr auto head =
 ACTION!="add", GOTO="gpuctl_boot_end"
 SUBSYSTEM!="pci", GOTO="gpuctl_boot_end"
 # Without gpuctld nobody would give the GPU back. It is not in an initramfs, where the rules count nevertheless:
-# of systemd's kind (mkinitcpio's always is), dracut's without systemd, Debian's.
+# of systemd's kind (mkinitcpio's always is), dracut's without systemd, Debian's with gpuctl's hook.
 TEST=="/etc/initrd-release", GOTO="gpuctl_boot_begin"
 TEST=="/lib/dracut-lib.sh", GOTO="gpuctl_boot_begin"
-TEST=="/conf/initramfs.conf", GOTO="gpuctl_boot_begin"
+TEST=="/conf/gpuctl", GOTO="gpuctl_boot_begin"
 TEST!=")" GPUCTLD R"(", GOTO="gpuctl_boot_end"
 LABEL="gpuctl_boot_begin"
 IMPORT{cmdline}="gpuctl.boot"
@@ -72,13 +72,15 @@ bool wants_initramfs(const BootPolicy& policy) { return policy.late && belongs(p
 
 constexpr InitramfsFile initramfs_files[] = {
     {"update-initramfs", "etc/initramfs-tools/hooks/gpuctl", R"(#!/bin/sh
-# Written by gpuctl from its boot policy: its udev rules and vfio-pci go into the initramfs.
+# Written by gpuctl from its boot policy: its udev rules and vfio-pci go into the initramfs. Rules of /etc get there
+# without it, too; /conf/gpuctl makes these count.
 case "$1" in prereqs) echo udev; exit 0;; esac
 . /usr/share/initramfs-tools/hook-functions
 rules=/etc/udev/rules.d/61-gpuctl-boot.rules
 [ -e "$rules" ] && [ -e )" GPUCTLD R"( ] || exit 0
 mkdir -p "$DESTDIR/etc/udev/rules.d"
 cp -p "$rules" "$DESTDIR/etc/udev/rules.d/"
+: > "$DESTDIR/conf/gpuctl"
 manual_add_modules vfio_pci vfio_iommu_type1
 )",
      true},

@@ -7,6 +7,7 @@
 #include "host/boot_rules.hpp"
 #include "host/boot_store.hpp"
 #include "host/host_service.hpp"
+#include "host/text.hpp"
 #include "support/machines.hpp"
 #include "tree.hpp"
 
@@ -214,7 +215,8 @@ TEST_CASE("a confirmed boot policy that was too late is put into the initramfs, 
   keep_the_initramfs_short(tree);
   const bool debians = tree.root().exists("usr/sbin/mkinitramfs");
   if (debians) run(tree, {"update-initramfs", "-c", "-k", tree.kernel()});
-  tree.script(std::string(installed_daemon()).substr(1), "#!/bin/sh\n");
+  const std::string gpuctld{installed_daemon().substr(1)};
+  tree.script(gpuctld, "#!/bin/sh\n");
   Policy policy(tree);
   const auto before = tree.files({"etc"});
   policy.service.set_boot_policy(policy.gpu, "vm", false, policy.snapshot);
@@ -229,8 +231,13 @@ TEST_CASE("a confirmed boot policy that was too late is put into the initramfs, 
   const auto with = contents_of_initramfs(tree);
   // The last one tells the rules where they are.
   for (const auto* part : {"etc/udev/rules.d/61-gpuctl-boot.rules", "/vfio-pci.ko", "/vfio_iommu_type1.ko",
-                           debians ? "conf/initramfs.conf" : "lib/dracut-lib.sh"})
+                           debians ? "conf/gpuctl" : "lib/dracut-lib.sh"})
     CHECK_MESSAGE(contains(with, part), part);
+
+  tree.rename(gpuctld, gpuctld + ".away");  // the package went, its files below /etc did not
+  run(tree, split(policy.systemd.commands.front(), ' '));
+  CHECK_FALSE(contains(contents_of_initramfs(tree), debians ? "conf/gpuctl" : "61-gpuctl"));
+  tree.rename(gpuctld + ".away", gpuctld);
 
   policy.service.set_boot_policy(policy.gpu, "clear", false, policy.snapshot);
   CHECK(tree.files({"etc"}) == before);

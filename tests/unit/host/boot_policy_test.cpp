@@ -193,7 +193,7 @@ TEST_CASE("rules do nothing once gpuctld is gone, but in an initramfs they count
   REQUIRE(gone != std::string::npos);
   CHECK(gone < label);
   CHECK(label < rules.find("KERNEL=="));
-  for (const auto* mark : {"/etc/initrd-release", "/lib/dracut-lib.sh", "/conf/initramfs.conf"})
+  for (const auto* mark : {"/etc/initrd-release", "/lib/dracut-lib.sh", "/conf/gpuctl"})
     CHECK(rules.find(fmt::format("\nTEST==\"{}\", GOTO=\"gpuctl_boot_begin\"\n", mark)) < gone);
 }
 
