@@ -290,7 +290,7 @@ TEST_CASE("a report does not tell what a hostile hand has put where it looks") {
           "root:x:0:0:root:/root:/bin/bash\nmaria:x:1000:1000:Maria Lindqvist,Room 7:/home/maria:/bin/bash\n"
           "corp.jdoe:x:1234567:100:John Doherty:/home/corp.jdoe:/bin/bash\n")
       .cmdline(
-          "root=/dev/mapper/anna--laptop--vg-root rd.luks.key=/keys/s3cret "
+          "BOOT_IMAGE=/vmlinuz root=/dev/mapper/anna--laptop--vg-root rd.luks.key=/keys/s3cret "
           "ds=nocloud;seedfrom=http://u:pw77@10.1.2.3/ "
           "netroot=iscsi:@203.0.113.9::3260 passwd=hunter2 intel_iommu=on vfio-pci.ids=10de:25a0 quiet")
       .file("etc/default/grub",

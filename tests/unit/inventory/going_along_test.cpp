@@ -69,5 +69,5 @@ TEST_CASE("a console is taken away only from where a driver of the host shows it
   m.bind("0000:01:00.0", "vfio-pci");
   CHECK(told(m, {}) == "warning mixed-drivers 0000:01:00\n");
   m.unbind("0000:01:00.0").unbind("0000:01:00.1").unbind("0000:00:02.0");
-  CHECK(told(m, {}) == "warning only-display 0000:01:00.0\n");
+  CHECK(told(m, {}) == "warning only-display 0000:01:00.0\ninfo no-host-driver 0000:01:00.0\n");
 }
