@@ -6,7 +6,9 @@ set_tests_properties(lint layering PROPERTIES LABELS lint)
 
 # Versions of clang-format disagree about details; the tree is formatted with that of Debian 12.
 find_program(CLANG_FORMAT NAMES clang-format-14 clang-format)
-if(CLANG_FORMAT)
+if(NOT CLANG_FORMAT)
+  message(WARNING "no clang-format: lint.format is left out")
+else()
   execute_process(COMMAND ${CLANG_FORMAT} --version OUTPUT_VARIABLE clang_format_version)
 endif()
 if(clang_format_version MATCHES "version 14\\.")
@@ -19,18 +21,16 @@ endif()
 
 # Exposure of the units as shipped, at most these tenths; the analyzer works on a tree without systemd running. What
 # gpuctl-apply@ runs is the distribution's own tools, which look at every disk: see its unit.
-find_program(SYSTEMD_ANALYZE systemd-analyze)
-if(SYSTEMD_ANALYZE)
-  foreach(row gpuctld:14 gpuctl-rmmod@:15 gpuctl-boot:12 gpuctl-apply@:55)
-    string(REPLACE ":" ";" row ${row})
-    list(GET row 0 unit)
-    list(GET row 1 tenths)
-    string(REGEX REPLACE "^gpuctld|^gpuctl|@" "" name ${unit})
-    add_test(NAME sandbox.exposure${name} COMMAND ${SYSTEMD_ANALYZE} security --offline=true --threshold=${tenths} --no-pager
-             ${PROJECT_BINARY_DIR}/systemd-units/${unit}.service)
-    set_tests_properties(sandbox.exposure${name} PROPERTIES LABELS lint)
-  endforeach()
-endif()
+find_program(SYSTEMD_ANALYZE systemd-analyze REQUIRED)
+foreach(row gpuctld:14 gpuctl-rmmod@:15 gpuctl-boot:12 gpuctl-apply@:55)
+  string(REPLACE ":" ";" row ${row})
+  list(GET row 0 unit)
+  list(GET row 1 tenths)
+  string(REGEX REPLACE "^gpuctld|^gpuctl|@" "" name ${unit})
+  add_test(NAME sandbox.exposure${name} COMMAND ${SYSTEMD_ANALYZE} security --offline=true --threshold=${tenths} --no-pager
+           ${PROJECT_BINARY_DIR}/systemd-units/${unit}.service)
+  set_tests_properties(sandbox.exposure${name} PROPERTIES LABELS lint)
+endforeach()
 
 # What the packages' scripts do before gpuctl goes.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)

@@ -35,7 +35,7 @@ foreach(file ${sources})
   endif()
 endforeach()
 
-# --- XML parses; the policy is valid against polkit's own DTD where that is installed
+# --- XML parses; the policy is valid against polkit's own DTD
 find_program(XMLLINT xmllint REQUIRED)
 file(GLOB xml ${SOURCE}/dbus-interfaces/*.xml ${SOURCE}/dbus-interfaces/*.conf ${SOURCE}/polkit/*.policy)
 foreach(file ${xml})
@@ -44,7 +44,9 @@ foreach(file ${xml})
     fault("${file}: ${said}")
   endif()
 endforeach()
-if(EXISTS /usr/share/polkit-1/policyconfig-1.dtd)
+if(NOT EXISTS /usr/share/polkit-1/policyconfig-1.dtd)
+  fault("no /usr/share/polkit-1/policyconfig-1.dtd (package polkitd) to validate the policy with")
+else()
   execute_process(COMMAND ${XMLLINT} --nonet --noout --dtdvalid /usr/share/polkit-1/policyconfig-1.dtd
                           ${SOURCE}/polkit/org.gpuctl1.policy RESULT_VARIABLE status ERROR_VARIABLE said)
   if(NOT status EQUAL 0)
@@ -89,7 +91,9 @@ endif()
 
 # --- shell scripts
 find_program(SHELLCHECK shellcheck)
-if(SHELLCHECK)
+if(NOT SHELLCHECK)
+  fault("no shellcheck to look at the shell scripts")
+else()
   execute_process(COMMAND git ls-files WORKING_DIRECTORY ${SOURCE} OUTPUT_VARIABLE tracked OUTPUT_STRIP_TRAILING_WHITESPACE)
   string(REPLACE "\n" ";" tracked "${tracked}")
   foreach(file ${tracked})
