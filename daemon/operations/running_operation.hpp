@@ -59,7 +59,7 @@ class RunningOperation {
   std::vector<PciAddress> in_transition_;
   std::unique_ptr<Worker> worker_;
   EventLoop::Source deadline_;
-  std::optional<Error> thrown_;  ///< by its work, after the plan
+  std::optional<Error> thrown_;            ///< by its work, after the plan
   std::optional<Step> waits_for_libvirt_;  ///< a step that has had its time, and has more
   bool heard_end_{};
   bool cancel_sent_{};
