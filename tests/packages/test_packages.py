@@ -103,6 +103,7 @@ class Rpm(Life):
         modes = [line.split(None, 1) for line in rpm_query('--qf', '[%{FILEMODES:perms} %{FILENAMES}\n]')]
         foreign = [name for mode, name in modes if mode.startswith('d') and 'gpuctl' not in name]
         self.assertEqual(sorted(foreign), sorted([f'/{HOOKS}', f'/{HOOKS}/qemu.d', f'/{RULES}']))
+        self.assertEqual([name for mode, name in modes if 's' in mode], [], 'nobody gets rights by starting a program')
 
     def test_what_an_administrator_may_change_is_configuration(self):
         self.assertEqual(sorted(rpm_query('-c')),
