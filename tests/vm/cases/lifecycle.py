@@ -11,10 +11,10 @@ POWER_OFF = r"\xba\x04\x06\xb8\x00\x20\xef\xf4\xeb\xfd"
 BOOT_DISK = "/var/lib/libvirt/images/power-off.img"
 
 
-def put_gpu_into(laptop, vm, managed="no"):
-    """As virsh edit or virt-manager do it: both functions, guest addresses left to libvirt."""
+def put_gpu_into(laptop, vm, managed="no", functions=(0, 1)):
+    """As virsh edit or virt-manager do it: the functions of the slot, guest addresses left to libvirt."""
     devices = "".join(f"<hostdev mode='subsystem' type='pci' managed='{managed}'><source><address domain='0x0000' "
-                      f"bus='0x01' slot='0x00' function='0x{function}'/></source></hostdev>" for function in (0, 1))
+                      f"bus='0x01' slot='0x00' function='0x{function}'/></source></hostdev>" for function in functions)
     laptop.run(f"virsh dumpxml --inactive {vm} | sed \"s|</devices>|{devices}&|\" > /tmp/{vm}.xml; "
                f"virsh -q define /tmp/{vm}.xml")
 
@@ -62,6 +62,21 @@ def managed_by_libvirt(laptop):
     in_vm(laptop)
     laptop.run("virsh destroy empty")
     home(laptop)
+
+
+@case("a network card in the GPU's slot that libvirt hands to the same VM goes along: virsh start, and all of it home again",
+      card="nvidia-with-nic")
+def goes_along(laptop):
+    nic = "0000:01:00.2"
+    before = laptop.drivers(nic)
+    assert before[nic], before
+    put_gpu_into(laptop, "empty", managed="yes", functions=(0, 1, 2))
+    laptop.run("virsh start empty")
+    in_vm(laptop)
+    laptop.bound({nic: "vfio-pci"})
+    laptop.run("virsh destroy empty")
+    home(laptop)
+    laptop.bound(before)
 
 
 @case("a guest that powers itself off gives the GPU back")
