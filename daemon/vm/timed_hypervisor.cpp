@@ -13,24 +13,25 @@ namespace {
 
 Error no_answer(std::chrono::milliseconds patience) {
   return {ErrorCode::libvirt_unavailable,
-          fmt::format("libvirt does not answer: it was asked {:.0f} s ago; see 'systemctl status libvirtd' "
+          fmt::format("libvirt has not answered in {:.0f} s; see 'systemctl status libvirtd' "
                       "(or 'virtqemud' where libvirt has a daemon a driver).",
                       std::chrono::duration<double>(patience).count())};
 }
 
 template <class Question>
-auto answered(std::chrono::milliseconds patience, Question question) {
+auto answered(const TimedHypervisor::Patience& patience, Question question) {
   const auto asked = std::make_shared<std::packaged_task<decltype(question())()>>(std::move(question));
   auto answer = asked->get_future();
   std::thread([asked] { (*asked)(); }).detach();
-  if (answer.wait_for(patience) == std::future_status::timeout) throw no_answer(patience);
+  if (answer.wait_until(patience.end) == std::future_status::timeout) throw no_answer(patience.whole);
   return answer.get();
 }
 
 }  // namespace
 
 TimedHypervisor::TimedHypervisor(const Connect& connect, std::chrono::milliseconds patience)
-    : patience_(patience), libvirt_(answered(patience, connect)) {}
+    : patience_{patience, std::chrono::steady_clock::now() + patience},
+      libvirt_(answered(patience_, connect)) {}
 
 std::vector<Vm> TimedHypervisor::vms() {
   return answered(patience_, [libvirt = libvirt_] { return libvirt->vms(); });

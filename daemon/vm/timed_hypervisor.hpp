@@ -8,10 +8,10 @@
 
 namespace gpuctl {
 
-/// For whoever waits for an answer of libvirt's: a question - how to reach it, which VMs there are, how they
-/// are - that has none in time throws Error(libvirt_unavailable). What libvirt is told to do may take as long
-/// as it takes. A question without an answer stays behind in a thread of its own: worker processes only,
-/// which end without waiting for it.
+/// For whoever waits for an answer of libvirt's: questions - how to reach it, which VMs there are, how they
+/// are - have `patience` in all; then one without an answer throws Error(libvirt_unavailable). What libvirt
+/// is told to do may take as long as it takes. A question without an answer stays behind in a thread of its
+/// own: worker processes only, which end without waiting for it.
 class TimedHypervisor : public Hypervisor {
  public:
   using Connect = std::function<std::unique_ptr<Hypervisor>()>;
@@ -36,8 +36,13 @@ class TimedHypervisor : public Hypervisor {
     libvirt_->watch(handler, keep_going);
   }
 
+  struct Patience {
+    std::chrono::milliseconds whole;
+    std::chrono::steady_clock::time_point end;
+  };
+
  private:
-  std::chrono::milliseconds patience_;
+  Patience patience_;
   std::shared_ptr<Hypervisor> libvirt_;  ///< shared with questions that have no answer yet
 };
 
