@@ -277,7 +277,8 @@ void prepare_release(Work& work) {
   work.result.transaction = {"release", work.result.survey.plan, current_binding(work), home, home.vm, 0};
 }
 
-/// A package manager that removes the old kernel's modules with the update (Arch) leaves none to load.
+/// A package manager that removes the old kernel's modules with the update (Arch) leaves none to load. A way
+/// home is tried all the same: what does not load is told at its end.
 void require_modules(Work& work) {
   const auto& directory = work.platform.modules_dir;
   const auto load = std::ranges::find(work.result.survey.plan, StepKind::load_module, &Step::kind);
@@ -300,7 +301,7 @@ void apply_force(Problems& problems) {
 Prepared prepare(const Request& request, const Snapshot& snapshot, const Platform& platform) {
   auto work = make_work(request, snapshot, platform);
   request.verb == Verb::attach ? prepare_attach(work) : prepare_release(work);
-  require_modules(work);
+  if (request.verb == Verb::attach) require_modules(work);
   if (request.force || request.may_go_dark) apply_force(work.result.survey.problems);
   return std::move(work.result);
 }
