@@ -2,7 +2,9 @@
 #include "inventory/pci_names.hpp"
 
 #include <malloc.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csetjmp>
 #include <cstdarg>
@@ -77,6 +79,16 @@ class PciNameTable::Access {
 
 PciNameTable::PciNameTable(std::string id_file) : id_file_(std::move(id_file)) {}
 
+/// Without it libpci would make a new udev context for each question, and keep them all (lib/names-hwdb.c).
+bool has_hardware_database() {
+  constexpr std::array places{"/etc/systemd/hwdb/hwdb.bin", "/etc/udev/hwdb.bin",
+                              "/usr/lib/systemd/hwdb/hwdb.bin", "/usr/lib/udev/hwdb.bin",
+                              "/lib/udev/hwdb.bin"};
+  static const bool there =
+      std::ranges::any_of(places, [](const char* place) { return ::access(place, R_OK) == 0; });
+  return there;
+}
+
 /// The table is thousands of small blocks: without trimming they would stay in the daemon's resident set.
 PciNameTable::~PciNameTable() {
   if (database_ == nullptr && table_ == nullptr) return;
@@ -99,7 +111,8 @@ PciNameTable::Access& PciNameTable::table() {
 
 template <class... Ids>
 std::string PciNameTable::look_up(int flags, Ids... ids) {
-  const auto quick = id_file_.empty() ? database().ask(flags, int{ids}...) : std::string{};
+  const auto quick =
+      id_file_.empty() && has_hardware_database() ? database().ask(flags, int{ids}...) : std::string{};
   return quick.empty() ? table().ask(flags | PCI_LOOKUP_NO_HWDB, int{ids}...) : quick;
 }
 
@@ -110,7 +123,8 @@ std::string PciNameTable::subsystem(const PciIdentity& id, const std::string& de
     return source.ask(PCI_LOOKUP_SUBSYSTEM | PCI_LOOKUP_DEVICE | more, int{id.vendor}, int{id.device},
                       int{id.subsystem_vendor}, int{id.subsystem_device});
   };
-  if (!id_file_.empty() || table_ != nullptr) return in(table(), PCI_LOOKUP_NO_HWDB);
+  if (!id_file_.empty() || table_ != nullptr || !has_hardware_database())
+    return in(table(), PCI_LOOKUP_NO_HWDB);
   const auto name = in(database(), 0);
   return name == device ? std::string{} : name;
 }

@@ -167,9 +167,7 @@ void settle_assignment(const Request& request, const Prepared& prepared, const O
   if (request.verb == Verb::release && succeeded && request.by_itself && before)
     return assignments.settle(*before);
   if (request.verb == Verb::release && succeeded && !request.by_itself) {
-    const bool kept =
-        std::ranges::any_of(prepared.survey.problems, [](const auto& p) { return p.id == "vm-not-updated"; });
-    if (!kept) assignments.remove(slot);
+    if (!keeps_definition(prepared.survey.problems)) assignments.remove(slot);
   }
   if (request.verb == Verb::attach && !succeeded && outcome.left.empty()) {
     if (before) return assignments.save(*before);

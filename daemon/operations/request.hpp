@@ -28,6 +28,7 @@ struct Request {
   bool by_itself{};    ///< a domain starts or has ended: its definition is left alone
   bool may_go_dark{};  ///< what --force overrides about displays is settled: it was forced before, or libvirt
                        ///< would not ask either; no user is ended for it
+  bool without_libvirt{};        ///< it has just given no answer: nobody waits for one again
   std::set<PciAddress> along{};  ///< what the domain that starts gets besides, see going_along()
 };
 

@@ -130,10 +130,13 @@ bool Requests::still_holds(const Look& look, const Request& request) const {
   return age < look_lasts && look.moves == moves(request) && look.functions == functions(request);
 }
 
-WorkerPool::Body Requests::work(const Request& request, std::uint32_t uid, const std::optional<Look>& look) {
+WorkerPool::Body Requests::work(Request request, std::uint32_t uid, const std::optional<Look>& look) {
   auto seen = look && still_holds(*look, request) ? std::optional{look->prepared} : std::nullopt;
-  return [request, uid, seen = std::move(seen), snapshot = inventory_.snapshot(), platform = platform_](
-             WorkerChannel& channel) { carry_out(channel, request, snapshot, platform, uid, seen); };
+  request.without_libvirt = look && keeps_definition(look->prepared.survey.problems);
+  return [request = std::move(request), uid, seen = std::move(seen), snapshot = inventory_.snapshot(),
+          platform = platform_](WorkerChannel& channel) {
+    carry_out(channel, request, snapshot, platform, uid, seen);
+  };
 }
 
 void Requests::add_running(const Request& request, Problems& problems) const {

@@ -80,7 +80,7 @@ class Requests {
   std::string obstacle(unsigned id);
   std::map<PciAddress, PciFunction> functions(const Request& request) const;
   bool still_holds(const Look& look, const Request& request) const;
-  WorkerPool::Body work(const Request& request, std::uint32_t uid, const std::optional<Look>& look);
+  WorkerPool::Body work(Request request, std::uint32_t uid, const std::optional<Look>& look);
   void add_running(const Request& request, Problems& problems) const;
   std::string gpu_to_release() const;
   std::string vm_of(const Request& request) const;

@@ -13,6 +13,7 @@
 #include "inventory/kept_away_modules.hpp"
 #include "inventory/module_aliases.hpp"
 #include "operations/assignments.hpp"
+#include "operations/survey_problems.hpp"
 #include "operations/vm_part.hpp"
 #include "rebind/live_state.hpp"
 #include "rebind/plan.hpp"
@@ -86,13 +87,6 @@ void take_vm_part(Work& work, VmPart part, Plan& plan) {
   work.result.survey.vm_uuid = part.uuid;
   append(work.result.survey.problems, std::move(part.problems));
   plan = std::move(part.plan);
-}
-
-Problem assigned_elsewhere(const Assignment& assignment) {
-  return {"gpu-assigned", Severity::blocker, assignment.gpu.str(),
-          fmt::format("The GPU {} is assigned to the virtual machine {}.", assignment.gpu.str(),
-                      assignment.vm_name),
-          fmt::format("Release it first: gpuctl release {}", assignment.gpu.str())};
 }
 
 /// An attach does not make a VM start; what would keep it from starting is no reason to refuse the attach.
@@ -205,6 +199,8 @@ void prepare_attach(Work& work) {
 void plan_vm_for_release(Work& work, Plan& plan) {
   if (!work.assignment || work.request.by_itself) return;
   try {
+    if (work.request.without_libvirt)
+      throw Error(ErrorCode::libvirt_unavailable, "it has not answered a moment ago");
     take_vm_part(work,
                  release_vm_part(work.request, work.gpu, work.snapshot,
                                  answering_hypervisor(work.platform)->vm(work.assignment->vm_uuid)),
@@ -277,31 +273,13 @@ void prepare_release(Work& work) {
   work.result.transaction = {"release", work.result.survey.plan, current_binding(work), home, home.vm, 0};
 }
 
-/// A package manager that removes the old kernel's modules with the update (Arch) leaves none to load. A way
-/// home is tried all the same: what does not load is told at its end.
-void require_modules(Work& work) {
-  const auto& directory = work.platform.modules_dir;
-  const auto load = std::ranges::find(work.result.survey.plan, StepKind::load_module, &Step::kind);
-  if (load == work.result.survey.plan.end() || std::filesystem::exists(directory)) return;
-  work.result.survey.problems.push_back(
-      {"kernel-modules-gone", Severity::blocker, load->subject,
-       fmt::format(
-           "The module {} must be loaded, but those of the running kernel are not installed any more.",
-           load->subject),
-       "Reboot into the kernel that is installed."});
-}
-
 }  // namespace
-
-void apply_force(Problems& problems) {
-  for (auto& p : problems)
-    if (p.severity == Severity::blocker && may_be_forced(p.id)) p.severity = Severity::warning;
-}
 
 Prepared prepare(const Request& request, const Snapshot& snapshot, const Platform& platform) {
   auto work = make_work(request, snapshot, platform);
   request.verb == Verb::attach ? prepare_attach(work) : prepare_release(work);
-  if (request.verb == Verb::attach) require_modules(work);
+  if (request.verb == Verb::attach)
+    append(work.result.survey.problems, missing_modules(work.result.survey.plan, platform.modules_dir));
   if (request.force || request.may_go_dark) apply_force(work.result.survey.problems);
   return std::move(work.result);
 }

@@ -4,6 +4,7 @@
 #include "host/quiesce.hpp"
 #include "operations/platform.hpp"
 #include "operations/request.hpp"
+#include "operations/survey_problems.hpp"
 #include "rebind/executor.hpp"
 
 namespace gpuctl {
@@ -18,8 +19,5 @@ struct Prepared {
 /// Everything that stands in the way of a resolved request, and the plan. Blocks on /proc and libvirt:
 /// workers only. Throws Error(vm_not_found | libvirt_unavailable | not_found).
 Prepared prepare(const Request& request, const Snapshot& snapshot, const Platform& platform);
-
-/// What polkit's org.gpuctl1.force may override: these blockers become warnings.
-void apply_force(Problems& problems);
 
 }  // namespace gpuctl

@@ -20,6 +20,7 @@ Error no_answer(std::chrono::milliseconds patience) {
 
 template <class Question>
 auto answered(const TimedHypervisor::Patience& patience, Question question) {
+  if (std::chrono::steady_clock::now() >= patience.end) throw no_answer(patience.whole);
   const auto asked = std::make_shared<std::packaged_task<decltype(question())()>>(std::move(question));
   auto answer = asked->get_future();
   std::thread([asked] { (*asked)(); }).detach();

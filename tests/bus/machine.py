@@ -154,8 +154,8 @@ class Machine(Polkit):
         return self.fake('writes')['writes']
 
     # --- the daemon -------------------------------------------------------------------------------------------------
-    def start(self, *arguments, prefix=(), keeps_freed=True):
-        """gpuctld, ready: its name is taken. What it has freed AddressSanitizer must not keep where its memory is measured."""
+    def start(self, *arguments, prefix=(), keeps_freed=True, halted=lambda: False):
+        """gpuctld, ready: its name is taken, or it is HALTED before. What it has freed AddressSanitizer must not keep where its memory is measured."""
         quarantine = '' if keeps_freed else ':quarantine_size_mb=1:thread_local_quarantine_size_kb=16'
         binary = os.environ.get('GPUCTLD', BUILD / 'daemon/gpuctld')
         environment = {'PATH': '/usr/bin:/bin', 'LANG': 'C.UTF-8', 'ASAN_OPTIONS': 'abort_on_error=1' + quarantine,
@@ -166,7 +166,7 @@ class Machine(Polkit):
                                             '--modules-dir', WORK / 'modules',
                                             '--libvirt-uri', self.libvirt, '--libvirt-module', BUILD / 'daemon/vm/gpuctl-libvirt.so', *arguments],
                                            stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environment)
-        until(lambda: self.root.owner(SERVICE) or self.daemon.poll() is not None, timeout=30, what='gpuctld')
+        until(lambda: self.root.owner(SERVICE) or self.daemon.poll() is not None or halted(), timeout=30, what='gpuctld')
         if self.daemon.poll() is not None:
             raise RuntimeError(f'gpuctld ended with {self.daemon.returncode}:\n{self.log_text()}')
         return self.daemon

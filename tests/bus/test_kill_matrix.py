@@ -84,12 +84,12 @@ class Kills(matrix.Matrix):
                 self.counts['daemons killed in a write'] += 1
 
     # --- and once more in the recovery -----------------------------------------------------------------------------
-    def recovering(self, verb, n, inject=None):
+    def recovering(self, verb, n, inject=None, halted=lambda trace: False):
         """Killed in the N-th write; then a daemon whose every change is traced."""
         self.killed_at_write(verb, n)
         trace = Trace(inject)
         try:
-            self.again(prefix=trace.prefix)
+            self.again(prefix=trace.prefix, halted=lambda: halted(trace))
         except RuntimeError:  # ended before it was ready
             self.root = self.client()
         return trace
@@ -105,8 +105,9 @@ class Kills(matrix.Matrix):
 
     def killed_in_recovery(self, verb, n, call, what):
         name, m = call
-        trace = self.recovering(verb, n, f'{name}:signal={what}:when={m}')
-        trace.await_at(FILES_AND_SYSFS, name, m, KILLED if what == 'KILL' else STOPPED)
+        at = (FILES_AND_SYSFS, name, m, KILLED if what == 'KILL' else STOPPED)
+        trace = self.recovering(verb, n, f'{name}:signal={what}:when={m}', lambda trace: trace.said_at(*at))
+        trace.await_at(*at)
         self.machine.stop(signal.SIGKILL)
         began = time.monotonic()
         self.again()

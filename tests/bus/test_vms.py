@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Attaching to a VM of libvirt's own test driver, by the shipped daemon."""
 import pathlib
-import socket
 import stat
 import unittest
 
 from case import BusTest
 from dbus_wire import Variant
-from machine import MANAGER, ROOT, SERVICE, WORK
+from machine import ROOT, SERVICE
 
 ADDRESS, UUID = '0000:01:00.0', '11111111-2222-3333-4444-555555555555'
 NODE = f'''<node><domain type="test" xmlns:test="http://libvirt.org/schemas/domain/test/1.0"><test:runstate>5</test:runstate>
@@ -32,32 +31,6 @@ class Saved(BusTest):
         self.assertEqual(self.bob.finish(self.bob.attach(ADDRESS, 'saved'))[0], 'succeeded')
         lock = pathlib.Path(f'/run/gpuctl/vm/{UUID}.lock')
         self.assertEqual([stat.S_IMODE(path.stat().st_mode) for path in (lock, lock.parent)], [0o600, 0o700])
-
-
-class Hangs(BusTest):
-    """libvirt takes connections and answers nothing."""
-
-    def start_with_hanging_libvirt(self):
-        listener = socket.socket(socket.AF_UNIX)
-        self.addCleanup(listener.close)
-        listener.bind(str(WORK / 'libvirt.sock'))
-        self.addCleanup((WORK / 'libvirt.sock').unlink)
-        listener.listen()
-        self.machine.stop()
-        self.machine.libvirt = f'qemu+unix:///system?socket={WORK}/libvirt.sock'
-        self.machine.start()
-
-    def test_the_gpu_comes_home_without_it_and_questions_about_vms_are_answered(self):
-        self.restart_with_domains(NODE)
-        bob = self.client('bob')
-        self.assertEqual(bob.finish(bob.attach(ADDRESS, 'saved'))[0], 'succeeded')
-        self.start_with_hanging_libvirt()
-        bob = self.client('bob')
-        vms = bob.bus.send_call(SERVICE, ROOT, MANAGER, 'ListVms')
-        operation = bob.release(ADDRESS)
-        self.assertEqual(bob.error(bob.bus.reply, vms, 5), 'LibvirtUnavailable')
-        self.assertEqual(bob.finish(operation)[0], 'succeeded')
-        self.assert_drivers(gpu='nvidia', audio='snd_hda_intel')
 
 
 if __name__ == '__main__':
