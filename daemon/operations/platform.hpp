@@ -29,7 +29,7 @@ struct Platform {
 
 /// For whoever waits for the answer: less than a query has.
 inline std::unique_ptr<Hypervisor> answering_hypervisor(const Platform& platform) {
-  return std::make_unique<TimedHypervisor>(platform.hypervisor, std::chrono::seconds{14});
+  return std::make_unique<TimedHypervisor>(platform.hypervisor, std::chrono::seconds{17});
 }
 
 inline std::filesystem::path domain_locks(const Platform& platform) { return platform.runtime_dir / "vm"; }
