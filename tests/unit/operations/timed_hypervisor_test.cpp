@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Not beside the tests of vm: those load and unload libvirt, and LeakSanitizer bears no threads after that.
 #include "vm/timed_hypervisor.hpp"
 
 #include <doctest/doctest.h>
