@@ -93,11 +93,11 @@ Error nothing_to_undo(const Vm& vm) {
 /// The copy is of the whole definition: going back to it would take along what others have changed since.
 void require_unchanged(const UndoCopy& copy, const Vm& vm) {
   if (!copy.made || same_set_up(*copy.made, vm.inactive_xml)) return;
-  throw Error(
-      ErrorCode::blocked,
-      fmt::format("The definition of {} has been changed since that set-up; undoing it would take these "
-                  "changes away.\nTake what is not wanted out by hand: virsh edit {}",
-                  vm.name, shell_word(vm.name)));
+  throw Error(ErrorCode::blocked,
+              fmt::format("vm-changed-since: The definition of {} has been changed since that set-up; "
+                          "undoing it would take these "
+                          "changes away.\nTake what is not wanted out by hand: virsh edit {}",
+                          vm.name, shell_word(vm.name)));
 }
 
 }  // namespace

@@ -53,6 +53,7 @@ TEST_CASE("a set-up is not undone over what others have changed since, unless it
   now.insert(now.find("  <devices>"), "  <description>mine</description>\n");
   for (const bool dry_run : {true, false})
     CHECK(error_of([&] { lab.service.undo("win11", dry_run, lab.snapshot); }) == ErrorCode::blocked);
+  CHECK_THROWS_WITH(lab.service.undo("win11", false, lab.snapshot), doctest::Contains("vm-changed-since: "));
   CHECK(contains(now, "mine"));
   fs::remove(lab.machine.root() / "state/vm-undo" / (lab.vm.uuid + ".made"));
   lab.service.undo("win11", false, lab.snapshot);
