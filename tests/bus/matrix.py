@@ -12,10 +12,9 @@ import random
 import signal
 import time
 
-from case import BusTest
 from machine import MANAGER, ROOT, WORK, until
+from trips import GPU, Trips
 
-GPU = '0000:01:00.0'
 VERBS = {'attach': ('host', 'vm'), 'release': ('vm', 'host')}  # from where, to where
 WANTED = os.environ.get('GPUCTL_KILL_MATRIX', '')
 JOURNALS = pathlib.Path('/run/gpuctl/journal')
@@ -26,7 +25,7 @@ def patience():
     return 2 * max(1, os.getloadavg()[0] / os.cpu_count())
 
 
-class Matrix(BusTest):
+class Matrix(Trips):
     """Each point starts from a whole machine and ends with the proof that it is one again."""
     sample = 4
 
@@ -95,16 +94,6 @@ class Matrix(BusTest):
         self.assertLess(took, patience(), f'whole on the side of the {side}')
         return side
 
-    def run_to_end(self, verb):
-        operation = getattr(self.root, verb)(GPU)
-        return self.root.finish(operation, 60)
-
-    def ready(self, verb):
-        """The GPU where VERB starts; nothing recorded."""
-        if verb == 'release':
-            self.assertEqual(self.run_to_end('attach')[0], 'succeeded')
-        self.machine.fake('forget')
-
     def usable(self):
         """From where it is: home, out and home again, and nothing is left."""
         for verb in ('release', 'attach', 'release') if self.side() != 'host' else ('attach', 'release'):
@@ -139,14 +128,6 @@ class Matrix(BusTest):
         self.again()
         self.run_to_end('attach')
         self.run_to_end('release')
-
-    def writes_of(self, verb):
-        self.ready(verb)
-        self.assertEqual(self.run_to_end(verb)[0], 'succeeded')
-        count = len(self.machine.writes())
-        if verb == 'attach':
-            self.assertEqual(self.run_to_end('release')[0], 'succeeded')
-        return count
 
     def killed_at_write(self, verb, n):
         """While the kernel has the write; it goes on with it when the daemon is gone."""

@@ -9,16 +9,16 @@ import os
 import random
 import unittest
 
-from case import BusTest
 from machine import MANAGER, ROOT, until
+from trips import GPU, Trips
 
 WANTED = os.environ.get('GPUCTL_ENVIRONMENT', '')
 SAMPLE = 2
-GPU, OTHER = '0000:01:00.0', '0000:00:1f.3'
+OTHER = '0000:00:1f.3'
 FUNCTIONS = (GPU, '0000:01:00.1')
 
 
-class Environment(BusTest):
+class Environment(Trips):
     def setUp(self):
         super().setUp()
         self.random, self.ends = random.Random(1), collections.Counter()
@@ -34,9 +34,6 @@ class Environment(BusTest):
             return 'host'
         away = all((found[a]['driver'], found[a]['override']) == ('vfio-pci', 'vfio-pci') for a in FUNCTIONS if a in found)
         return 'vm' if away and set(FUNCTIONS) <= set(found) else None
-
-    def run_to_end(self, verb):
-        return self.root.finish(getattr(self.root, verb)(GPU), 60)
 
     def round_trip(self):
         self.assertEqual(self.run_to_end('attach'), ('succeeded', '', ''))
@@ -65,19 +62,6 @@ class Environment(BusTest):
         self.round_trip()
 
     # --- the points -------------------------------------------------------------------------------------------------
-    def ready(self, verb):
-        if verb == 'release':
-            self.assertEqual(self.run_to_end('attach')[0], 'succeeded')
-        self.machine.fake('forget')
-
-    def writes_of(self, verb):
-        self.ready(verb)
-        self.assertEqual(self.run_to_end(verb)[0], 'succeeded')
-        count = len(self.machine.writes())
-        if verb == 'attach':
-            self.assertEqual(self.run_to_end('release')[0], 'succeeded')
-        return count
-
     def points(self):
         found = [(verb, n) for verb in ('attach', 'release') for n in range(self.writes_of(verb))]
         chosen = found if WANTED == 'all' else self.random.sample(found, SAMPLE)
