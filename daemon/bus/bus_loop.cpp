@@ -25,6 +25,7 @@ BusLoop::BusLoop(sdbus::IConnection& connection, EventLoop& loop, std::function<
     : connection_(connection),
       loop_(loop),
       on_lost_(std::move(on_lost)),
+      turns_(connection),
       fd_(dbus::poll_state(connection).fd) {
   io_ = loop_.watch_fd(fd_, EPOLLIN, [this](std::uint32_t) { process(); });
   hook_ = loop_.before_wait([this] { prepare(); });
@@ -34,6 +35,7 @@ void BusLoop::prepare() {
   const auto state = dbus::poll_state(connection_);
   EventLoop::set_events(io_, epoll_events(state.events));
   timer_.reset();
+  if (turns_.any_waits()) return loop_.defer([this] { process(); });
   if (!state.deadline_usec) return;
   const auto now = monotonic_usec();
   const auto wait = *state.deadline_usec > now ? (*state.deadline_usec - now + 999) / 1000 : 0;
@@ -42,7 +44,9 @@ void BusLoop::prepare() {
 
 void BusLoop::process() {
   try {
-    for (int message = 0; message < most_at_once && dbus::process_pending(connection_); ++message) {
+    turns_.begin();
+    const auto one = [this] { return dbus::process_pending(connection_) || turns_.next(); };
+    for (int message = 0; message < most_at_once && one(); ++message) {
     }
   } catch (const sdbus::Error&) {
     io_.reset();

@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 
+#include "bus/turns.hpp"
 #include "os/event_loop.hpp"
 #include "sdbus_compat.hpp"
 
@@ -20,6 +21,7 @@ class BusLoop {
   sdbus::IConnection& connection_;
   EventLoop& loop_;
   std::function<void()> on_lost_;
+  Turns turns_;
   int fd_{};
   EventLoop::Source io_, hook_, timer_;
 };

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import pwd
+import signal
 import statistics
 import subprocess
 import sys
@@ -109,6 +110,32 @@ class Limits(BusTest):
         for operation in (i[OPERATION] for i in self.bob.objects().values() if OPERATION in i):
             if operation['StartedBy'].value != self.machine.uids['bob']:
                 self.assertEqual(operation['Steps'].value, [], 'it was so already')
+
+    def test_who_sends_many_calls_at_once_waits_for_himself(self):
+        alice, calls = self.client('alice'), 120  # the bus has 128 in flight
+        os.kill(self.machine.daemon.pid, signal.SIGSTOP)
+        serials = [alice.bus.send_call(SERVICE, ROOT, 'org.freedesktop.DBus.ObjectManager', 'GetManagedObjects') for _ in range(calls)]
+        alice.bus.call(*BUS, 'GetId')  # now the bus has them all
+        read = self.bob.bus.send_call(SERVICE, ROOT, 'org.freedesktop.DBus.Properties', 'Get', 'ss', [MANAGER, 'Version'])
+        self.bob.bus.call(*BUS, 'GetId')
+        os.kill(self.machine.daemon.pid, signal.SIGCONT)
+        self.bob.bus.wait(lambda: read in self.bob.bus.replies, 30, 'his answer')
+        alice.bus.wait(lambda: len(alice.bus.replies) == calls, 30, 'her answers')
+        before_his = [reply for reply in alice.bus.replies.values() if reply.serial < self.bob.bus.replies[read].serial]
+        self.assertLess(len(before_his), calls / 2)
+        self.assertEqual(list(alice.bus.replies), serials, 'in the order of the calls')
+        self.assertEqual(self.answers(alice, serials, 1), {None: calls})
+
+    def test_the_calls_of_who_has_left_are_in_nobodys_way(self):
+        alice = self.client('alice')
+        os.kill(self.machine.daemon.pid, signal.SIGSTOP)
+        self.send_attaches(alice, 120)
+        alice.bus.call(*BUS, 'GetId')
+        alice.close()
+        os.kill(self.machine.daemon.pid, signal.SIGCONT)
+        self.assert_bob_is_served('120 calls of somebody who has left', LOOKS)
+        started_by = {i[OPERATION]['StartedBy'].value for i in self.bob.objects().values() if OPERATION in i}
+        self.assertEqual(started_by, {self.machine.uids['bob']})
 
     def test_250_connections_of_one_user_leave_the_service_to_others(self):
         crowd = [Client(Bus(self.machine.uids['alice'])) for _ in range(250)]  # of the bus's 256

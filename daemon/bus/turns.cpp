@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "bus/turns.hpp"
+
+#include <systemd/sd-bus.h>
+
+#include <cstdint>
+#include <cstring>
+
+namespace gpuctl {
+namespace {
+
+constexpr std::size_t item_bytes = 8;
+constexpr std::size_t too_much = SIZE_MAX;
+
+bool is_container(char type) { return std::strchr("avre", type) != nullptr; }
+bool is_text(char type) { return std::strchr("sog", type) != nullptr; }
+
+/// Reads past one basic value; its bytes, about.
+std::size_t pass_value(sd_bus_message* message, char type) {
+  if (type == SD_BUS_TYPE_UNIX_FD) return too_much;
+  const char* text = nullptr;
+  if (is_text(type))
+    return sd_bus_message_read_basic(message, type, &text) < 0 ? too_much : std::strlen(text) + item_bytes;
+  const char skipped[] = {type, '\0'};
+  return sd_bus_message_skip(message, skipped) < 0 ? too_much : item_bytes;
+}
+
+/// Goes one item on, into and out of containers; too_much when it cannot be read.
+std::size_t pass_item(sd_bus_message* message, int& depth) {
+  char type{};
+  const char* contents = nullptr;
+  const int found = sd_bus_message_peek_type(message, &type, &contents);
+  if (found < 0) return too_much;
+  if (found == 0) return --depth, sd_bus_message_exit_container(message) < 0 ? too_much : 0;
+  if (!is_container(type)) return pass_value(message, type);
+  return ++depth, sd_bus_message_enter_container(message, type, contents) < 0 ? too_much : item_bytes;
+}
+
+/// sd-bus tells no message's size.
+bool is_small(sd_bus_message* message) {
+  std::size_t bytes = 0;
+  for (int depth = 0; bytes <= Turns::most_bytes;) {
+    if (depth == 0 && sd_bus_message_at_end(message, 1) != 0) break;
+    const auto item = pass_item(message, depth);
+    bytes = item == too_much ? too_much : bytes + item;
+  }
+  return sd_bus_message_rewind(message, 1) >= 0 && bytes <= Turns::most_bytes;
+}
+
+int on_message(sd_bus_message* message, void* turns, sd_bus_error*) noexcept {
+  return static_cast<Turns*>(turns)->takes(message) ? 1 : 0;
+}
+
+}  // namespace
+
+void Turns::Free::operator()(sd_bus_message* message) const noexcept { sd_bus_message_unref(message); }
+void Turns::Free::operator()(sd_bus_slot* slot) const noexcept { sd_bus_slot_unref(slot); }
+
+Turns::Turns(sdbus::IConnection& connection)
+    : underneath_(connection), bus_(sd_bus_message_get_bus(underneath_.message())) {
+  sd_bus_slot* slot = nullptr;
+  if (sd_bus_add_filter(bus_, &slot, on_message, this) < 0)
+    throw dbus::make_error("org.freedesktop.DBus.Error.Failed", "calls cannot be taken by turns");
+  filter_.reset(slot);
+}
+
+Turns::~Turns() = default;
+
+void Turns::begin() {
+  end_ = Clock::now() + slice;
+  give();
+}
+
+bool Turns::next() { return Clock::now() < end_ && give(); }
+
+Turns::Message Turns::take_next() {
+  auto caller = waiting_.upper_bound(last_);
+  if (caller == waiting_.end()) caller = waiting_.begin();
+  last_ = caller->first;
+  auto message = std::move(caller->second.front());
+  caller->second.pop_front();
+  if (caller->second.empty()) waiting_.erase(caller);
+  --count_;
+  return message;
+}
+
+/// One at a time: sd-bus may have read others before.
+bool Turns::give() {
+  if (given_ != nullptr || count_ == 0) return false;
+  const auto message = take_next();
+  if (sd_bus_enqueue_for_read(bus_, message.get()) < 0) return false;
+  given_ = message.get();
+  return true;
+}
+
+/// Also while the one that had its turn is behind what sd-bus had read before.
+bool Turns::waits(const std::string& caller) const {
+  return waiting_.contains(caller) || (given_ != nullptr && caller == last_);
+}
+
+bool Turns::takes(sd_bus_message* message) {
+  if (message == given_) return given_ = nullptr, false;
+  const char* sender = sd_bus_message_get_sender(message);
+  if (sd_bus_message_is_method_call(message, nullptr, nullptr) <= 0 || sender == nullptr) return false;
+  if (!waits(sender) && Clock::now() < end_) return false;
+  if (count_ >= most_waiting || !is_small(message)) return false;
+  waiting_[sender].emplace_back(sd_bus_message_ref(message));
+  ++count_;
+  return true;
+}
+
+}  // namespace gpuctl

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "sdbus_compat.hpp"
+
+struct sd_bus;
+struct sd_bus_slot;
+
+namespace gpuctl {
+
+/// Method calls by turns: what comes while a slice of time is used up waits, and of those who wait each has
+/// one call after the other. Who sends many keeps himself waiting, not others; the order of a caller's own
+/// calls stays as it is. Few and small calls wait, so that nobody fills the memory: others are handled at
+/// once.
+class Turns {
+ public:
+  static constexpr std::chrono::milliseconds slice{2};
+  static constexpr std::size_t most_waiting = 2048;
+  static constexpr std::size_t most_bytes = 4096;  ///< of the arguments of a call that waits
+
+  explicit Turns(sdbus::IConnection& connection);
+  ~Turns();
+  Turns(const Turns&) = delete;
+  Turns& operator=(const Turns&) = delete;
+
+  /// A slice begins, with a call that waits if there is one.
+  void begin();
+  /// Has sd-bus handle the next call that waits; false when none does, or the slice is used up.
+  bool next();
+  bool any_waits() const { return count_ != 0; }
+
+  /// For sd-bus: whether this message is taken out of its hands for now.
+  bool takes(sd_bus_message* message);
+
+ private:
+  struct Free {
+    void operator()(sd_bus_message* message) const noexcept;
+    void operator()(sd_bus_slot* slot) const noexcept;
+  };
+  using Message = std::unique_ptr<sd_bus_message, Free>;
+  using Clock = std::chrono::steady_clock;
+  Message take_next();
+  bool give();
+  bool waits(const std::string& caller) const;
+
+  dbus::Underneath underneath_;
+  sd_bus* bus_;
+  std::unique_ptr<sd_bus_slot, Free> filter_;
+  std::map<std::string, std::deque<Message>> waiting_;  ///< by caller; none is empty
+  std::size_t count_{};
+  std::string last_;         ///< who had a turn
+  sd_bus_message* given_{};  ///< back to sd-bus, and not yet seen again
+  Clock::time_point end_{};
+};
+
+}  // namespace gpuctl
