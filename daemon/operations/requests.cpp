@@ -19,6 +19,10 @@ namespace {
 /// each function once more, whatever it is.
 constexpr std::chrono::seconds look_lasts{1};
 
+/// Looks that are in flight together share one reading of the GPU for so long: many of them keep nobody
+/// waiting.
+constexpr std::chrono::milliseconds reading_lasts{100};
+
 PciSlot slot_of(const Request& request) { return PciAddress::parse(request.gpu)->slot(); }
 
 const char* kind_of(const Request& request) { return request.verb == Verb::attach ? "attach" : "release"; }
@@ -95,6 +99,18 @@ void Requests::refresh(PciSlot slot) {
   inventory_.refresh(functions);
 }
 
+/// Refreshes for a look, which holds the result as long as it is in flight.
+std::shared_ptr<void> Requests::shared_reading(PciSlot slot) {
+  auto& reading = readings_[slot];
+  auto looks = reading.looks.lock();
+  const auto now = std::chrono::steady_clock::now();
+  if (looks && now - reading.at < reading_lasts) return looks;
+  refresh(slot);
+  looks = std::make_shared<char>();
+  reading = {now, looks};
+  return looks;
+}
+
 std::map<PciAddress, PciFunction> Requests::functions(const Request& request) const {
   const auto& snapshot = inventory_.snapshot();
   std::map<PciAddress, PciFunction> found;
@@ -106,7 +122,7 @@ std::map<PciAddress, PciFunction> Requests::functions(const Request& request) co
 
 void Requests::survey(const Request& request, std::uint32_t uid, LookAnswer answer) {
   queries_.require_room(uid);
-  refresh(slot_of(request));
+  auto reading = shared_reading(slot_of(request));
   const auto body = [request, snapshot = inventory_.snapshot(), platform = platform_] {
     return messages::prepared(prepare(request, snapshot, platform));
   };
@@ -114,7 +130,7 @@ void Requests::survey(const Request& request, std::uint32_t uid, LookAnswer answ
   const bool moving = operation != nullptr && !operation->stuck;
   Look look{{}, std::chrono::steady_clock::now(), moves(request), functions(request)};
   queries_.ask("survey", uid, body,
-               [this, request, moving, look = std::move(look),
+               [this, request, moving, look = std::move(look), reading = std::move(reading),
                 answer = std::move(answer)](std::variant<std::string, Error> result) mutable {
                  if (auto* error = std::get_if<Error>(&result)) return answer(std::move(*error));
                  look.prepared = messages::prepared(messages::Json::parse(std::get<std::string>(result)));

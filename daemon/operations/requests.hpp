@@ -74,6 +74,7 @@ class Requests {
 
  private:
   void refresh(PciSlot slot);
+  std::shared_ptr<void> shared_reading(PciSlot slot);
   /// Of what an earlier operation could not finish, before a release.
   std::optional<unsigned> recover(const Request& request, std::uint32_t uid);
   /// What has come in between since it was asked for; "" = it may begin.
@@ -86,6 +87,11 @@ class Requests {
   std::string vm_of(const Request& request) const;
   bool leaves_host(const Request& request) const;
 
+  struct Reading {
+    std::chrono::steady_clock::time_point at{};
+    std::weak_ptr<void> looks{};  ///< that are in flight and go by it
+  };
+
   Inventory& inventory_;
   OperationList& operations_;
   Queries& queries_;
@@ -93,6 +99,7 @@ class Requests {
   Runner& runner_;
   Recoveries& recoveries_;
   Platform platform_;
+  std::map<PciSlot, Reading> readings_;
   std::set<unsigned> cancelled_early_;  ///< while others were asked to let go
   bool stopping_{};
   bool asleep_{};
