@@ -49,7 +49,9 @@ def install(build, runs):
     program = re.search(r'(?m)^ExecStart=(\S+)', unit.read_text())[1]
     put(build / 'daemon/gpuctld', program, 0o755)
     put(unit, '/usr/lib/systemd/system/gpuctld.service')
-    (ROOT / 'etc/systemd/system/dbus-org.gpuctl1.service').symlink_to('/usr/lib/systemd/system/gpuctld.service')
+    alias = ROOT / 'etc/systemd/system/dbus-org.gpuctl1.service'
+    alias.unlink(missing_ok=True)  # where gpuctl is installed it is there already
+    alias.symlink_to('/usr/lib/systemd/system/gpuctld.service')
     put(SOURCE / 'dbus-interfaces/org.gpuctl1.conf', '/usr/share/dbus-1/system.d/org.gpuctl1.conf')
     put(build / 'dbus-interfaces/org.gpuctl1.service', '/usr/share/dbus-1/system-services/org.gpuctl1.service')
     put(build / 'tests/bench/bench_empty_service', '/usr/local/lib/bench_empty_service', 0o755)
@@ -65,7 +67,8 @@ def results(build, runs):
                  '-D', ROOT, '--boot', 'systemd.unit=bench.target', 'systemd.show_status=0']
     done = subprocess.run(container, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     if done.returncode:
-        raise RuntimeError(f'the container ended with {done.returncode}: {(ROOT / "bench/error").read_text()}')
+        error = ROOT / 'bench/error'
+        raise RuntimeError(f'the container ended with {done.returncode}: {error.read_text() if error.exists() else "it did not start"}')
     return json.loads((ROOT / 'bench/said').read_text())
 
 
