@@ -23,7 +23,7 @@ die() {
 become_root() {
     [ "$(id -u)" != 0 ] || return 0
     command -v sudo > /dev/null || die "needs root: run it as root, or install sudo"
-    exec sudo --preserve-env=CI,NO_COLOR,http_proxy,https_proxy,no_proxy "$0" "$@"
+    exec sudo --preserve-env=CI,NO_COLOR,http_proxy,https_proxy,no_proxy "$project/tests/${0##*/}" "$@"
 }
 
 # install_packages FILE...: the packages named in the files, those that are missing.
