@@ -17,16 +17,27 @@ constexpr auto head =
 # switches it off for one boot.
 ACTION!="add", GOTO="gpuctl_boot_end"
 SUBSYSTEM!="pci", GOTO="gpuctl_boot_end"
-# Without gpuctld nobody would give the GPU back. It is not in an initramfs, where the rules count nevertheless:
-# of systemd's kind (mkinitcpio's always is), dracut's without systemd, Debian's with gpuctl's hook.
+)";
+
+constexpr auto initramfs_marks =
+    R"(# gpuctld is not in an initramfs, where the rules count nevertheless: of systemd's kind (mkinitcpio's always is),
+# dracut's without systemd, Debian's with gpuctl's hook.
 TEST=="/etc/initrd-release", GOTO="gpuctl_boot_begin"
 TEST=="/lib/dracut-lib.sh", GOTO="gpuctl_boot_begin"
 TEST=="/conf/gpuctl", GOTO="gpuctl_boot_begin"
+)";
+
+constexpr auto conditions = R"(# Without gpuctld nobody would give the GPU back.
 TEST!=")" GPUCTLD R"(", GOTO="gpuctl_boot_end"
 LABEL="gpuctl_boot_begin"
 IMPORT{cmdline}="gpuctl.boot"
 ENV{gpuctl.boot}=="host", GOTO="gpuctl_boot_end"
 )";
+
+/// Tools copy all rules of /etc into an initramfs, and copies of the others would outlive them.
+std::string begin_of(RuleFile file) {
+  return fmt::format("{}{}{}", head, file == RuleFile::boot ? initramfs_marks : "", conditions);
+}
 
 /// The module may be loaded already, or built in: then nothing but drivers_probe would bind the function.
 constexpr auto tail = R"(ENV{GPUCTL_BOOT}=="vm", ATTR{[subsystem/pci]drivers_probe}="$kernel"
@@ -145,7 +156,7 @@ std::string boot_rules(const BootPolicies& policies, RuleFile file) {
   for (const auto& policy : policies)
     if (belongs(policy, file))
       for (const auto& function : policy.functions) rules += rule(function);
-  return rules.empty() ? "" : head + rules + tail;
+  return rules.empty() ? "" : begin_of(file) + rules + tail;
 }
 
 std::string initramfs_tool(const RootDir& root) {

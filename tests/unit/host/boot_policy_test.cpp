@@ -187,7 +187,9 @@ TEST_CASE("rules name address and ids of each function, before udev loads driver
 }
 
 TEST_CASE("rules do nothing once gpuctld is gone, but in an initramfs they count without it") {
-  const auto rules = boot_rules(with_policy(BootSide::vm), RuleFile::trial);
+  auto policies = with_policy(BootSide::vm);
+  policies[0].state = PolicyState::confirmed;
+  const auto rules = boot_rules(policies, RuleFile::boot);
   const auto gone = rules.find(fmt::format("\nTEST!=\"{}\", GOTO=\"gpuctl_boot_end\"\n", installed_daemon()));
   const auto label = rules.find("\nLABEL=\"gpuctl_boot_begin\"\n");
   REQUIRE(gone != std::string::npos);
@@ -195,6 +197,18 @@ TEST_CASE("rules do nothing once gpuctld is gone, but in an initramfs they count
   CHECK(label < rules.find("KERNEL=="));
   for (const auto* mark : {"/etc/initrd-release", "/lib/dracut-lib.sh", "/conf/gpuctl"})
     CHECK(rules.find(fmt::format("\nTEST==\"{}\", GOTO=\"gpuctl_boot_begin\"\n", mark)) < gone);
+}
+
+TEST_CASE(
+    "a trial, or the side that a GPU was on last, has no effect in an initramfs that copies all rules") {
+  auto last = with_policy(BootSide::last, laptop("vfio-pci"));
+  last[0].state = PolicyState::confirmed;
+  const auto gone = fmt::format("\nTEST!=\"{}\", GOTO=\"gpuctl_boot_end\"\n", installed_daemon());
+  for (const auto& rules :
+       {boot_rules(with_policy(BootSide::vm), RuleFile::trial), boot_rules(last, RuleFile::last)}) {
+    CHECK(rules.find(gone) < rules.find("KERNEL=="));
+    CHECK(rules.find("TEST==") == std::string::npos);
+  }
 }
 
 TEST_CASE("policies read back, and nothing but policies are some") {
