@@ -20,10 +20,11 @@ SUBSYSTEM!="pci", GOTO="gpuctl_boot_end"
 )";
 
 constexpr auto initramfs_marks =
-    R"(# gpuctld is not in an initramfs, where the rules count nevertheless: of systemd's kind (mkinitcpio's always is),
-# dracut's without systemd, Debian's with gpuctl's hook.
-TEST=="/etc/initrd-release", GOTO="gpuctl_boot_begin"
-TEST=="/lib/dracut-lib.sh", GOTO="gpuctl_boot_begin"
+    R"(# gpuctld is not in an initramfs, where the rules count nevertheless if gpuctl has put them there: dracut, with
+# systemd or without, and update-initramfs copy all rules of /etc. Its file for the tool goes along and tells.
+TEST=="/etc/initrd-release", TEST=="/etc/dracut.conf.d/90-gpuctl.conf", GOTO="gpuctl_boot_begin"
+TEST=="/lib/dracut-lib.sh", TEST=="/etc/dracut.conf.d/90-gpuctl.conf", GOTO="gpuctl_boot_begin"
+TEST=="/etc/initrd-release", TEST=="/etc/mkinitcpio.conf.d/90-gpuctl.conf", GOTO="gpuctl_boot_begin"
 TEST=="/conf/gpuctl", GOTO="gpuctl_boot_begin"
 )";
 
@@ -98,7 +99,7 @@ manual_add_modules vfio_pci vfio_iommu_type1
     {"dracut", "etc/dracut.conf.d/90-gpuctl.conf",
      R"(# Written by gpuctl from its boot policy: its udev rules and vfio-pci go into the initramfs.
 if [ -e )" GPUCTLD R"( ]; then
-    install_items+=" /etc/udev/rules.d/61-gpuctl-boot.rules "
+    install_items+=" /etc/udev/rules.d/61-gpuctl-boot.rules /etc/dracut.conf.d/90-gpuctl.conf "
     add_drivers+=" vfio_pci vfio_iommu_type1 "
 fi
 )",
@@ -106,7 +107,7 @@ fi
     {"mkinitcpio", "etc/mkinitcpio.conf.d/90-gpuctl.conf",
      R"(# Written by gpuctl from its boot policy: its udev rules and vfio-pci go into the initramfs.
 if [ -e )" GPUCTLD R"( ]; then
-    FILES+=(/etc/udev/rules.d/61-gpuctl-boot.rules)
+    FILES+=(/etc/udev/rules.d/61-gpuctl-boot.rules /etc/mkinitcpio.conf.d/90-gpuctl.conf)
     MODULES=(vfio_pci vfio_iommu_type1 "${MODULES[@]}")
 fi
 )",

@@ -195,8 +195,15 @@ TEST_CASE("rules do nothing once gpuctld is gone, but in an initramfs they count
   REQUIRE(gone != std::string::npos);
   CHECK(gone < label);
   CHECK(label < rules.find("KERNEL=="));
-  for (const auto* mark : {"/etc/initrd-release", "/lib/dracut-lib.sh", "/conf/gpuctl"})
-    CHECK(rules.find(fmt::format("\nTEST==\"{}\", GOTO=\"gpuctl_boot_begin\"\n", mark)) < gone);
+  std::vector<std::string> marks;
+  for (std::size_t at = 0; (at = rules.find("\nTEST==", at)) < gone; ++at)
+    marks.push_back(rules.substr(at + 1, rules.find(", GOTO=\"gpuctl_boot_begin\"\n", at) - at - 1));
+  const std::string by_dracut = "TEST==\"/etc/dracut.conf.d/90-gpuctl.conf\"";
+  CHECK(marks == std::vector<std::string>{
+                     "TEST==\"/etc/initrd-release\", " + by_dracut,
+                     "TEST==\"/lib/dracut-lib.sh\", " + by_dracut,
+                     "TEST==\"/etc/initrd-release\", TEST==\"/etc/mkinitcpio.conf.d/90-gpuctl.conf\"",
+                     "TEST==\"/conf/gpuctl\""});
 }
 
 TEST_CASE(
