@@ -46,7 +46,7 @@ Daemon::Daemon(const DaemonOptions& options)
       authorizer_(*connection_, loop_),
       gate_(authorizer_, platform_.config.polkit.interactive),
       gpu_calls_(*connection_, loop_, gate_, requests_, returns_, queries_, platform_),
-      host_calls_(queries_, inventory_, platform_),
+      host_calls_(gate_, queries_, inventory_, platform_),
       tree_(*connection_, loop_, inventory_, operations_, requests_, gate_, gpu_calls_, host_calls_,
             departures_, [this] { return vm_names(); }),
       vm_watch_(loop_, workers_, inventory_, operations_, requests_, assignments_, platform_),

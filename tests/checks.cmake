@@ -44,7 +44,7 @@ if(TARGET gpuctld)
   set_tests_properties(packages PROPERTIES LABELS packages TIMEOUT 1800 SKIP_RETURN_CODE 77)
 endif()
 
-set(GPUCTL_BUS_TESTS contract authorization host operations drivers blocked busy names vms libvirt_hangs hook journal sleep askers gpuctl programs
+set(GPUCTL_BUS_TESTS contract authorization host users operations drivers blocked busy names vms libvirt_hangs hook journal sleep askers gpuctl programs
     bad_input limits vanished fuzz endurance crowd environment kill_matrix error_matrix)
 file(GLOB bus_tests CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}/bus ${CMAKE_CURRENT_SOURCE_DIR}/bus/test_*.py)
 list(TRANSFORM bus_tests REPLACE "^test_(.*)\\.py$" "\\1")

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 namespace gpuctl {
@@ -15,9 +17,10 @@ struct BusCaller {
 
 struct AuthorizationRequest {
   BusCaller caller;
-  std::string action;                          ///< polkit action id
-  std::map<std::string, std::string> details;  ///< for rules and prompts: gpu, name, vm, driver
-  bool interactive{true};                      ///< may polkit ask the person?
+  std::string action;                                   ///< polkit action id
+  std::map<std::string, std::string> details;           ///< for rules and prompts: gpu, name, vm, driver
+  bool interactive{true};                               ///< may polkit ask the person?
+  std::optional<std::chrono::milliseconds> patience{};  ///< for the answer, where it is not worth the usual
 };
 
 enum class Verdict {

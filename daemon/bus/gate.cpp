@@ -34,7 +34,8 @@ void Gate::pass(Passage passage, std::function<void()> allowed, std::function<vo
   if (passage.actions.empty()) return allowed();
   for (const auto* key : {"gpu", "name", "vm", "driver"}) passage.details.try_emplace(key);
   const auto action = passage.actions.front();
-  AuthorizationRequest request{passage.caller, action, passage.details, passage.interactive && may_ask_};
+  AuthorizationRequest request{passage.caller, action, passage.details, passage.interactive && may_ask_,
+                               passage.patience};
   passage.actions.erase(passage.actions.begin());
   authorizer_.check(std::move(request),
                     [this, action, rest = std::move(passage), allowed = std::move(allowed),

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
+#include <chrono>
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +18,7 @@ struct Passage {
   std::vector<std::string> actions;            ///< all of them must be granted
   std::map<std::string, std::string> details;  ///< gpu, name, vm, driver; what is missing is passed as ""
   bool interactive{true};
+  std::optional<std::chrono::milliseconds> patience{};  ///< with each answer; see AuthorizationRequest
 };
 
 /// The one way to whatever changes something. Default deny: `allowed` runs only after a yes to every action;

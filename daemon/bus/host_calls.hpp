@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "bus/gate.hpp"
 #include "bus/reply.hpp"
 #include "bus/wire.hpp"
 #include "inventory/inventory.hpp"
@@ -14,13 +15,16 @@ namespace gpuctl {
 /// Read-only questions from the bus that take a worker: users of a GPU, virtual machines, diagnosis.
 class HostCalls {
  public:
-  HostCalls(Queries& queries, Inventory& inventory, Platform platform)
-      : queries_(queries), inventory_(inventory), platform_(std::move(platform)) {}
+  HostCalls(Gate& gate, Queries& queries, Inventory& inventory, Platform platform)
+      : gate_(gate), queries_(queries), inventory_(inventory), platform_(std::move(platform)) {}
   void list_users(const sdbus::IObject& object, Reply<std::vector<wire::Dict>> reply, std::string gpu);
   void list_vms(const sdbus::IObject& object, Reply<std::vector<wire::Dict>> reply);
   void diagnose(const sdbus::IObject& object, Reply<std::vector<wire::Dict>> reply);
 
  private:
+  Queries::Answer users_to(Reply<std::vector<wire::Dict>> reply, Passage passage);
+
+  Gate& gate_;
   Queries& queries_;
   Inventory& inventory_;
   Platform platform_;

@@ -41,7 +41,8 @@ void PolkitAuthorizer::check(AuthorizationRequest request, std::function<void(Ve
   if (over_limit(request.caller.uid))
     return loop_.defer([answer = std::move(answer)] { answer(Verdict::over_limit); });
   const auto id = fmt::format("gpuctl-{}-{}", ::getpid(), next_id_++);
-  const auto wait = request.interactive ? timeouts_.interactive : timeouts_.silent;
+  const std::chrono::milliseconds usual = request.interactive ? timeouts_.interactive : timeouts_.silent;
+  const auto wait = request.patience.value_or(usual);
   auto& check = checks_[id] = {std::move(request), std::move(answer), {}, {}};
   // polkit's answer, the caller's end and the time-out race; the first one wins, the others find nothing left
   check.timeout = loop_.after(wait, [this, id] { cancel(id, Verdict::no_answer); });

@@ -58,8 +58,9 @@ struct PciFunction {
   std::optional<PciAddress> parent{};  ///< upstream bridge; none on a root bus
   bool bridge{};                       ///< header type 1 or class 06xx
   bool boot_vga{};
-  bool vfio{};         ///< bound to a VFIO driver (it has a vfio-dev directory, or is vfio-pci)
-  bool present{true};  ///< false: config space reads all ones
+  bool firmware_framebuffer{};  ///< the picture that the firmware has set up is on this function still
+  bool vfio{};                  ///< bound to a VFIO driver (it has a vfio-dev directory, or is vfio-pci)
+  bool present{true};           ///< false: config space reads all ones
   bool has_rom{};
   std::optional<PciAddress> physical_function{};  ///< of an SR-IOV virtual function
   unsigned virtual_functions{};  ///< enabled now; vfio-pci refuses to bind while there are any

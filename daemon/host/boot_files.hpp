@@ -20,9 +20,9 @@ std::string joined(const std::vector<std::string>& arguments);
 std::vector<std::string> split_arguments(std::string_view line);
 
 /// A shell file with the words of VARIABLE="..." changed: words to remove go from every assignment of it, new
-/// ones come behind the words of the last, or in an assignment of their own where it has none that always
-/// holds. Everything else stays byte for byte. A word that an expansion ($OTHER, $(command)) is part of is
-/// not found.
+/// ones come behind the words of the last, or in an assignment of their own, which keeps what the variable
+/// holds, where it has none that always holds. Everything else stays byte for byte. A word that an expansion
+/// ($OTHER, $(command)) is part of is not found.
 std::string with_shell_words(const std::string& text, std::string_view variable,
                              const ArgumentChange& change);
 

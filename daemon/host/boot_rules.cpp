@@ -17,16 +17,28 @@ constexpr auto head =
 # switches it off for one boot.
 ACTION!="add", GOTO="gpuctl_boot_end"
 SUBSYSTEM!="pci", GOTO="gpuctl_boot_end"
-# Without gpuctld nobody would give the GPU back. It is not in an initramfs, where the rules count nevertheless:
-# of systemd's kind (mkinitcpio's always is), dracut's without systemd, Debian's with gpuctl's hook.
-TEST=="/etc/initrd-release", GOTO="gpuctl_boot_begin"
-TEST=="/lib/dracut-lib.sh", GOTO="gpuctl_boot_begin"
+)";
+
+constexpr auto initramfs_marks =
+    R"(# gpuctld is not in an initramfs, where the rules count nevertheless if gpuctl has put them there: dracut, with
+# systemd or without, and update-initramfs copy all rules of /etc. Its file for the tool goes along and tells.
+TEST=="/etc/initrd-release", TEST=="/etc/dracut.conf.d/90-gpuctl.conf", GOTO="gpuctl_boot_begin"
+TEST=="/lib/dracut-lib.sh", TEST=="/etc/dracut.conf.d/90-gpuctl.conf", GOTO="gpuctl_boot_begin"
+TEST=="/etc/initrd-release", TEST=="/etc/mkinitcpio.conf.d/90-gpuctl.conf", GOTO="gpuctl_boot_begin"
 TEST=="/conf/gpuctl", GOTO="gpuctl_boot_begin"
+)";
+
+constexpr auto conditions = R"(# Without gpuctld nobody would give the GPU back.
 TEST!=")" GPUCTLD R"(", GOTO="gpuctl_boot_end"
 LABEL="gpuctl_boot_begin"
 IMPORT{cmdline}="gpuctl.boot"
 ENV{gpuctl.boot}=="host", GOTO="gpuctl_boot_end"
 )";
+
+/// Tools copy all rules of /etc into an initramfs, and copies of the others would outlive them.
+std::string begin_of(RuleFile file) {
+  return fmt::format("{}{}{}", head, file == RuleFile::boot ? initramfs_marks : "", conditions);
+}
 
 /// The module may be loaded already, or built in: then nothing but drivers_probe would bind the function.
 constexpr auto tail = R"(ENV{GPUCTL_BOOT}=="vm", ATTR{[subsystem/pci]drivers_probe}="$kernel"
@@ -87,7 +99,7 @@ manual_add_modules vfio_pci vfio_iommu_type1
     {"dracut", "etc/dracut.conf.d/90-gpuctl.conf",
      R"(# Written by gpuctl from its boot policy: its udev rules and vfio-pci go into the initramfs.
 if [ -e )" GPUCTLD R"( ]; then
-    install_items+=" /etc/udev/rules.d/61-gpuctl-boot.rules "
+    install_items+=" /etc/udev/rules.d/61-gpuctl-boot.rules /etc/dracut.conf.d/90-gpuctl.conf "
     add_drivers+=" vfio_pci vfio_iommu_type1 "
 fi
 )",
@@ -95,7 +107,7 @@ fi
     {"mkinitcpio", "etc/mkinitcpio.conf.d/90-gpuctl.conf",
      R"(# Written by gpuctl from its boot policy: its udev rules and vfio-pci go into the initramfs.
 if [ -e )" GPUCTLD R"( ]; then
-    FILES+=(/etc/udev/rules.d/61-gpuctl-boot.rules)
+    FILES+=(/etc/udev/rules.d/61-gpuctl-boot.rules /etc/mkinitcpio.conf.d/90-gpuctl.conf)
     MODULES=(vfio_pci vfio_iommu_type1 "${MODULES[@]}")
 fi
 )",
@@ -145,7 +157,7 @@ std::string boot_rules(const BootPolicies& policies, RuleFile file) {
   for (const auto& policy : policies)
     if (belongs(policy, file))
       for (const auto& function : policy.functions) rules += rule(function);
-  return rules.empty() ? "" : head + rules + tail;
+  return rules.empty() ? "" : begin_of(file) + rules + tail;
 }
 
 std::string initramfs_tool(const RootDir& root) {

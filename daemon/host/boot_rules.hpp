@@ -14,8 +14,8 @@ namespace gpuctl {
 /// Policies that are in force differently long have a file each.
 enum class RuleFile {
   boot,   ///< confirmed, side vm; may also be in the initramfs
-  last,   ///< confirmed, side last; written when the system goes down
-  trial,  ///< pending: never in an initramfs, and taken away by the boot that it serves
+  last,   ///< confirmed, side last; written when the system goes down; without effect in an initramfs
+  trial,  ///< pending: without effect there as well, and taken away by the boot that it serves
 };
 inline constexpr RuleFile rule_files[] = {RuleFile::boot, RuleFile::last, RuleFile::trial};
 std::string path_of(RuleFile file);

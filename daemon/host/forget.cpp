@@ -4,9 +4,9 @@
 #include <iterator>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "core/error.hpp"
+#include "host/attempts.hpp"
 #include "host/boot_rules.hpp"
 #include "host/boot_store.hpp"
 #include "host/host_service.hpp"
@@ -20,24 +20,6 @@ FileEdits migrated_of(const BootPolicies& policies) {
   for (const auto& policy : policies) std::ranges::copy(policy.migrated, std::back_inserter(all));
   return all;
 }
-
-/// Of several things the later ones are done as well when one fails.
-class Attempts {
- public:
-  template <typename Function>
-  void operator()(Function&& function) try {
-    function();
-  } catch (const Error& e) {
-    failures_.emplace_back(e.what());
-  }
-  void tell() const {
-    if (!failures_.empty())
-      throw Error(ErrorCode::state_unwritable, fmt::format("{}", fmt::join(failures_, "\n")));
-  }
-
- private:
-  std::vector<std::string> failures_;
-};
 
 }  // namespace
 

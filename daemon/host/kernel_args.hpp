@@ -64,7 +64,8 @@ class KernelArguments {
   /// came: then the tool makes them anew, and it is looked whether the change is gone. Without anything to
   /// undo it says so.
   std::string undo();
-  /// For good: as undo(), but a tool that fails does not bring gpuctl's own edits back.
+  /// For good: as undo(), but a tool that fails neither brings gpuctl's own edits back nor keeps the changes
+  /// before; all that has failed is told in the end, and no record of it stays.
   void forget();
 
  private:

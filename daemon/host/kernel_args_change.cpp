@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
+#include "host/attempts.hpp"
 #include "host/boot_files.hpp"
 #include "host/kernel_args.hpp"
 #include "host/kernel_args_record.hpp"
@@ -231,7 +232,15 @@ ArgumentChange KernelArguments::undo_last(void (KernelArguments::*how)(const App
 }
 
 void KernelArguments::forget() {
-  while (nothing_to_undo().empty()) undo_last(&KernelArguments::carry_out_for_good);
+  const auto file = record_file(paths_.state);
+  Attempts attempt;
+  for (auto all = read_records(file); !all.empty(); all.pop_back())
+    attempt([&] {
+      keep_records(file, all);
+      undo_last(&KernelArguments::carry_out_for_good);
+    });
+  keep_records(file, {});
+  attempt.tell();
 }
 
 std::string KernelArguments::undo() {

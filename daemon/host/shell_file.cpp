@@ -26,9 +26,16 @@ bool closes_block(std::string_view word) {
 }
 /// A command or an assignment may come after it.
 bool leads(std::string_view word) {
-  return is_one_of(std::array<std::string_view, 13>{"if", "then", "else", "elif", "while", "until", "do", "{",
-                                                    "!", "export", "readonly", "declare", "local"},
+  return is_one_of(
+      std::array<std::string_view, 9>{"if", "then", "else", "elif", "while", "until", "do", "{", "!"}, word);
+}
+/// Options, names and assignments come after it; these hold.
+bool declares(std::string_view word) {
+  return is_one_of(std::array<std::string_view, 5>{"export", "readonly", "declare", "local", "typeset"},
                    word);
+}
+bool is_number(std::string_view word) {
+  return word.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
 class Reader {
@@ -61,19 +68,27 @@ class Reader {
   void separator() {
     if (here() == '\n' || here() == ';') guarded_ = false;
     if ((here() == '&' || here() == '|') && here(1) == here()) guarded_ = true;
-    begins_command_ = here() != '<' && here() != '>';
+    begins_command_ = !is_redirection();
+    if (begins_command_) declares_ = false;
     if (begins_command_) before_command_ = file_.assignments.size();
     ++at_;
   }
+
+  bool is_redirection() const { return here() == '<' || here() == '>'; }
 
   void command_word() {
     const auto begin = at_;
     word();
     const auto text = text_.substr(begin, at_ - begin);
-    if (begins_command_ && opens_block(text)) ++depth_;
-    if (begins_command_ && closes_block(text) && depth_ > 0) --depth_;
-    if (begins_command_ && !leads(text)) file_.assignments.resize(before_command_);  // for that command only
-    begins_command_ = begins_command_ && leads(text);
+    if (begins_command_ && !declares_ && !(is_number(text) && is_redirection())) command(text);
+  }
+
+  void command(std::string_view name) {
+    if (opens_block(name)) ++depth_;
+    if (closes_block(name) && depth_ > 0) --depth_;
+    declares_ = declares(name);
+    begins_command_ = declares_ || leads(name);
+    if (!begins_command_) file_.assignments.resize(before_command_);  // they are for that command only
   }
 
   bool assignment() {
@@ -204,6 +219,7 @@ class Reader {
   std::string_view text_;
   std::size_t at_{};
   bool begins_command_{true};
+  bool declares_{};               ///< after export and the like
   std::size_t before_command_{};  ///< assignments
   bool guarded_{};                ///< after && or ||
   int depth_{};                   ///< of if, case, loops and functions

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <algorithm>
+#include <cctype>
 #include <optional>
 
 #include <fmt/format.h>
 
 #include "host/boot_files.hpp"
 #include "host/shell_file.hpp"
+#include "host/text.hpp"
 
 namespace gpuctl {
 namespace {
@@ -142,17 +144,38 @@ std::vector<std::string> missing(const ShellAssignment& assignment, std::vector<
   return wanted;
 }
 
+bool is_of_name(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+
+bool has_name(const std::string& line, std::string_view name) {
+  const auto text = " " + line + " ";
+  for (auto at = text.find(name); at != std::string::npos; at = text.find(name, at + 1))
+    if (!is_of_name(text[at - 1]) && !is_of_name(text[at + name.size()])) return true;
+  return false;
+}
+
+/// Outside of comments, in whatever way.
+bool mentions(const std::string& file, std::string_view name) {
+  const auto all = lines(file);
+  return std::ranges::any_of(
+      all, [&](const auto& line) { return !trimmed(line).starts_with('#') && has_name(line, name); });
+}
+
+/// Adds to what the variable holds by then, whatever gives it that.
+std::string with_more(const std::string& file, std::string_view variable, const std::string& added) {
+  return with_line(file, fmt::format("{0}=\"${0} {1}\"", variable, escaped(added, '"')));
+}
+
 std::string with_added(const std::string& file, std::string_view variable,
                        const std::vector<std::string>& add) {
   const auto all = read_shell_file(file).assignments;
   const auto found =
       std::find_if(all.rbegin(), all.rend(), [&](const auto& a) { return a.name == variable; });
+  if (found == all.rend() && mentions(file, variable)) return with_more(file, variable, joined(add));
   if (found == all.rend())
     return with_line(file, fmt::format("{}={}", variable, between_quotes(joined(add))));
   const auto added = joined(missing(*found, add));
   if (added.empty()) return file;
-  if (found->conditional)
-    return with_line(file, fmt::format("{0}=\"${0} {1}\"", variable, escaped(added, '"')));
+  if (found->conditional) return with_more(file, variable, added);
   std::vector<Splice> splices;
   add_words(splices, file, *found, added);
   return spliced(file, std::move(splices));

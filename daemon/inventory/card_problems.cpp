@@ -140,8 +140,10 @@ Problems slot_problems(const Gpu& gpu, const Snapshot& snapshot, const std::set<
   return found;
 }
 
+/// Without a driver (no module for this kernel, nomodeset) the console is on the firmware's framebuffer.
 bool drives_a_display(const PciFunction& function) {
-  return is_display(function.id) && !function.driver.empty() && !function.vfio;
+  return is_display(function.id) && !function.vfio &&
+         (!function.driver.empty() || function.firmware_framebuffer);
 }
 
 bool has_console(const PciFunction& display) { return display.boot_vga && drives_a_display(display); }

@@ -2,6 +2,7 @@
 #include "inventory/function_reader.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <string>
 #include <string_view>
@@ -141,6 +142,15 @@ bool may_read_config(const PciFunction& function) {
          function.power_state != "D3cold";
 }
 
+/// drivers/firmware/sysfb.c makes one of these; it goes when the GPU's own driver, or vfio-pci since
+/// Linux 6.0, takes the memory. boot_vga is 1 where that memory is.
+bool has_firmware_framebuffer(const RootDir& root) {
+  constexpr std::array kinds = {"efi", "simple", "vesa", "vga"};
+  return std::ranges::any_of(kinds, [&](const char* kind) {
+    return root.exists(fmt::format("sys/bus/platform/devices/{}-framebuffer.0", kind));
+  });
+}
+
 bool answers(const RootDir& dir) {
   const auto config = dir.read("config", 4);
   return !config || *config != "\xff\xff\xff\xff";
@@ -172,6 +182,7 @@ void read_gpu_details(const RootDir& root, PciFunction& function, Reading readin
   if (!dir) return;
   function.reset_methods = words(dir->attribute("reset_method").value_or(""));
   function.boot_vga = dir->attribute("boot_vga") == "1";
+  function.firmware_framebuffer = function.boot_vga && has_firmware_framebuffer(root);
   read_power(*dir, function);
   read_directory(*dir, function);
   read_sriov(*dir, function, reading);

@@ -25,13 +25,19 @@ Json user(const DeviceUser& u) {
           {"remedy", u.remedy}};
 }
 
+std::string list(const DeviceUsers& users) {
+  auto all = Json::array();
+  for (const auto& u : users) all.push_back(user(u));
+  return text(all);
+}
+
 }  // namespace
 
 std::string users_of(const std::vector<PciAddress>& functions, std::uint32_t uid, const Platform& platform) {
-  const RootDir root(platform.root);
-  auto list = Json::array();
-  for (const auto& u : visible_to(uid, device_users(root, functions))) list.push_back(user(u));
-  return text(list);
+  const auto users = device_users(RootDir(platform.root), functions);
+  const auto visible = list(visible_to(uid, users));
+  const auto all = list(users);
+  return visible == all ? visible : visible + '\n' + all;
 }
 
 std::string diagnosis(const Snapshot& snapshot, const Caller& caller, const Platform& platform) {

@@ -2,6 +2,7 @@
 #include "vm/vm_revert.hpp"
 
 #include <sstream>
+#include <string_view>
 
 #include "vm/domain_xml.hpp"
 #include "vm/hostdev.hpp"
@@ -13,9 +14,18 @@ std::string name_in(const std::string& xml) {
   return parse_domain(xml).document_element().child_value("name");
 }
 
-std::string without_white_space(const std::string& xml) {
+/// libvirt sets it where gpuctl's port comes into a slot, and leaves it there when the port goes.
+void drop_multifunction(pugi::xml_node domain) {
+  for (auto controller : domain.child("devices").children("controller"))
+    if (controller.attribute("type").value() == std::string_view{"pci"})
+      controller.child("address").remove_attribute("multifunction");
+}
+
+/// Without white space, too.
+std::string comparable(const std::string& xml) {
   pugi::xml_document document;
   document.load_string(xml.c_str());
+  drop_multifunction(document.document_element());
   std::ostringstream text;
   document.save(text, "", pugi::format_raw);
   return std::move(text).str();
@@ -33,7 +43,7 @@ std::string with_name_of(const std::string& xml, const std::string& present) {
 
 bool same_set_up(const std::string& one, const std::string& other) {
   const auto bare = [&](const std::string& xml) {
-    return without_white_space(with_name_of(remove_hostdevs(xml, own_functions(xml)), other));
+    return comparable(with_name_of(remove_hostdevs(xml, own_functions(xml)), other));
   };
   return bare(one) == bare(other);
 }

@@ -229,9 +229,10 @@ TEST_CASE("a confirmed boot policy that was too late is put into the initramfs, 
         std::vector<std::string>{debians ? "/usr/sbin/update-initramfs -u -k all"
                                          : "/usr/bin/dracut --force --regenerate-all"});
   const auto with = contents_of_initramfs(tree);
-  // The last one tells the rules where they are.
+  // The last ones tell the rules where they are, and by whom.
   for (const auto* part : {"etc/udev/rules.d/61-gpuctl-boot.rules", "/vfio-pci.ko", "/vfio_iommu_type1.ko",
-                           debians ? "conf/gpuctl" : "lib/dracut-lib.sh"})
+                           debians ? "conf/gpuctl" : "lib/dracut-lib.sh",
+                           debians ? "conf/gpuctl" : "etc/dracut.conf.d/90-gpuctl.conf"})
     CHECK_MESSAGE(contains(with, part), part);
 
   tree.rename(gpuctld, gpuctld + ".away");  // the package went, its files below /etc did not

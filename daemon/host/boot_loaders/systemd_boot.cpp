@@ -133,11 +133,15 @@ class KernelInstall : public BootLoader {
     return split_arguments(root.exists(cmdline) ? root.text(cmdline) : inherited_arguments(root));
   }
 
+  /// sdbootutil also predicts what the TPM measures of its entries: an older text of theirs put back by
+  /// others would not unlock the disk.
   ConfigChange plan(const RootDir& root, const ArgumentChange& change) const override {
     const auto before = read_exactly(root, cmdline);
     const auto now = configured(root);
     const auto after = changed(now, change);
-    ConfigChange planned{{{}, tools(root)}, "", find_entries(root), "", !unified_images(root).empty()};
+    const bool sealed = by_sdbootutil(root);
+    ConfigChange planned{{{}, tools(root)}, "", {}, "", sealed || !unified_images(root).empty()};
+    if (!sealed) planned.watched = find_entries(root);
     if (after != now) planned.request.edits.push_back({cmdline, before, joined(after) + "\n"});
     return planned;
   }

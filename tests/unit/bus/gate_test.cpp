@@ -24,11 +24,12 @@ struct Attempt {
   ListedAuthorizer authorizer;
   bool allowed = false;
   std::optional<ErrorCode> refused;
+  std::optional<std::chrono::milliseconds> patience;
   void run(std::vector<std::string> actions) {
     Gate gate{authorizer};
     gate.pass(
-        {{":1.7", 1000}, std::move(actions), {{"gpu", "0000:01:00.0"}}, true}, [this] { allowed = true; },
-        [this](const Error& e) { refused = e.code(); });
+        {{":1.7", 1000}, std::move(actions), {{"gpu", "0000:01:00.0"}}, true, patience},
+        [this] { allowed = true; }, [this](const Error& e) { refused = e.code(); });
   }
 };
 
@@ -56,6 +57,17 @@ TEST_CASE("polkit's rules find every detail, if only as an empty one") {
   CHECK(
       attempt.authorizer.asked[0].details ==
       std::map<std::string, std::string>{{"gpu", "0000:01:00.0"}, {"name", ""}, {"vm", ""}, {"driver", ""}});
+}
+
+TEST_CASE("every action is waited for as long as the caller of the gate says") {
+  Attempt attempt;
+  attempt.authorizer.verdicts = {{"a", Verdict::allowed}, {"b", Verdict::allowed}};
+  attempt.run({"a"});
+  attempt.patience = std::chrono::milliseconds{7};
+  attempt.run({"a", "b"});
+  CHECK_FALSE(attempt.authorizer.asked.at(0).patience);
+  CHECK(attempt.authorizer.asked.at(1).patience == attempt.patience);
+  CHECK(attempt.authorizer.asked.at(2).patience == attempt.patience);
 }
 
 TEST_CASE("what is granted runs, and polkit heard who asked for what") {

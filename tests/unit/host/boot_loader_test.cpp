@@ -100,6 +100,22 @@ TEST_CASE("a tool that leaves the running system's entry as it was is found out 
   CHECK(configuration_of(host.root) == before);
 }
 
+TEST_CASE("sdbootutil itself makes its entries anew on undo, and after it has failed half-way") {
+  ArgumentsHost host{"opensuse-bls"};
+  const std::vector<std::string> once{"/usr/bin/sdbootutil update-all-entries"};
+  host.arguments.enable({});
+  CHECK(host.systemd.commands == once);
+  host.arguments.undo();
+  CHECK(host.systemd.commands == std::vector<std::string>{once[0], once[0]});
+  CHECK_FALSE(has_argument(host, of_system));
+  host.systemd.failing = "sdbootutil";
+  CHECK_THROWS_WITH_AS(host.arguments.enable({}), doctest::Contains("`gpuctl kernel-args undo` takes it out"),
+                       Error);
+  host.systemd.failing.clear();
+  host.arguments.undo();
+  CHECK(host.systemd.commands.size() == 4);
+}
+
 TEST_CASE("with an ordinary GRUB sdbootutil counts for nothing") {
   ArgumentsHost host{"opensuse-bls"};
   host.machine().file("etc/sysconfig/bootloader", "LOADER_TYPE=\"grub2-efi\"\n");

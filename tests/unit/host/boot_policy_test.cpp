@@ -187,14 +187,35 @@ TEST_CASE("rules name address and ids of each function, before udev loads driver
 }
 
 TEST_CASE("rules do nothing once gpuctld is gone, but in an initramfs they count without it") {
-  const auto rules = boot_rules(with_policy(BootSide::vm), RuleFile::trial);
+  auto policies = with_policy(BootSide::vm);
+  policies[0].state = PolicyState::confirmed;
+  const auto rules = boot_rules(policies, RuleFile::boot);
   const auto gone = rules.find(fmt::format("\nTEST!=\"{}\", GOTO=\"gpuctl_boot_end\"\n", installed_daemon()));
   const auto label = rules.find("\nLABEL=\"gpuctl_boot_begin\"\n");
   REQUIRE(gone != std::string::npos);
   CHECK(gone < label);
   CHECK(label < rules.find("KERNEL=="));
-  for (const auto* mark : {"/etc/initrd-release", "/lib/dracut-lib.sh", "/conf/gpuctl"})
-    CHECK(rules.find(fmt::format("\nTEST==\"{}\", GOTO=\"gpuctl_boot_begin\"\n", mark)) < gone);
+  std::vector<std::string> marks;
+  for (std::size_t at = 0; (at = rules.find("\nTEST==", at)) < gone; ++at)
+    marks.push_back(rules.substr(at + 1, rules.find(", GOTO=\"gpuctl_boot_begin\"\n", at) - at - 1));
+  const std::string by_dracut = "TEST==\"/etc/dracut.conf.d/90-gpuctl.conf\"";
+  CHECK(marks == std::vector<std::string>{
+                     "TEST==\"/etc/initrd-release\", " + by_dracut,
+                     "TEST==\"/lib/dracut-lib.sh\", " + by_dracut,
+                     "TEST==\"/etc/initrd-release\", TEST==\"/etc/mkinitcpio.conf.d/90-gpuctl.conf\"",
+                     "TEST==\"/conf/gpuctl\""});
+}
+
+TEST_CASE(
+    "a trial, or the side that a GPU was on last, has no effect in an initramfs that copies all rules") {
+  auto last = with_policy(BootSide::last, laptop("vfio-pci"));
+  last[0].state = PolicyState::confirmed;
+  const auto gone = fmt::format("\nTEST!=\"{}\", GOTO=\"gpuctl_boot_end\"\n", installed_daemon());
+  for (const auto& rules :
+       {boot_rules(with_policy(BootSide::vm), RuleFile::trial), boot_rules(last, RuleFile::last)}) {
+    CHECK(rules.find(gone) < rules.find("KERNEL=="));
+    CHECK(rules.find("TEST==") == std::string::npos);
+  }
 }
 
 TEST_CASE("policies read back, and nothing but policies are some") {

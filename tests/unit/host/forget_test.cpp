@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What is left of the boot's configuration when the package goes.
+#include <algorithm>
 #include <fstream>
 
 #include <doctest/doctest.h>
@@ -67,6 +68,17 @@ TEST_CASE("a boot menu that cannot be made anew does not bring the drop-in back"
   host.systemd.failing = "update-grub";
   CHECK_THROWS_AS(host.service.forget(), Error);
   host.nothing_is_left();
+}
+
+TEST_CASE("a boot menu that cannot be made anew keeps no earlier change of the kernel arguments") {
+  ConfiguredHost host;
+  host.service.enable_kernel_arguments({.passthrough = true});
+  host.machine.file("boot/grub/grub.cfg", "# a kernel came\n");
+  host.systemd.failing = "update-grub";
+  CHECK_THROWS_WITH_AS(host.service.forget(), doctest::Contains("gpuctl-apply@kernel-arguments"), Error);
+  CHECK(std::ranges::count(host.systemd.commands, "/usr/sbin/update-grub") == 4);
+  host.nothing_is_left();
+  CHECK(host.root.list("var/lib/gpuctl").empty());
 }
 
 TEST_CASE("policies that nobody can read keep neither rule nor argument") {

@@ -195,7 +195,8 @@ TEST_CASE("where sdbootutil keeps the initrds, it and not dracut makes them anew
   host.boot("boot-b");
   host.service.apply_boot_policy(host.snapshot);
   host.service.confirm_boot_policy(host.gpu());
-  CHECK(host.root.exists("etc/dracut.conf.d/90-gpuctl.conf"));
+  const std::string conf = "etc/dracut.conf.d/90-gpuctl.conf";
+  CHECK(host.root.text(conf).find(" /" + confirmed_rules + " /" + conf + " ") != std::string::npos);
   CHECK(host.systemd.commands == std::vector<std::string>{"/usr/bin/sdbootutil mkinitrd"});
   host.set("clear");
   CHECK_FALSE(host.root.exists("etc/dracut.conf.d/90-gpuctl.conf"));

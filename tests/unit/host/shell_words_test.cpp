@@ -109,6 +109,31 @@ TEST_CASE("an assignment before a command is that command's") {
   CHECK(value("if GRUB=a; then B=1; fi\n") == "a");
 }
 
+TEST_CASE(
+    "an assignment after export and the like holds, whatever else is declared; so does one with a "
+    "redirection") {
+  CHECK(added("export GRUB=\"quiet cryptdevice=x\" TIMEOUT\n") ==
+        "export GRUB=\"quiet cryptdevice=x new\" TIMEOUT\n");
+  CHECK(added("GRUB=\"quiet\" 2>/dev/null\n") == "GRUB=\"quiet new\" 2>/dev/null\n");
+  for (const std::string word : {"export", "readonly", "declare", "local", "typeset"}) {
+    CAPTURE(word);
+    CHECK(value(word + " A GRUB=a B\n") == "a");
+    CHECK(value(word + " -x GRUB=a\n") == "a");
+    CHECK(value(word + " A; GRUB=a true\n").empty());
+  }
+  CHECK(value("GRUB=a 2 >x\n").empty());
+}
+
+TEST_CASE("a variable that gets its value in another way keeps it") {
+  for (const std::string text :
+       {"eval \"GRUB='a'\"\n", "read -r GRUB <x\n", "printf -v GRUB a\n", "command export GRUB=a\n"}) {
+    CAPTURE(text);
+    CHECK(added(text) == text + "GRUB=\"$GRUB new\"\n");
+  }
+  for (const std::string text : {"eval GRUB_X=a MY_GRUB=b\n", "  # read GRUB\n"})
+    CHECK(added(text) == text + "GRUB=\"new\"\n");
+}
+
 TEST_CASE("a quote that is not closed is known") {
   CHECK(read_shell_file("GRUB=\"a\" # don't\n").whole);
   for (const auto* text :

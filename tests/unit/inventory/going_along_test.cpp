@@ -61,7 +61,7 @@ TEST_CASE("what the host and the group say does not depend on the GPU's drivers"
   CHECK(describe(shared_problems(gpu, snapshot, {neighbour})) == "info foreign-in-group 0000:04:00.0\n");
 }
 
-TEST_CASE("a console is taken away only from where a driver of the host shows it") {
+TEST_CASE("a console is taken away only from where a driver of the host or the firmware shows it") {
   FakeMachine m;
   reference_laptop(m);
   m.set("0000:01:00.0", "boot_vga", "1\n");
@@ -70,4 +70,22 @@ TEST_CASE("a console is taken away only from where a driver of the host shows it
   CHECK(told(m, {}) == "warning mixed-drivers 0000:01:00\n");
   m.unbind("0000:01:00.0").unbind("0000:01:00.1").unbind("0000:00:02.0");
   CHECK(told(m, {}) == "warning only-display 0000:01:00.0\ninfo no-host-driver 0000:01:00.0\n");
+  for (const std::string kind : {"efi", "simple", "vesa", "vga"}) {
+    const auto framebuffer = "sys/bus/platform/devices/" + kind + "-framebuffer.0";
+    m.file(framebuffer + "/modalias", "platform:" + kind + "-framebuffer\n");
+    CHECK(told(m, {}) == "blocker boot-display 0000:01:00.0\ninfo no-host-driver 0000:01:00.0\n");
+    m.erase(framebuffer);
+  }
+}
+
+TEST_CASE("the firmware's picture is the boot display's, and gone once VFIO has that") {
+  FakeMachine m;
+  reference_laptop(m);
+  m.file("sys/bus/platform/devices/efi-framebuffer.0/modalias", "platform:efi-framebuffer\n");
+  m.unbind("0000:01:00.0").unbind("0000:00:02.0");
+  CHECK(told(m, {}) == "info no-host-driver 0000:01:00.0\n");
+  m.set("0000:00:02.0", "boot_vga", "0\n").set("0000:01:00.0", "boot_vga", "1\n");
+  CHECK(told(m, {}).starts_with("blocker boot-display"));
+  m.bind("0000:01:00.0", "vfio-pci").bind("0000:01:00.1", "vfio-pci");
+  CHECK(told(m, {}) == "warning only-display 0000:01:00.0\ninfo already-on-vfio 0000:01:00\n");
 }

@@ -62,6 +62,18 @@ TEST_CASE("a set-up is not undone over what others have changed since, unless it
   CHECK(made != before);
 }
 
+TEST_CASE("a slot of root ports that has become multifunction by gpuctl's own is no change by others") {
+  Lab lab;
+  const auto multifunction = " multifunction='on'"s;
+  auto& now = lab.vm.inactive_xml;
+  now.erase(now.find(multifunction), multifunction.size());
+  lab.setup({{"battery", true}});
+  const auto port = now.find("<address type='pci'", now.find("model='pcie-root-port'"));
+  now.insert(now.find("/>", port), multifunction);
+  lab.service.undo("win11", false, lab.snapshot);
+  CHECK_FALSE(contains(now, "acpitable"));
+}
+
 TEST_CASE("a VM that was renamed since its set-up keeps its new name when that is undone") {
   Lab lab;
   const auto renamed = [](std::string xml) {

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""ListUsers: who holds a GPU, and whose command lines the caller sees."""
+import subprocess
+import time
+import unittest
+
+from case import BusTest
+
+ADDRESS = '0000:01:00.0'
+OWNER = 'alice'
+WHOLE, SHORT = 'sleep infinity', 'sleep'
+
+
+class Users(BusTest):
+    def setUp(self):
+        super().setUp()
+        with open(f'/sys/bus/pci/devices/{ADDRESS}/config', 'rb') as attribute:
+            self.holder = subprocess.Popen(WHOLE.split(), stdin=attribute, user=self.machine.uids[OWNER])
+
+    def tearDown(self):
+        self.holder.kill()
+        self.holder.wait()
+        super().tearDown()
+
+    def entry(self, user):
+        """What this user is told about the holder."""
+        found = self.client(user).manager('ListUsers', 's', ADDRESS)[0]
+        entry, = [{key: value.value for key, value in each.items()} for each in found if each['pid'].value == self.holder.pid]
+        return entry
+
+    def command(self, user):
+        return self.entry(user)['command']
+
+    def test_command_lines_show_to_root_to_their_owner_and_to_who_may_attach_the_gpu(self):
+        self.assertEqual({user: self.command(user) for user in ('root', OWNER, 'bob', 'carol', 'mallory')},
+                         {'root': WHOLE, OWNER: WHOLE, 'bob': WHOLE, 'carol': SHORT, 'mallory': SHORT})
+
+    def test_polkit_is_asked_about_this_gpu_and_nobody_for_a_password(self):
+        questions = self.machine.questions()
+        self.addCleanup(questions.close)
+        self.command('bob')
+        questions.wait(lambda: questions.calls, 10, 'a question to polkit')
+        _, action, details, flags, _ = questions.calls[0].body
+        self.assertEqual((action, details['gpu'], details['vm'], flags), ('org.gpuctl1.attach', ADDRESS, '', 0))
+        self.assertEqual(len(questions.calls), 1)
+
+    def test_where_nothing_is_hidden_polkit_is_not_asked(self):
+        questions = self.machine.questions()
+        self.addCleanup(questions.close)
+        for user in ('root', OWNER):
+            self.command(user)
+        bob = self.client('bob')
+        self.holder.kill()
+        self.holder.wait()
+        bob.manager('ListUsers', 's', ADDRESS)
+        self.assertEqual(bob.finish(bob.attach(ADDRESS))[0], 'succeeded')
+        questions.wait(lambda: questions.calls, 10, "the attach's question to polkit")
+        self.assertEqual(len(questions.calls), 1)
+
+    def test_a_polkit_that_says_nothing_delays_nobody_and_shows_nothing(self):
+        for policy in ('no', 'missing', 'dead', 'frozen'):
+            self.machine.policy(policy)
+            with self.subTest(policy=policy):
+                begin = time.monotonic()
+                self.assertEqual(self.command('bob'), SHORT)
+                self.assertLess(time.monotonic() - begin, 5)  # polkit's usual time is 10
+
+
+if __name__ == '__main__':
+    unittest.main()
