@@ -118,7 +118,7 @@ ExecutorHooks hooks_to(WorkerChannel& daemon, const Config& config, Force force)
   };
   const auto wishes = std::make_shared<Wishes>(daemon);
   hooks.cancelled = [wishes] { return wishes->cancelled(); };
-  hooks.accept_late = [wishes] { return !wishes->given_up(); };
+  hooks.given_up = [wishes] { return wishes->given_up(); };
   return hooks;
 }
 

@@ -31,7 +31,7 @@ class Runner {
   unsigned begun(PciSlot gpu) const;
   /// Asks for a stop before the next step and a rollback; false if it does not run here.
   bool cancel(unsigned id);
-  /// Cancels all; `done` when all have ended, or been killed after `patience`.
+  /// Asks all to stop; `done` when all have ended, or been killed after `patience`.
   void stop(std::chrono::milliseconds patience, std::function<void()> done);
 
  private:

@@ -28,8 +28,11 @@ class RunningOperation {
 
   RunningOperation(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations,
                    const TimeoutConfig& timeouts, unsigned id, WorkerPool::Body body, Handlers handlers);
-  /// Asks for a stop before the next step, and a rollback; what only looks is ended.
+  /// Asks for a stop before the next step, and a rollback; what only looks is ended. What waits for libvirt
+  /// too long is given up.
   void cancel();
+  /// The same because gpuctld ends: what libvirt does meanwhile is left to the next one.
+  void stop();
   unsigned id() const { return id_; }
 
  private:
@@ -40,6 +43,7 @@ class RunningOperation {
   void on_end(OperationState state, const std::string& error, const std::string& message);
   void watch_step(const Step& step);
   void watch_recovery();
+  void end_watch();
   void overdue(const Step& step);
   void wait_for_libvirt(const Step& step);
   void give_up(const Step& step);
