@@ -25,7 +25,7 @@ class Runner {
         timeouts_(timeouts) {}
 
   void run(unsigned id, PciSlot gpu, WorkerPool::Body body, Answer answer);
-  /// A worker ended without a word: what it left behind is to be recovered.
+  /// A worker ended without a word, or after it had been stuck: what it left behind is to be recovered.
   void on_crash(std::function<void(PciSlot)> handler) { crashed_ = std::move(handler); }
   /// How many operations have begun their work on this GPU.
   unsigned begun(PciSlot gpu) const;

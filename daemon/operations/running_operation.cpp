@@ -201,11 +201,12 @@ void RunningOperation::on_end(OperationState state, const std::string& error, co
   end_watch();
   end_transition();
   const auto* operation = operations_.find(id_);
-  const bool was_stuck = operation != nullptr && operation->stuck;
-  if (was_stuck) operations_.update(id_, [](Operation& o) { o.stuck = false; });
-  operations_.finish(id_, state, error, was_stuck ? came_back(state, message) : message);
+  was_stuck_ = operation != nullptr && operation->stuck;
+  if (was_stuck_) operations_.update(id_, [](Operation& o) { o.stuck = false; });
+  operations_.finish(id_, state, error, was_stuck_ ? came_back(state, message) : message);
 }
 
+/// While it was stuck nothing of it could be recovered, and its end is told to nobody a second time.
 void RunningOperation::on_exit(int status) {
   deadline_.reset();
   if (!heard_end_) {
@@ -218,7 +219,7 @@ void RunningOperation::on_exit(int status) {
   heard_end_ ? refresh_devices() : end_transition();
   // both may destroy this
   const auto handlers = handlers_;
-  if (!heard_end_) handlers.crashed();
+  if (!heard_end_ || was_stuck_) handlers.crashed();
   handlers.ended();
 }
 

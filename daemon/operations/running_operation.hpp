@@ -23,7 +23,8 @@ class RunningOperation {
     std::function<void()> planned;              ///< the plan stands, the work begins
     std::function<void(const Error&)> refused;  ///< looked again and found something in the way
     std::function<void()> ended;                ///< the worker has gone; destroy this
-    std::function<void()> crashed;              ///< it went without a word: recovery is due
+    std::function<void()> crashed;              ///< it went without a word, or after it had been stuck:
+                                                ///< recovery is due
   };
 
   RunningOperation(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations,
@@ -66,6 +67,7 @@ class RunningOperation {
   std::optional<Error> thrown_;            ///< by its work, after the plan
   std::optional<Step> waits_for_libvirt_;  ///< a step that has had its time, and has more
   bool heard_end_{};
+  bool was_stuck_{};
   bool cancel_sent_{};
   bool looking_{};  ///< nothing has been written yet
   bool planned_{};

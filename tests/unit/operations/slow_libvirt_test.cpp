@@ -41,6 +41,21 @@ class SlowToStart : public FakeHypervisor {
   fs::path dir_;
 };
 
+/// libvirtd ends while it starts the guest.
+class Dying : public FakeHypervisor {
+ public:
+  Dying() { add(q35("")); }
+  Vm vm(const std::string& domain) override { return dead_ ? die() : FakeHypervisor::vm(domain); }
+  void start(const std::string&) override { die(); }
+
+ private:
+  Vm die() {
+    dead_ = true;
+    throw Error(ErrorCode::libvirt_unavailable, "client socket is closed");
+  }
+  bool dead_{};
+};
+
 class NoUnits : public SystemdControl {
  public:
   void start_unit(const std::string&) override {}
@@ -131,6 +146,19 @@ TEST_CASE("a guest that starts after its operation was given up is stopped, and 
   REQUIRE(laptop.until([&] { return !operation.stuck; }));
   CHECK(laptop.was_stopped());
   CHECK(operation.message.starts_with("it came back after all and was taken back: "));
+}
+
+TEST_CASE("what is taken back by libvirt after that has been restarted is so by a connection of its own") {
+  Laptop laptop;
+  laptop.platform.hypervisor = [dir = laptop.machine.root(),
+                                made = std::make_shared<int>()]() -> std::unique_ptr<Hypervisor> {
+    if ((*made)++ == 0) return std::make_unique<Dying>();
+    return std::make_unique<SlowToStart>(dir);
+  };
+  const auto& operation = *laptop.operations.find(laptop.attach());
+  REQUIRE(laptop.until([&] { return !operation.running(); }));
+  CHECK(operation.state == OperationState::rolled_back);
+  CHECK(laptop.was_stopped());
 }
 
 TEST_CASE("the end of gpuctld stops no guest that starts") {
