@@ -164,11 +164,10 @@ void add_missing(std::vector<std::string>& to, const std::vector<std::string>& m
     if (std::ranges::find(to, each) == to.end()) to.push_back(each);
 }
 
-/// A record that says otherwise is stale then - unless no function has a driver at all: so it is when an
-/// operation could not be finished.
+/// A record that says otherwise is stale then.
 bool belongs_as_it_is(const Work& work) {
-  const bool has_driver = bound_state(work.gpu, work.snapshot) != GpuState::unbound;
-  return is_at_home(work.gpu, work.snapshot) && (has_driver || !saved_binding(work));
+  StateDir dir(work.platform.runtime_dir / "bindings");
+  return is_where_it_belongs(work.gpu, work.snapshot, SavedBindings(dir, boot_id(work.root)));
 }
 
 /// Where release will bring it.
