@@ -231,7 +231,7 @@ void Executor::tidy_up(const Transaction& t, Journal& journal, bool forget_recor
 
 /// All of it, whatever fails. A function whose step failed is neither unbound nor bound any more; its
 /// override and its power settings are still put right. One that has left the bus has nothing to restore.
-std::vector<std::string> Executor::best_effort(const Plan& plan, Missed* missed) {
+std::vector<std::string> Executor::best_effort(const Plan& plan, Missed* missed, std::set<ErrorCode>* why) {
   std::vector<std::string> left;
   std::set<std::string> given_up;
   for (const auto& step : plan) {
@@ -245,8 +245,10 @@ std::vector<std::string> Executor::best_effort(const Plan& plan, Missed* missed)
       given_up.insert(step.subject);
       if (missed != nullptr && is_dispensable(step))
         missed->emplace(step.subject, missed_sentence(step, e.what()));
-      else if (e.code() != ErrorCode::device_gone)
+      else if (e.code() != ErrorCode::device_gone) {
         left.emplace_back(e.what());
+        if (why != nullptr) why->insert(e.code());
+      }
       tell_undo(step, StepState::failed);
     }
   }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -93,7 +94,8 @@ class Executor {
   Outcome run(const Transaction& transaction);
 
   /// Runs recovery_plan() of an interrupted operation; see rebind/recovery.hpp. All went well: the journal is
-  /// dropped, and the record if the GPU is home. Otherwise they stay, and this can be called again.
+  /// dropped, and the record if the GPU is home. Otherwise they stay, and this can be called again. Failed
+  /// with libvirt_unavailable: that alone is in the way.
   Outcome recover(const JournalContents& journal);
 
  private:
@@ -119,7 +121,8 @@ class Executor {
   Outcome roll_back(const Transaction&, Journal&, const Progress&, const Failure&);
   Outcome finish(const Transaction&, Journal&, const Progress&);
   void tidy_up(const Transaction&, Journal&, bool forget_record, Outcome&);
-  std::vector<std::string> best_effort(const Plan&, Missed* missed = nullptr);
+  std::vector<std::string> best_effort(const Plan&, Missed* missed = nullptr,
+                                       std::set<ErrorCode>* why = nullptr);
   void find_again(const Plan& begun);
   void settle(const Binding& home);
   std::optional<Failure> prove_home(const Binding& home);

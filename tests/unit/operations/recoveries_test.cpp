@@ -220,6 +220,19 @@ TEST_CASE("a recovery that failed begins again when a driver changes, not when a
   CHECK(laptop.workers.begun == 2);
 }
 
+TEST_CASE("a recovery that only libvirt was in the way of begins again by itself") {
+  Laptop laptop;
+  laptop.leave_journal({1, 777});
+  Started daemon{laptop};
+  const auto end = laptop.workers.last;
+  const std::string error{error_name(ErrorCode::libvirt_unavailable)};
+  end.on_message(messages::end(OperationState::failed, error, "libvirt does not answer"));
+  end.on_exit(0);
+  daemon.turn();
+  CHECK(laptop.workers.begun == 1);
+  CHECK(daemon.until([&] { return laptop.workers.begun == 2; }));
+}
+
 TEST_CASE("what an operation leaves that was stuck and came back is recovered") {
   Laptop laptop;
   laptop.timeouts.other = 0s;
