@@ -32,6 +32,8 @@ class LazyHypervisor {
     if (!hypervisor_) hypervisor_ = platform_.hypervisor();
     return *hypervisor_;
   }
+  /// A connection that libvirt has ended stays dead; the next step gets a new one.
+  void drop() { hypervisor_.reset(); }
 
  private:
   const Platform& platform_;
@@ -53,11 +55,17 @@ class Performer : public StepPerformer {
         nodes_(root),
         kernel_(*pci_, *systemd_, nodes_, root, std::move(functions), std::move(users)) {}
   void perform(const Step& step) override {
-    if (KernelPerformer::performs(step.kind)) return kernel_.perform(step);
-    VmPerformer(hypervisor_.get(), options_).perform(step);
+    KernelPerformer::performs(step.kind) ? kernel_.perform(step) : perform_by_libvirt(step);
   }
 
  private:
+  void perform_by_libvirt(const Step& step) try {
+    VmPerformer(hypervisor_.get(), options_).perform(step);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::libvirt_unavailable) hypervisor_.drop();
+    throw;
+  }
+
   VmPerformerOptions options_;
   std::unique_ptr<PciControl> pci_;
   std::unique_ptr<SystemdControl> systemd_;
@@ -118,7 +126,7 @@ ExecutorHooks hooks_to(WorkerChannel& daemon, const Config& config, Force force)
   };
   const auto wishes = std::make_shared<Wishes>(daemon);
   hooks.cancelled = [wishes] { return wishes->cancelled(); };
-  hooks.accept_late = [wishes] { return !wishes->given_up(); };
+  hooks.given_up = [wishes] { return wishes->given_up(); };
   return hooks;
 }
 

@@ -28,8 +28,9 @@ struct Platform {
 };
 
 /// For whoever waits for the answer: less than a query has.
-inline std::unique_ptr<Hypervisor> answering_hypervisor(const Platform& platform) {
-  return std::make_unique<TimedHypervisor>(platform.hypervisor, std::chrono::seconds{17});
+inline std::unique_ptr<Hypervisor> answering_hypervisor(const Platform& platform,
+                                                        Patience patience = Patience::in_all) {
+  return std::make_unique<TimedHypervisor>(platform.hypervisor, std::chrono::seconds{17}, patience);
 }
 
 inline std::filesystem::path domain_locks(const Platform& platform) { return platform.runtime_dir / "vm"; }

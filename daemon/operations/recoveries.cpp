@@ -22,6 +22,8 @@
 namespace gpuctl {
 namespace {
 
+constexpr std::chrono::seconds first_retry{2}, last_retry{60};
+
 /// Nothing else is done by a journal that is damaged: a device file that nobody may open is either closed by
 /// that operation, or its mode is left as it is.
 void reopen_nodes(const JournalHeader& header, const RootDir& root) {
@@ -77,11 +79,12 @@ Recoveries::Recoveries(EventLoop& loop, Inventory& inventory, OperationList& ope
     recover_later(gpu);
   });
   // What has left its journal - a way back that failed half-way, an end that could not remove it - is not
-  // over; a failed recovery waits for a change, or a release.
+  // over; a failed recovery waits for a change, for libvirt, or for a release.
   const auto ignore = [](const Operation&) {};
   const auto finished = [this](const Operation& operation) {
+    if (operation.kind == "recover") return recovery_ended(operation);
     const bool over = operation.state != OperationState::failed && !has_journal(operation.gpu);
-    if (!over && operation.kind != "recover") recover_later(operation.gpu);
+    if (!over) recover_later(operation.gpu);
   };
   operations_.observe({ignore, ignore, finished, [](unsigned) {}});
   inventory_.on_change([this](const Snapshot& before, const Snapshot& now) {
@@ -134,6 +137,14 @@ void Recoveries::settle_assignment(PciSlot slot) try {
   undone ? assignments.take_back(*assignment) : assignments.confirm(slot);
 } catch (const Error& error) {
   log(events::warning, error.what(), {.gpu = slot.str()});
+}
+
+void Recoveries::recovery_ended(const Operation& operation) {
+  const auto gpu = operation.gpu;
+  if (operation.error != error_name(ErrorCode::libvirt_unavailable)) return void(waits_.erase(gpu));
+  auto& wait = waits_[gpu];
+  wait.patience = std::clamp(wait.patience * 2, first_retry, last_retry);
+  wait.over = loop_.after(wait.patience, [this, gpu] { try_to_recover(gpu); });
 }
 
 void Recoveries::recover_later(PciSlot gpu) {

@@ -17,7 +17,8 @@ namespace gpuctl {
 std::vector<PciAddress> functions_held_by_helpers(const Platform& platform);
 
 /// Finishes or undoes what a crash left behind: at start, when a worker dies, when the process that was left
-/// in a kernel call ends, and again whenever the devices change, until the journal is gone.
+/// in a kernel call ends, and again whenever the devices change, or after a while where only libvirt was
+/// away, until the journal is gone.
 class Recoveries {
  public:
   Recoveries(EventLoop& loop, Inventory& inventory, OperationList& operations, Runner& runner,
@@ -40,7 +41,13 @@ class Recoveries {
     unsigned operation{};  ///< that shows the GPU as stuck
     EventLoop::Source ended;
   };
+  /// For libvirt, whose return no device tells.
+  struct Wait {
+    std::chrono::seconds patience{};  ///< before the next attempt
+    EventLoop::Source over;
+  };
   bool may_begin(PciSlot gpu) const;
+  void recovery_ended(const Operation& operation);
   void try_to_recover(PciSlot gpu);
   void recover_later(PciSlot gpu);
   void remove_unfinished(const std::string& of) const;
@@ -61,6 +68,7 @@ class Recoveries {
   Platform platform_;
   std::set<PciSlot> pending_;
   std::map<PciSlot, Helper> helpers_;  ///< left in a kernel call
+  std::map<PciSlot, Wait> waits_;
   bool retry_due_{};
   bool asleep_{};
   bool stopping_{};

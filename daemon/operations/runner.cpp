@@ -73,7 +73,7 @@ void Runner::stop(std::chrono::milliseconds patience, std::function<void()> done
     const auto* operation = operations_.find(entry.first);
     return operation != nullptr && operation->stuck;
   });
-  for (const auto& [id, operation] : running_) operation->cancel();
+  for (const auto& [id, operation] : running_) operation->stop();
   patience_ = loop_.after(patience, [this] {
     running_.clear();
     check_stopped();

@@ -25,13 +25,13 @@ class Runner {
         timeouts_(timeouts) {}
 
   void run(unsigned id, PciSlot gpu, WorkerPool::Body body, Answer answer);
-  /// A worker ended without a word: what it left behind is to be recovered.
+  /// A worker ended without a word, or after it had been stuck: what it left behind is to be recovered.
   void on_crash(std::function<void(PciSlot)> handler) { crashed_ = std::move(handler); }
   /// How many operations have begun their work on this GPU.
   unsigned begun(PciSlot gpu) const;
   /// Asks for a stop before the next step and a rollback; false if it does not run here.
   bool cancel(unsigned id);
-  /// Cancels all; `done` when all have ended, or been killed after `patience`.
+  /// Asks all to stop; `done` when all have ended, or been killed after `patience`.
   void stop(std::chrono::milliseconds patience, std::function<void()> done);
 
  private:

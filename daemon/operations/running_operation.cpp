@@ -26,6 +26,15 @@ bool comes_with_a_plan(const Operation* operation) {
   return operation == nullptr || operation->kind != "recover";
 }
 
+/// Its record says failed already; whether that is all of it, only this tells.
+std::string came_back(OperationState state, const std::string& message) {
+  const auto* ending = "";
+  if (state == OperationState::succeeded) ending = " and has succeeded";
+  if (state == OperationState::cancelled || state == OperationState::rolled_back)
+    ending = " and was taken back";
+  return fmt::format("it came back after all{}{}{}", ending, message.empty() ? "" : ": ", message);
+}
+
 std::vector<PciAddress> functions_of(const Operation* operation, const Snapshot& snapshot) {
   const auto gpu = operation == nullptr ? snapshot.gpus.end() : snapshot.gpus.find(operation->gpu);
   return gpu == snapshot.gpus.end() ? std::vector<PciAddress>{} : gpu->second.functions;
@@ -66,8 +75,12 @@ void RunningOperation::watch_recovery() {
 /// Once is enough: what a worker that sits in the kernel does not read fills its socket.
 void RunningOperation::cancel() {
   if (std::exchange(cancel_sent_, true)) return;
+  stop();
+  if (const auto step = std::exchange(waits_for_libvirt_, std::nullopt)) give_up(*step);
+}
+
+void RunningOperation::stop() {
   worker_->send(messages::cancel);
-  if (waits_for_libvirt_) return give_up(*waits_for_libvirt_);
   if (looking_)
     deadline_ = loop_.after(cancel_grace, [this] {
       end_without_plan(OperationState::cancelled, ErrorCode::cancelled, "cancelled before anything was done");
@@ -120,7 +133,7 @@ void RunningOperation::on_error(const Error& error) {
 
 void RunningOperation::on_progress(unsigned index, StepState state) {
   operations_.set_step(id_, index, state);
-  deadline_.reset();
+  end_watch();
   const auto* operation = operations_.find(id_);
   if (operation == nullptr || index >= operation->steps.size()) return;
   if (state == StepState::running) watch_step(operation->steps[index].step);
@@ -128,7 +141,7 @@ void RunningOperation::on_progress(unsigned index, StepState state) {
 
 /// A rollback's step is shown at the step that it takes back.
 void RunningOperation::on_undo(const Step& step, StepState state) {
-  deadline_.reset();
+  end_watch();
   if (state == StepState::running) return watch_step(step);
   operations_.update(id_, [&](Operation& operation) {
     for (auto& shown : operation.steps)
@@ -136,9 +149,13 @@ void RunningOperation::on_undo(const Step& step, StepState state) {
   });
 }
 
-void RunningOperation::watch_step(const Step& step) {
+void RunningOperation::end_watch() {
+  deadline_.reset();
   if (std::exchange(waits_for_libvirt_, std::nullopt))
     operations_.update(id_, [](Operation& operation) { operation.message.clear(); });
+}
+
+void RunningOperation::watch_step(const Step& step) {
   const auto* operation = operations_.find(id_);
   const bool forced = operation != nullptr && operation->forced;
   deadline_ = loop_.after(timeouts_.of(step.kind, forced) + grace, [this, step] { overdue(step); });
@@ -181,14 +198,15 @@ void RunningOperation::give_up(const Step& step) {
 
 void RunningOperation::on_end(OperationState state, const std::string& error, const std::string& message) {
   heard_end_ = true;
-  deadline_.reset();
+  end_watch();
   end_transition();
   const auto* operation = operations_.find(id_);
-  const bool was_stuck = operation != nullptr && operation->stuck;
-  if (was_stuck) operations_.update(id_, [](Operation& o) { o.stuck = false; });
-  operations_.finish(id_, state, error, was_stuck ? "it came back after all: " + message : message);
+  was_stuck_ = operation != nullptr && operation->stuck;
+  if (was_stuck_) operations_.update(id_, [](Operation& o) { o.stuck = false; });
+  operations_.finish(id_, state, error, was_stuck_ ? came_back(state, message) : message);
 }
 
+/// While it was stuck nothing of it could be recovered, and its end is told to nobody a second time.
 void RunningOperation::on_exit(int status) {
   deadline_.reset();
   if (!heard_end_) {
@@ -201,7 +219,7 @@ void RunningOperation::on_exit(int status) {
   heard_end_ ? refresh_devices() : end_transition();
   // both may destroy this
   const auto handlers = handlers_;
-  if (!heard_end_) handlers.crashed();
+  if (!heard_end_ || was_stuck_) handlers.crashed();
   handlers.ended();
 }
 

@@ -23,13 +23,17 @@ class RunningOperation {
     std::function<void()> planned;              ///< the plan stands, the work begins
     std::function<void(const Error&)> refused;  ///< looked again and found something in the way
     std::function<void()> ended;                ///< the worker has gone; destroy this
-    std::function<void()> crashed;              ///< it went without a word: recovery is due
+    std::function<void()> crashed;              ///< it went without a word, or after it had been stuck:
+                                                ///< recovery is due
   };
 
   RunningOperation(EventLoop& loop, WorkerPool& workers, Inventory& inventory, OperationList& operations,
                    const TimeoutConfig& timeouts, unsigned id, WorkerPool::Body body, Handlers handlers);
-  /// Asks for a stop before the next step, and a rollback; what only looks is ended.
+  /// Asks for a stop before the next step, and a rollback; what only looks is ended. What waits for libvirt
+  /// too long is given up.
   void cancel();
+  /// The same because gpuctld ends: what libvirt does meanwhile is left to the next one.
+  void stop();
   unsigned id() const { return id_; }
 
  private:
@@ -40,6 +44,7 @@ class RunningOperation {
   void on_end(OperationState state, const std::string& error, const std::string& message);
   void watch_step(const Step& step);
   void watch_recovery();
+  void end_watch();
   void overdue(const Step& step);
   void wait_for_libvirt(const Step& step);
   void give_up(const Step& step);
@@ -62,6 +67,7 @@ class RunningOperation {
   std::optional<Error> thrown_;            ///< by its work, after the plan
   std::optional<Step> waits_for_libvirt_;  ///< a step that has had its time, and has more
   bool heard_end_{};
+  bool was_stuck_{};
   bool cancel_sent_{};
   bool looking_{};  ///< nothing has been written yet
   bool planned_{};

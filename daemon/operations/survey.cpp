@@ -18,6 +18,7 @@
 #include "rebind/live_state.hpp"
 #include "rebind/plan.hpp"
 #include "vm/domain_demand.hpp"
+#include "vm/hostdev.hpp"
 #include "vm/vm_fitness.hpp"
 
 namespace gpuctl {
@@ -121,9 +122,18 @@ void plan_vm_for_attach(Work& work, const Vms& vms, Plan& plan) {
     work.result.survey.problems.push_back(assigned_elsewhere(*work.assignment));
 }
 
+/// What the VM has besides: when it starts, or now, if it is to get the GPU while it runs.
+std::set<PciAddress> along_with(const Work& work, const std::optional<Vms>& vms) {
+  if (!vms) return work.request.along;
+  const auto& vm = vms->target;
+  if (!work.request.live || vm.live_xml.empty()) return going_along(vm.inactive_xml, work.snapshot);
+  const auto plugged = claimed_functions(vm.live_xml);
+  return {plugged.begin(), plugged.end()};
+}
+
 /// QEMU opens the group, also of a GPU that has been with VFIO for long.
 Problems device_problems(const Work& work, const std::optional<Vms>& vms, bool moves) {
-  const auto along = vms ? going_along(vms->target.inactive_xml, work.snapshot) : work.request.along;
+  const auto along = along_with(work, vms);
   if (moves) return attach_problems(work.gpu, work.snapshot, along);
   if (!vms || has_gpu(vms->target, work.gpu)) return {};
   return shared_problems(work.gpu, work.snapshot, along);
@@ -164,11 +174,10 @@ void add_missing(std::vector<std::string>& to, const std::vector<std::string>& m
     if (std::ranges::find(to, each) == to.end()) to.push_back(each);
 }
 
-/// A record that says otherwise is stale then - unless no function has a driver at all: so it is when an
-/// operation could not be finished.
+/// A record that says otherwise is stale then.
 bool belongs_as_it_is(const Work& work) {
-  const bool has_driver = bound_state(work.gpu, work.snapshot) != GpuState::unbound;
-  return is_at_home(work.gpu, work.snapshot) && (has_driver || !saved_binding(work));
+  StateDir dir(work.platform.runtime_dir / "bindings");
+  return is_where_it_belongs(work.gpu, work.snapshot, SavedBindings(dir, boot_id(work.root)));
 }
 
 /// Where release will bring it.

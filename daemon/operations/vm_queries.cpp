@@ -37,9 +37,10 @@ VmServicePlaces places(const RootDir& root, const Platform& platform, const Snap
 
 /// A service with what it needs, for one call.
 struct Session {
-  explicit Session(const Platform& platform, const Snapshot& snapshot = {})
+  explicit Session(const Platform& platform, Patience patience = Patience::in_all,
+                   const Snapshot& snapshot = {})
       : root(platform.root),
-        hypervisor(answering_hypervisor(platform)),
+        hypervisor(answering_hypervisor(platform, patience)),
         seen(snapshot),
         service(*hypervisor, root, places(root, platform, seen)) {}
   RootDir root;
@@ -99,11 +100,11 @@ std::string looking_glass_check(const std::string& vm, std::uint32_t uid, const 
 std::string vm_setup(const std::string& vm, SetupRequest request, std::uint32_t uid, const Snapshot& snapshot,
                      const Platform& platform) {
   request.only_gpu = only_attachable(snapshot);
-  return Session(platform, snapshot).service.setup(vm, request, snapshot, uid);
+  return Session(platform, Patience::for_each_answer, snapshot).service.setup(vm, request, snapshot, uid);
 }
 
 std::string vm_undo(const std::string& vm, bool dry_run, const Snapshot& snapshot, const Platform& platform) {
-  return Session(platform).service.undo(vm, dry_run, snapshot);
+  return Session(platform, Patience::for_each_answer).service.undo(vm, dry_run, snapshot);
 }
 
 }  // namespace gpuctl

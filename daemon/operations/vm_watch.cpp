@@ -9,6 +9,8 @@
 #include "core/quoted.hpp"
 #include "operations/messages.hpp"
 #include "os/log.hpp"
+#include "rebind/live_state.hpp"
+#include "rebind/saved_bindings.hpp"
 
 namespace gpuctl {
 namespace {
@@ -40,11 +42,6 @@ DomainPresence presence(Hypervisor& hypervisor, const std::string& uuid) {
     if (e.code() == ErrorCode::vm_not_found) return DomainPresence::gone;
     throw;
   }
-}
-
-/// With a driver: one that lost its own on the way home is released once more.
-bool is_home(const Gpu& gpu, const Snapshot& snapshot) {
-  return is_at_home(gpu, snapshot) && bound_state(gpu, snapshot) != GpuState::unbound;
 }
 
 /// Domains that events were about. What holds now is asked for afterwards: an event may be older than the
@@ -110,11 +107,18 @@ bool VmWatch::needed() const {
   return std::ranges::any_of(assignments_.all(), [&](const auto& entry) { return is_awaited(entry.second); });
 }
 
+/// One that lost its driver on the way home is not, and is released once more.
+bool VmWatch::is_home(const Gpu& gpu) const {
+  StateDir dir(platform_.runtime_dir / "bindings");
+  const RootDir root(platform_.root);
+  return is_where_it_belongs(gpu, inventory_.snapshot(), SavedBindings(dir, boot_id(root)));
+}
+
 /// Away; or at home, or gone, and yet recorded as in use, which libvirt knows better.
 bool VmWatch::is_awaited(const Assignment& assignment) const {
   const auto& snapshot = inventory_.snapshot();
   const auto gpu = snapshot.gpus.find(assignment.gpu);
-  const bool away = gpu != snapshot.gpus.end() && !is_home(gpu->second, snapshot);
+  const bool away = gpu != snapshot.gpus.end() && !is_home(gpu->second);
   return away ||
          ((assignment.running || assignment.returning) && operations_.running_on(assignment.gpu) == nullptr);
 }
@@ -234,7 +238,7 @@ void VmWatch::go_home(PciSlot slot, const Due& due) {
   const auto assignment = assignments_.find(slot);
   const auto& gpus = inventory_.snapshot().gpus;
   const auto gpu = gpus.find(slot);
-  const bool home = gpu == gpus.end() || is_home(gpu->second, inventory_.snapshot());
+  const bool home = gpu == gpus.end() || is_home(gpu->second);
   const bool taken =
       assignment && (assignment->vm_uuid != due.vm_uuid || (assignment->running && due.recorded));
   if (!home && !taken) return start_release(slot, due);

@@ -42,6 +42,7 @@ class VmWatch {
   };
   bool needed() const;
   bool is_awaited(const Assignment& assignment) const;
+  bool is_home(const Gpu& gpu) const;
   void watch();
   void retry_later();
   void on_message(const std::string& text);

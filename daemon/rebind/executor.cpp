@@ -103,7 +103,7 @@ std::optional<Executor::Failure> Executor::forward(const Transaction& t, Journal
     if (hooks_.cancelled && hooks_.cancelled()) return Failure{ErrorCode::cancelled, "cancelled", false};
     const auto failure = try_step(t.plan, i, journal, progress);
     if (!failure) continue;
-    if (!may_be_missed(t, t.plan[i], failure->code)) return failure;
+    if (!may_go_on(t, t.plan[i], failure->code)) return failure;
     progress.missed.emplace(t.plan[i].subject, missed_sentence(t.plan[i], failure->message));
   }
   return std::nullopt;
@@ -138,7 +138,15 @@ bool Executor::is_late(const Step& step, std::chrono::nanoseconds took) const {
 }
 
 bool Executor::too_late(const Step& step, std::chrono::nanoseconds took) const {
-  return is_late(step, took) && !(hooks_.accept_late && hooks_.accept_late());
+  if (!hooks_.given_up) return is_late(step, took);
+  return (is_vm_step(step.kind) || is_late(step, took)) && hooks_.given_up();
+}
+
+/// An attach that was given up is taken back, whatever its step could be done without.
+bool Executor::may_go_on(const Transaction& t, const Step& step, ErrorCode code) const {
+  const bool attaches = t.operation == attach_operation;
+  if (attaches && hooks_.given_up && hooks_.given_up()) return false;
+  return may_be_missed(t, step, code);
 }
 
 std::chrono::nanoseconds Executor::perform_timed(const Step& step) {
@@ -223,7 +231,7 @@ void Executor::tidy_up(const Transaction& t, Journal& journal, bool forget_recor
 
 /// All of it, whatever fails. A function whose step failed is neither unbound nor bound any more; its
 /// override and its power settings are still put right. One that has left the bus has nothing to restore.
-std::vector<std::string> Executor::best_effort(const Plan& plan, Missed* missed) {
+std::vector<std::string> Executor::best_effort(const Plan& plan, Missed* missed, std::set<ErrorCode>* why) {
   std::vector<std::string> left;
   std::set<std::string> given_up;
   for (const auto& step : plan) {
@@ -237,8 +245,10 @@ std::vector<std::string> Executor::best_effort(const Plan& plan, Missed* missed)
       given_up.insert(step.subject);
       if (missed != nullptr && is_dispensable(step))
         missed->emplace(step.subject, missed_sentence(step, e.what()));
-      else if (e.code() != ErrorCode::device_gone)
+      else if (e.code() != ErrorCode::device_gone) {
         left.emplace_back(e.what());
+        if (why != nullptr) why->insert(e.code());
+      }
       tell_undo(step, StepState::failed);
     }
   }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,8 +44,8 @@ struct Outcome {
 std::string encode(const Outcome& outcome);       ///< for the way from the helper process to the daemon
 Outcome decode_outcome(const std::string& text);  ///< throws Error(internal)
 
-/// Whether libvirt does the step. Such a step is never late: a guest whose memory takes minutes to pin has
-/// started all the same, and taking that back would stop it.
+/// Whether libvirt does the step. Such a step is never late, unless it was given up: a guest whose memory
+/// takes minutes to pin has started all the same, and taking that back would stop it.
 bool is_vm_step(StepKind kind);
 
 /// How long a step may take before its GPU counts as stuck; for the daemon's watch on the helper and the
@@ -57,8 +58,9 @@ struct ExecutorHooks {
   std::function<bool()> cancelled;                                 ///< asked before each step
   std::function<std::chrono::milliseconds(const Step&)> deadline;  ///< step_deadline unless told
   std::function<std::chrono::steady_clock::time_point()> now;      ///< the clock unless told
-  /// Asked when a step came back late, but did what it should: whether the operation goes on. No unless told.
-  std::function<bool()> accept_late;
+  /// Asked when a step came back late, or libvirt did: whether everybody has been told that it failed, so
+  /// that what it did is to be taken back. Unless told: yes of what is late, no of libvirt.
+  std::function<bool()> given_up;
 };
 
 /// With its full stop.
@@ -92,7 +94,8 @@ class Executor {
   Outcome run(const Transaction& transaction);
 
   /// Runs recovery_plan() of an interrupted operation; see rebind/recovery.hpp. All went well: the journal is
-  /// dropped, and the record if the GPU is home. Otherwise they stay, and this can be called again.
+  /// dropped, and the record if the GPU is home. Otherwise they stay, and this can be called again. Failed
+  /// with libvirt_unavailable: that alone is in the way.
   Outcome recover(const JournalContents& journal);
 
  private:
@@ -114,10 +117,12 @@ class Executor {
   std::chrono::nanoseconds perform_timed(const Step&);
   bool is_late(const Step&, std::chrono::nanoseconds took) const;
   bool too_late(const Step&, std::chrono::nanoseconds took) const;
+  bool may_go_on(const Transaction&, const Step&, ErrorCode) const;
   Outcome roll_back(const Transaction&, Journal&, const Progress&, const Failure&);
   Outcome finish(const Transaction&, Journal&, const Progress&);
   void tidy_up(const Transaction&, Journal&, bool forget_record, Outcome&);
-  std::vector<std::string> best_effort(const Plan&, Missed* missed = nullptr);
+  std::vector<std::string> best_effort(const Plan&, Missed* missed = nullptr,
+                                       std::set<ErrorCode>* why = nullptr);
   void find_again(const Plan& begun);
   void settle(const Binding& home);
   std::optional<Failure> prove_home(const Binding& home);

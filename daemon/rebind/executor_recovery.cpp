@@ -18,8 +18,9 @@ std::optional<std::string> reason_to_wait(const Recovery& recovery) {
   return std::nullopt;
 }
 
-Outcome unfinished(const std::vector<std::string>& left) {
-  return {Ending::failed, ErrorCode::rollback_failed,
+Outcome unfinished(const std::vector<std::string>& left, const std::set<ErrorCode>& why = {}) {
+  const bool by_libvirt = why == std::set{ErrorCode::libvirt_unavailable};
+  return {Ending::failed, by_libvirt ? ErrorCode::libvirt_unavailable : ErrorCode::rollback_failed,
           fmt::format("Not all is as it was: {}.", fmt::join(left, "; ")), false, left};
 }
 
@@ -46,10 +47,11 @@ Outcome Executor::carry_out(const JournalContents& contents, const Recovery& rec
       std::ranges::find_if(plan, [](const Step& s) { return s.kind != StepKind::check_users; });
   if (auto outcome = refused({plan.begin(), first_effect}, contents, recovery, journal)) return *outcome;
   Missed missed;
-  auto left = best_effort({first_effect, plan.end()}, &missed);
-  std::ranges::move(best_effort(recovery.reopen), std::back_inserter(left));
+  std::set<ErrorCode> why;
+  auto left = best_effort({first_effect, plan.end()}, &missed, &why);
+  std::ranges::move(best_effort(recovery.reopen, nullptr, &why), std::back_inserter(left));
   if (left.empty() && recovery.goes_home) left = not_home(contents.header.home);
-  return left.empty() ? drop(contents, journal, missed) : unfinished(left);
+  return left.empty() ? drop(contents, journal, missed) : unfinished(left, why);
 }
 
 std::vector<std::string> Executor::not_home(const Binding& home) {

@@ -57,4 +57,9 @@ SavedBindings::Loaded SavedBindings::load() {
   return loaded;
 }
 
+bool is_where_it_belongs(const Gpu& gpu, const Snapshot& snapshot, const SavedBindings& records) {
+  const bool has_driver = bound_state(gpu, snapshot) != GpuState::unbound;
+  return is_at_home(gpu, snapshot) && (has_driver || !records.find(gpu.slot()));
+}
+
 }  // namespace gpuctl

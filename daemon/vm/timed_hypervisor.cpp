@@ -11,39 +11,46 @@
 namespace gpuctl {
 namespace {
 
-Error no_answer(std::chrono::milliseconds patience) {
+Error no_answer(std::chrono::milliseconds time) {
   return {ErrorCode::libvirt_unavailable,
           fmt::format("libvirt has not answered in {:.0f} s; see 'systemctl status libvirtd' "
                       "(or 'virtqemud' where libvirt has a daemon a driver).",
-                      std::chrono::duration<double>(patience).count())};
+                      std::chrono::duration<double>(time).count())};
+}
+
+std::optional<std::chrono::steady_clock::time_point> end_of(Patience patience,
+                                                            std::chrono::milliseconds time) {
+  if (patience == Patience::for_each_answer) return std::nullopt;
+  return std::chrono::steady_clock::now() + time;
 }
 
 template <class Question>
-auto answered(const TimedHypervisor::Patience& patience, Question question) {
-  if (std::chrono::steady_clock::now() >= patience.end) throw no_answer(patience.whole);
+auto answered(const TimedHypervisor::Time& time, Question question) {
+  const auto now = std::chrono::steady_clock::now();
+  const auto end = time.end.value_or(now + time.whole);
+  if (now >= end) throw no_answer(time.whole);
   const auto asked = std::make_shared<std::packaged_task<decltype(question())()>>(std::move(question));
   auto answer = asked->get_future();
   std::thread([asked] { (*asked)(); }).detach();
-  if (answer.wait_until(patience.end) == std::future_status::timeout) throw no_answer(patience.whole);
+  if (answer.wait_until(end) == std::future_status::timeout) throw no_answer(time.whole);
   return answer.get();
 }
 
 }  // namespace
 
-TimedHypervisor::TimedHypervisor(const Connect& connect, std::chrono::milliseconds patience)
-    : patience_{patience, std::chrono::steady_clock::now() + patience},
-      libvirt_(answered(patience_, connect)) {}
+TimedHypervisor::TimedHypervisor(const Connect& connect, std::chrono::milliseconds time, Patience patience)
+    : time_{time, end_of(patience, time)}, libvirt_(answered(time_, connect)) {}
 
 std::vector<Vm> TimedHypervisor::vms() {
-  return answered(patience_, [libvirt = libvirt_] { return libvirt->vms(); });
+  return answered(time_, [libvirt = libvirt_] { return libvirt->vms(); });
 }
 
 Vm TimedHypervisor::vm(const std::string& name_or_uuid) {
-  return answered(patience_, [libvirt = libvirt_, name_or_uuid] { return libvirt->vm(name_or_uuid); });
+  return answered(time_, [libvirt = libvirt_, name_or_uuid] { return libvirt->vm(name_or_uuid); });
 }
 
 unsigned long TimedHypervisor::version() {
-  return answered(patience_, [libvirt = libvirt_] { return libvirt->version(); });
+  return answered(time_, [libvirt = libvirt_] { return libvirt->version(); });
 }
 
 }  // namespace gpuctl

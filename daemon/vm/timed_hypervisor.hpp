@@ -3,19 +3,23 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "vm/hypervisor.hpp"
 
 namespace gpuctl {
 
+/// Who looks has his time for all of it; who changes something needs every answer that comes after that.
+enum class Patience { in_all, for_each_answer };
+
 /// For whoever waits for an answer of libvirt's: questions - how to reach it, which VMs there are, how they
-/// are - have `patience` in all; then one without an answer throws Error(libvirt_unavailable). What libvirt
-/// is told to do may take as long as it takes. A question without an answer stays behind in a thread of its
-/// own: worker processes only, which end without waiting for it.
+/// are - have `time`; then one without an answer throws Error(libvirt_unavailable). What libvirt is told to
+/// do may take as long as it takes. A question without an answer stays behind in a thread of its own: worker
+/// processes only, which end without waiting for it.
 class TimedHypervisor : public Hypervisor {
  public:
   using Connect = std::function<std::unique_ptr<Hypervisor>()>;
-  TimedHypervisor(const Connect& connect, std::chrono::milliseconds patience);
+  TimedHypervisor(const Connect& connect, std::chrono::milliseconds time, Patience = Patience::in_all);
 
   std::vector<Vm> vms() override;
   Vm vm(const std::string& name_or_uuid) override;
@@ -36,13 +40,13 @@ class TimedHypervisor : public Hypervisor {
     libvirt_->watch(handler, keep_going);
   }
 
-  struct Patience {
+  struct Time {
     std::chrono::milliseconds whole;
-    std::chrono::steady_clock::time_point end;
+    std::optional<std::chrono::steady_clock::time_point> end;  ///< of all questions
   };
 
  private:
-  Patience patience_;
+  Time time_;
   std::shared_ptr<Hypervisor> libvirt_;  ///< shared with questions that have no answer yet
 };
 

@@ -81,6 +81,7 @@ struct Laptop {
   EventLoop loop;
   CountedWorkers workers;
   NoEvents events;
+  TimeoutConfig timeouts;
 
   Laptop() {
     platform.root = machine.root();
@@ -110,7 +111,7 @@ struct Started {
   Inventory inventory{laptop.root, laptop.events, laptop.loop, [] { return Lookups{}; }, held};
   OperationList operations{laptop.loop, 60s};
   Departures departures{laptop.loop, 1s, [](PciSlot, bool) {}};
-  Runner runner{laptop.loop, laptop.workers, inventory, operations, departures, {}};
+  Runner runner{laptop.loop, laptop.workers, inventory, operations, departures, laptop.timeouts};
   Recoveries recoveries{laptop.loop, inventory, operations, runner, laptop.platform};
 
   explicit Started(Laptop& machine) : laptop(machine) {
@@ -122,6 +123,20 @@ struct Started {
   }
   void turn() {
     for (int i = 0; i < 5; ++i) laptop.loop.run_once(20ms);
+  }
+  template <class Condition>
+  bool until(Condition condition) {
+    for (int i = 0; i < 200 && !condition(); ++i) laptop.loop.run_once(20ms);
+    return condition();
+  }
+  /// An operation whose first step does not come back.
+  unsigned get_stuck() {
+    const auto id = operations.add("attach", gpu.slot(), "", 0).id;
+    runner.run(id, gpu.slot(), {}, [](const std::variant<unsigned, Error>&) {});
+    laptop.workers.last.on_message(messages::plan(Plan{{StepKind::check_users, "0000:01:00.0", "", ""}}));
+    laptop.workers.last.on_message(messages::progress(0, StepState::running));
+    REQUIRE(until([&] { return operations.find(id)->stuck; }));
+    return id;
   }
 };
 
@@ -201,6 +216,36 @@ TEST_CASE("a recovery that failed begins again when a driver changes, not when a
   CHECK(laptop.workers.begun == 1);
   laptop.machine.unbind("0000:01:00.1");
   daemon.inventory.refresh({audio});
+  daemon.turn();
+  CHECK(laptop.workers.begun == 2);
+}
+
+TEST_CASE("a recovery that only libvirt was in the way of begins again by itself") {
+  Laptop laptop;
+  laptop.leave_journal({1, 777});
+  Started daemon{laptop};
+  const auto end = laptop.workers.last;
+  const std::string error{error_name(ErrorCode::libvirt_unavailable)};
+  end.on_message(messages::end(OperationState::failed, error, "libvirt does not answer"));
+  end.on_exit(0);
+  daemon.turn();
+  CHECK(laptop.workers.begun == 1);
+  CHECK(daemon.until([&] { return laptop.workers.begun == 2; }));
+}
+
+TEST_CASE("what an operation leaves that was stuck and came back is recovered") {
+  Laptop laptop;
+  laptop.timeouts.other = 0s;
+  Started daemon{laptop};
+  daemon.get_stuck();
+  laptop.leave_journal({1, 777});
+  daemon.turn();
+  CHECK(laptop.workers.begun == 1);
+  const auto end = laptop.workers.last;
+  end.on_message(messages::end(OperationState::failed, "RollbackFailed", "it could not all be taken back"));
+  daemon.turn();
+  CHECK(laptop.workers.begun == 1);  // its process lives still
+  end.on_exit(0);
   daemon.turn();
   CHECK(laptop.workers.begun == 2);
 }

@@ -261,6 +261,18 @@ TEST_CASE(
     CHECK(operation.state == OperationState::failed);
     CHECK(operation.stuck);
     CHECK(operation.message.find("libvirt has not finished vm-start") == 0);
+    deaf.handlers.on_message(messages::end(OperationState::succeeded, "", ""));
+    CHECK(operation.message == "it came back after all and has succeeded");
+  }
+  SUBCASE("it is cancelled when it has come back") {
+    deaf.handlers.on_message(messages::progress(0, StepState::done));
+    runner.cancel(id);
+    CHECK_FALSE(operation.stuck);
+  }
+  SUBCASE("gpuctld ends") {
+    runner.stop(1h, [] {});
+    CHECK(deaf.sent == 1);
+    CHECK(operation.running());
   }
   SUBCASE("it goes on with another step") {
     deaf.handlers.on_message(messages::undo({StepKind::vm_stop, start.subject, "", ""}, StepState::running));

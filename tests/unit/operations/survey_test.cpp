@@ -7,7 +7,9 @@
 
 #include "rebind/live_state.hpp"
 #include "rebind/saved_bindings.hpp"
+#include "support/fake_hypervisor.hpp"
 #include "support/machines.hpp"
+#include "unit/vm/domains.hpp"
 
 using namespace gpuctl;
 using namespace gpuctl::test;
@@ -16,6 +18,18 @@ namespace {
 
 const PciAddress display{0, 1, 0, 0};
 const PciAddress audio{0, 1, 0, 1};
+const PciAddress neighbour{0, 4, 0, 0};
+
+/// A VM that runs, and only at its next start has the neighbour as well.
+class NeighbourComesNext : public FakeHypervisor {
+ public:
+  NeighbourComesNext() {
+    auto& vm = add(q35(""), true);
+    vm.inactive_xml =
+        q35("<hostdev mode='subsystem' type='pci' managed='yes'><source>"
+            "<address domain='0x0000' bus='0x04' slot='0x00' function='0x0'/></source></hostdev>");
+  }
+};
 
 /// The laptop as workers see it.
 struct Laptop {
@@ -42,6 +56,16 @@ struct Laptop {
       gpu.functions.push_back(address);
     }
     now.gpus[display.slot()] = gpu;
+    return now;
+  }
+  /// With a device of the host's in the GPU's group.
+  Snapshot with_neighbour() const {
+    auto now = snapshot();
+    auto& function = now.functions[neighbour];
+    function.address = neighbour;
+    function.driver = "e1000e";
+    now.functions[display].iommu_group = 15;
+    now.groups[15] = {.number = 15, .functions = {display, audio, neighbour}};
     return now;
   }
   Prepared look(Verb verb, Revival revival = Revival::none) const {
@@ -94,6 +118,18 @@ TEST_CASE("an attach takes no GPU that is divided into mediated devices") {
       laptop.machine.directory("0000:01:00.0") + "/5a3f2c1e-9d8b-4c7a-8e6f-0123456789ab/uevent", "");
   const auto problems = laptop.look(Verb::attach).survey.problems;
   CHECK(std::ranges::count(problems, "mediated-devices", &Problem::id) == 1);
+}
+
+TEST_CASE("what only the next start of a VM takes along is in the way while it runs") {
+  Laptop laptop;
+  laptop.platform.hypervisor = [] { return std::make_unique<NeighbourComesNext>(); };
+  for (const bool live : {false, true}) {
+    const Request request{.verb = Verb::attach, .gpu = display.str(), .vm = "vm", .live = live};
+    const auto found = prepare(request, laptop.with_neighbour(), laptop.platform).survey.problems;
+    const auto foreign = std::ranges::find(found, "foreign-in-group", &Problem::id);
+    REQUIRE(foreign != found.end());
+    CHECK(foreign->severity == (live ? Severity::blocker : Severity::info));
+  }
 }
 
 TEST_CASE("what is on vfio already belongs where the record says") {

@@ -24,6 +24,8 @@ struct Hanging : FakeHypervisor {
   std::vector<Vm> vms() override { return let.wait(), FakeHypervisor::vms(); }
   Vm vm(const std::string& name) override { return let.wait(), FakeHypervisor::vm(name); }
   unsigned long version() override { return let.wait(), FakeHypervisor::version(); }
+  /// Takes its time, which nobody minds.
+  void define(const std::string&) override { std::this_thread::sleep_for(600ms); }
 };
 
 std::unique_ptr<Hypervisor> connect(const std::shared_future<void>& let) {
@@ -58,6 +60,20 @@ TEST_CASE("a libvirt that answers is heard, and its refusals too") {
   CHECK(libvirt.vms().size() == 1);
   CHECK(libvirt.version() == 9000000);
   CHECK(error_of([&] { libvirt.vm("none"); }) == ErrorCode::vm_not_found);
+  await_threads();
+}
+
+TEST_CASE(
+    "what libvirt does on the way takes nothing from the time of later answers where a change needs them") {
+  std::promise<void> promise;
+  promise.set_value();
+  const auto let = promise.get_future().share();
+  TimedHypervisor looking{[let] { return connect(let); }, 500ms};
+  looking.define("");
+  CHECK(error_of([&] { looking.vm("win11"); }) == ErrorCode::libvirt_unavailable);
+  TimedHypervisor changing{[let] { return connect(let); }, 500ms, Patience::for_each_answer};
+  changing.define("");
+  CHECK(changing.vm("win11").name == "win11");
   await_threads();
 }
 

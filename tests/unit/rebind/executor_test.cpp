@@ -111,7 +111,7 @@ TEST_CASE("a late step ends nothing when the caller goes on with it") {
   World world{reference_laptop};
   const auto unbind = effect_of_attach(reference_laptop, "unbinding from nvidia");
   world.kernel.faults().at(unbind, {FaultKind::late});
-  world.hooks.accept_late = [] { return true; };
+  world.hooks.given_up = [] { return false; };
   CHECK(world.run(world.attach()).ending == Ending::succeeded);
   CHECK(world.not_on_vfio().empty());
 }
@@ -131,14 +131,6 @@ TEST_CASE("a unit that other GPUs need and that does not start again keeps no GP
   CHECK(
       outcome.message.starts_with("0000:01:00 is with VFIO. nvidia-persistenced.service was not started ("));
   CHECK_MESSAGE(world.not_on_vfio().empty(), text(world.not_on_vfio()));
-}
-
-TEST_CASE("what libvirt does is never late, whatever the caller has given up") {
-  World world{reference_laptop};
-  world.hooks.accept_late = [] { return false; };
-  world.hooks.deadline = [](const Step& step) { return is_vm_step(step.kind) ? -1ms : 1h; };
-  CHECK(world.run(world.attach()).ending == Ending::succeeded);
-  CHECK(world.vm.has_devices);
 }
 
 TEST_CASE("a rollback that fails says what is left, and keeps the journal for recovery") {

@@ -112,6 +112,21 @@ TEST_CASE("recovery brings the GPU home without a unit that does not start any m
   CHECK(world.journal_empty());
 }
 
+TEST_CASE("a recovery that only libvirt was in the way of says so, and ends well when that is back") {
+  World rehearsal{reference_laptop};
+  kill_before(rehearsal, "domain");
+  rehearsal.recover();
+  const auto& seen = rehearsal.kernel.faults().seen();
+  const auto taken_out = std::ranges::find_if(
+      seen, [](const auto& effect) { return effect.find(": vm-remove-devices") != std::string::npos; });
+  World world{reference_laptop};
+  kill_before(world, "domain");
+  world.kernel.faults().at(static_cast<std::size_t>(taken_out - seen.begin()), {FaultKind::error, ENOTCONN});
+  CHECK(world.recover().front().error == ErrorCode::libvirt_unavailable);
+  CHECK(world.recover().front().ending == Ending::succeeded);
+  CHECK(world.not_home().empty());
+}
+
 TEST_CASE("an attach that was killed when all was done stays done") {
   World world{reference_laptop};
   kill_before(world, "remove state");

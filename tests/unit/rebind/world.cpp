@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -168,7 +169,8 @@ void World::perform_on_vm(const Step& step) {
   const auto what = fmt::format("domain {}: {}", step.subject, to_string(step.kind));
   const auto fault = kernel.faults().next(what);
   if (fault && fault->kind == FaultKind::error)
-    throw Error(ErrorCode::kernel_refused, fmt::format("{}: {}", what, std::strerror(fault->number)));
+    throw Error(fault->number == ENOTCONN ? ErrorCode::libvirt_unavailable : ErrorCode::kernel_refused,
+                fmt::format("{}: {}", what, std::strerror(fault->number)));
   vm.has_devices = step.kind == StepKind::vm_add_devices;
   if (fault && fault->kind == FaultKind::crash_after) throw Crash{};
 }
