@@ -32,8 +32,8 @@ class SavedBindings {
   std::string boot_id_;
 };
 
-/// Off VFIO, and with a driver as long as there is a record: an operation that could not be finished leaves it
-/// without.
+/// Off VFIO, and with a driver as long as there is a record: an operation that could not be finished leaves
+/// it without.
 bool is_where_it_belongs(const Gpu& gpu, const Snapshot& snapshot, const SavedBindings& records);
 
 }  // namespace gpuctl
