@@ -21,7 +21,9 @@ void clean_all(Strings&... strings) {
 void clean_value(std::string& text) { clean_in_place(text); }
 void clean_value(Problem& p) { clean_all(p.id, p.severity, p.subject, p.message, p.remedy); }
 void clean_value(Step& s) { clean_all(s.kind, s.subject, s.detail, s.state); }
-void clean_value(User& u) { clean_all(u.command, u.unit, u.session, u.what, u.via, u.remedy); }
+void clean_value(User& u) {
+  clean_all(u.command, u.unit, u.session, u.what, u.via, u.remedy, u.container, u.machine);
+}
 
 template <class Value>
 void clean_value(std::vector<Value>& values) {

@@ -75,6 +75,8 @@ struct Objects {
 struct User {
   std::uint32_t pid{}, uid{};
   std::string command, unit, session, what, via, remedy;
+  std::string container{}, machine{};  ///< "" for none
+  bool lets_go{};                      ///< by itself, when the driver leaves
 };
 
 struct Vm {

@@ -106,8 +106,11 @@ Json json_of(const User& user) {
           {"uid", user.uid},
           {"unit", json_text(user.unit)},
           {"session", json_text(user.session)},
+          {"container", json_text(user.container)},
+          {"machine", json_text(user.machine)},
           {"what", user.what},
           {"via", user.via},
+          {"lets_go", user.lets_go},
           {"remedy", user.remedy}};
 }
 

@@ -20,8 +20,11 @@ Json user(const DeviceUser& u) {
           {"uid", u.uid},
           {"unit", u.unit()},
           {"session", u.owner.session},
+          {"container", u.owner.container},
+          {"machine", u.owner.machine},
           {"what", u.what},
           {"via", to_string(u.via)},
+          {"lets-go", u.will_let_go},
           {"remedy", u.remedy}};
 }
 

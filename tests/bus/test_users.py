@@ -31,6 +31,13 @@ class Users(BusTest):
     def command(self, user):
         return self.entry(user)['command']
 
+    def test_a_holder_is_told_with_all_that_is_documented(self):
+        entry = self.entry(OWNER)
+        self.assertEqual(set(entry), {'pid', 'command', 'uid', 'unit', 'session', 'container', 'machine', 'what', 'via', 'lets-go',
+                                      'remedy'})
+        self.assertEqual((entry['uid'], entry['container'], entry['machine']), (self.machine.uids[OWNER], '', ''))
+        self.assertIs(entry['lets-go'], True)  # an attribute file keeps no driver
+
     def test_command_lines_show_to_root_to_their_owner_and_to_who_may_attach_the_gpu(self):
         self.assertEqual({user: self.command(user) for user in ('root', OWNER, 'bob', 'carol', 'mallory')},
                          {'root': WHOLE, OWNER: WHOLE, 'bob': WHOLE, 'carol': SHORT, 'mallory': SHORT})

@@ -95,6 +95,9 @@ TEST_CASE("the calls carry their arguments there and their answers back") {
   CHECK(client->check("", "", {}).at(0).blocks());
   CHECK(client->diagnose().at(0).severity == "ok");
   CHECK(client->users("01:00").at(0).pid == 4711);
+  CHECK(client->users("01:00").at(0).container == "lxc web");
+  CHECK(client->users("01:00").at(0).machine == "qemu-1-win11");
+  CHECK(client->users("01:00").at(0).lets_go);
   CHECK(client->users("01:00").at(0).what == "01:00");
   CHECK(client->vms().at(0).gpus == std::vector<std::string>{"0000:01:00.0"});
   CHECK(client->vms().at(0).problems.at(0).id == "no-reset");

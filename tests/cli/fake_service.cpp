@@ -219,6 +219,9 @@ class FakeManager final
     result.returnResults({{{"pid", sdbus::Variant{std::uint32_t{4711}}},
                            {"uid", sdbus::Variant{std::uint32_t{1000}}},
                            {"command", sdbus::Variant{Text{"nvtop"}}},
+                           {"container", sdbus::Variant{Text{"lxc web"}}},
+                           {"machine", sdbus::Variant{Text{"qemu-1-win11"}}},
+                           {"lets-go", sdbus::Variant{true}},
                            {"what", sdbus::Variant{gpu}}}});
   }
   void ListVms(sdbus::Result<std::vector<Dictionary>>&& result) override {

@@ -35,6 +35,21 @@ TEST_CASE("users of another host have numbers, for their names are not known her
         "4711\tnvtop\t0\tuser@0.service\tc1\t/dev/nvidia0\tfd 7\tClose nvtop.\n");
 }
 
+TEST_CASE("JSON also tells where a user runs, and whether it lets go by itself") {
+  Program program;
+  program.daemon.users = {root_shell, stranger};
+  program.daemon.users[1].container = "docker 0123456789ab";
+  program.daemon.users[1].machine = "web\x1b[2J";
+  program.daemon.users[1].lets_go = true;
+  const auto users = nlohmann::json::parse(program.run({"users", "--json"}).out)["users"];
+  CHECK(users.at(0).at("container").is_null());
+  CHECK(users.at(0).at("machine").is_null());
+  CHECK(users.at(0).at("lets_go") == false);
+  CHECK(users.at(1).at("container") == "docker 0123456789ab");
+  CHECK(users.at(1).at("machine") == "web");
+  CHECK(users.at(1).at("lets_go") == true);
+}
+
 TEST_CASE("a GPU that nobody holds is exit 0") {
   Program program;
   program.terminal = true;
