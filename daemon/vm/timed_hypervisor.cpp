@@ -3,6 +3,7 @@
 
 #include <future>
 #include <thread>
+#include <variant>
 
 #include <fmt/format.h>
 
@@ -24,16 +25,37 @@ std::optional<std::chrono::steady_clock::time_point> end_of(Patience patience,
   return std::chrono::steady_clock::now() + time;
 }
 
+/// A refusal goes from thread to thread as a value: who lets an exception go last, only the C++ library
+/// knows.
+template <class Question>
+auto with_refusal(Question question) {
+  using Answer = std::variant<decltype(question()), Error>;
+  return [question = std::move(question)]() -> Answer {
+    try {
+      return question();
+    } catch (const Error& refusal) {
+      return refusal;
+    }
+  };
+}
+
+template <class Result>
+Result result_of(std::variant<Result, Error> answer) {
+  if (const auto* refusal = std::get_if<Error>(&answer)) throw *refusal;
+  return std::get<Result>(std::move(answer));
+}
+
 template <class Question>
 auto answered(const TimedHypervisor::Time& time, Question question) {
   const auto now = std::chrono::steady_clock::now();
   const auto end = time.end.value_or(now + time.whole);
   if (now >= end) throw no_answer(time.whole);
-  const auto asked = std::make_shared<std::packaged_task<decltype(question())()>>(std::move(question));
+  auto whole = with_refusal(std::move(question));
+  const auto asked = std::make_shared<std::packaged_task<decltype(whole())()>>(std::move(whole));
   auto answer = asked->get_future();
   std::thread([asked] { (*asked)(); }).detach();
   if (answer.wait_until(end) == std::future_status::timeout) throw no_answer(time.whole);
-  return answer.get();
+  return result_of(answer.get());
 }
 
 }  // namespace
