@@ -11,6 +11,7 @@
 #include "operations/assignments.hpp"
 #include "operations/messages.hpp"
 #include "support/machines.hpp"
+#include "unit/operations/counted_workers.hpp"
 
 using namespace gpuctl;
 using namespace std::chrono_literals;
@@ -20,30 +21,6 @@ namespace {
 constexpr auto boot = "6f1f2d6e-0000-4000-8000-000000000001";
 const PciAddress gpu{0, 1, 0, 0};
 const PciAddress audio{0, 1, 0, 1};
-
-class NoEvents : public DeviceEvents {
- public:
-  void on_event(std::function<void(const DeviceEvent&)>) override {}
-};
-
-/// Counts the recoveries that begin, and lets them do nothing.
-class CountedWorkers : public WorkerPool {
- public:
-  int begun = 0;
-  WorkerHandlers last;
-  std::unique_ptr<Worker> start(const std::string&, Body, WorkerHandlers handlers) override {
-    ++begun;
-    last = std::move(handlers);
-    return std::make_unique<Idle>();
-  }
-
- private:
-  class Idle : public Worker {
-   public:
-    pid_t pid() const override { return 1; }
-    void send(const std::string&) override {}
-  };
-};
 
 /// A process of an earlier gpuctld, in the fake machine's /proc under its real number.
 class LateHelper {
@@ -79,8 +56,8 @@ struct Laptop {
   StateDir journal_dir{machine.root() / "run/journal"}, assignment_dir{machine.root() / "state/assignments"};
   Assignments assignments{assignment_dir, boot};
   EventLoop loop;
-  CountedWorkers workers;
-  NoEvents events;
+  test::CountedWorkers workers;
+  test::NoEvents events;
   TimeoutConfig timeouts;
 
   Laptop() {

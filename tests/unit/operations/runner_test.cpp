@@ -8,16 +8,12 @@
 #include "operations/messages.hpp"
 #include "os/fork_workers.hpp"
 #include "support/machines.hpp"
+#include "unit/operations/counted_workers.hpp"
 
 using namespace gpuctl;
 using namespace std::chrono_literals;
 
 namespace {
-
-class NoEvents : public DeviceEvents {
- public:
-  void on_event(std::function<void(const DeviceEvent&)>) override {}
-};
 
 /// No descriptors, no memory, too many processes.
 class NoWorkers : public WorkerPool {
@@ -58,7 +54,7 @@ struct Laptop {
   RootDir root{(test::reference_laptop(machine), machine.root())};
   EventLoop loop;
   ForkWorkers workers{loop, nullptr};
-  NoEvents events;
+  test::NoEvents events;
   Inventory inventory{root, events, loop, [] { return Lookups{}; }};
   OperationList operations{loop, 60s};
   Departures departures{loop, 1s, [](PciSlot, bool) {}};

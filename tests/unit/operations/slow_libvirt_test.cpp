@@ -12,6 +12,7 @@
 #include "rebind/live_state.hpp"
 #include "support/fake_hypervisor.hpp"
 #include "support/machines.hpp"
+#include "unit/operations/counted_workers.hpp"
 #include "unit/vm/domains.hpp"
 
 using namespace gpuctl;
@@ -62,11 +63,6 @@ class NoUnits : public SystemdControl {
   void stop_unit(const std::string&) override {}
   void load_module(const std::string&) override {}
   void unload_module(const std::string&) override {}
-};
-
-class NoEvents : public DeviceEvents {
- public:
-  void on_event(std::function<void(const DeviceEvent&)>) override {}
 };
 
 Config impatient() {

@@ -6,6 +6,7 @@
 #include "operations/messages.hpp"
 #include "rebind/saved_bindings.hpp"
 #include "support/machines.hpp"
+#include "unit/operations/counted_workers.hpp"
 
 using namespace gpuctl;
 using namespace gpuctl::test;
@@ -17,30 +18,6 @@ constexpr auto boot = "6f1f2d6e-0000-4000-8000-000000000001";
 constexpr auto uuid = "11111111-2222-3333-4444-555555555555";
 const PciAddress gpu{0, 1, 0, 0};
 const PciAddress audio{0, 1, 0, 1};
-
-class NoEvents : public DeviceEvents {
- public:
-  void on_event(std::function<void(const DeviceEvent&)>) override {}
-};
-
-/// Counts the operations that begin, and lets them do nothing.
-class CountedWorkers : public WorkerPool {
- public:
-  int operations = 0;
-  WorkerHandlers last;
-  std::unique_ptr<Worker> start(const std::string& name, Body, WorkerHandlers handlers) override {
-    if (name == "operation") ++operations;
-    if (name == "operation") last = std::move(handlers);
-    return std::make_unique<Idle>();
-  }
-
- private:
-  class Idle : public Worker {
-   public:
-    pid_t pid() const override { return 1; }
-    void send(const std::string&) override {}
-  };
-};
 
 Platform platform_at(const std::filesystem::path& root) {
   Platform platform;
@@ -58,7 +35,7 @@ struct Laptop {
                 machine.file("proc/sys/kernel/random/boot_id", std::string{boot} + "\n"), machine.root())};
   Platform platform{platform_at(machine.root())};
   EventLoop loop;
-  CountedWorkers workers;
+  CountedWorkers workers{"operation"};
   NoEvents events;
   Inventory inventory{root, events, loop, [] { return Lookups{}; }};
   OperationList operations{loop, 60s};
@@ -96,11 +73,11 @@ TEST_CASE(
     "a GPU that belongs without a driver is home so, and the second word of its VM's end moves nothing") {
   Laptop laptop;
   laptop.watch.ended(uuid);
-  CHECK(laptop.workers.operations == 1);
+  CHECK(laptop.workers.begun == 1);
   laptop.records.remove(gpu.slot());
   laptop.end_release();
   laptop.watch.ended(uuid);
-  CHECK(laptop.workers.operations == 1);
+  CHECK(laptop.workers.begun == 1);
   CHECK_FALSE(laptop.assignments.find(gpu.slot())->returning);
 }
 
@@ -109,5 +86,5 @@ TEST_CASE("a GPU that has lost its driver on the way home is released once more"
   laptop.watch.ended(uuid);
   laptop.end_release();
   laptop.watch.ended(uuid);
-  CHECK(laptop.workers.operations == 2);
+  CHECK(laptop.workers.begun == 2);
 }
