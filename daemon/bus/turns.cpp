@@ -36,9 +36,10 @@ std::size_t pass_item(sd_bus_message* message, int& depth) {
   return ++depth, sd_bus_message_enter_container(message, type, contents) < 0 ? too_much : item_bytes;
 }
 
-/// sd-bus tells no message's size.
+/// sd-bus tells no message's size. Of its header only the path has no limit.
 bool is_small(sd_bus_message* message) {
-  std::size_t bytes = 0;
+  const char* path = sd_bus_message_get_path(message);
+  std::size_t bytes = path == nullptr ? 0 : std::strlen(path);
   for (int depth = 0; bytes <= Turns::most_bytes;) {
     if (depth == 0 && sd_bus_message_at_end(message, 1) != 0) break;
     const auto item = pass_item(message, depth);

@@ -22,7 +22,7 @@ class Turns {
  public:
   static constexpr std::chrono::milliseconds slice{2};
   static constexpr std::size_t most_waiting = 2048;
-  static constexpr std::size_t most_bytes = 4096;  ///< of the arguments of a call that waits
+  static constexpr std::size_t most_bytes = 4096;  ///< of path and arguments of a call that waits
 
   explicit Turns(sdbus::IConnection& connection);
   ~Turns();

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import signal
 import statistics
 import subprocess
@@ -136,6 +137,19 @@ class Limits(BusTest):
         self.assert_bob_is_served('120 calls of somebody who has left', LOOKS)
         started_by = {i[OPERATION]['StartedBy'].value for i in self.bob.objects().values() if OPERATION in i}
         self.assertEqual(started_by, {self.machine.uids['bob']})
+
+    def test_large_calls_do_not_wait_in_memory(self):
+        alice, process = self.client('alice'), pathlib.Path(f'/proc/{self.machine.daemon.pid}')
+        self.answers(alice, self.send_attaches(alice, 1, {}), 30)  # who she is has been asked, while which sd-bus reads on
+        before = self.rss()
+        (process / 'clear_refs').write_text('5')  # the peak is from now on
+        os.kill(self.machine.daemon.pid, signal.SIGSTOP)
+        serials = [alice.bus.send_call(SERVICE, ROOT, MANAGER, 'Attach', 'ssa{sv}', ['', 'x' * 2 ** 20, QUIET]) for _ in range(60)]
+        alice.bus.call(*BUS, 'GetId')
+        os.kill(self.machine.daemon.pid, signal.SIGCONT)
+        self.assertEqual(self.answers(alice, serials, 30), {'InvalidArgument': 60})
+        peak = int(re.search(r'VmHWM:\s+(\d+)', (process / 'status').read_text())[1])
+        self.assertLess(peak - before, GROWTH_KB * self.factor)
 
     def test_250_connections_of_one_user_leave_the_service_to_others(self):
         crowd = [Client(Bus(self.machine.uids['alice'])) for _ in range(250)]  # of the bus's 256
