@@ -4,6 +4,8 @@
 #include <sys/epoll.h>
 #include <time.h>
 
+#include <utility>
+
 namespace gpuctl {
 namespace {
 
@@ -35,11 +37,20 @@ void BusLoop::prepare() {
   const auto state = dbus::poll_state(connection_);
   EventLoop::set_events(io_, epoll_events(state.events));
   timer_.reset();
-  if (turns_.any_waits()) return loop_.defer([this] { process(); });
+  if (turns_.any_waits()) return process_soon();
   if (!state.deadline_usec) return;
   const auto now = monotonic_usec();
   const auto wait = *state.deadline_usec > now ? (*state.deadline_usec - now + 999) / 1000 : 0;
   timer_ = loop_.after(std::chrono::milliseconds{wait}, [this] { process(); });
+}
+
+/// Once, however many other events sd-event hands out before.
+void BusLoop::process_soon() {
+  if (std::exchange(due_, true)) return;
+  loop_.defer([this] {
+    due_ = false;
+    process();
+  });
 }
 
 void BusLoop::process() {

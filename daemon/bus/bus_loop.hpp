@@ -17,12 +17,14 @@ class BusLoop {
 
  private:
   void prepare();
+  void process_soon();
   void process();
   sdbus::IConnection& connection_;
   EventLoop& loop_;
   std::function<void()> on_lost_;
   Turns turns_;
   int fd_{};
+  bool due_{};
   EventLoop::Source io_, hook_, timer_;
 };
 

@@ -23,6 +23,7 @@ void HostCalls::list_users(const sdbus::IObject& object, Reply<std::vector<wire:
     wire::require_plain("the GPU argument", gpu);
     const auto caller = current_caller(object);
     const auto found = find_gpu(inventory_.snapshot(), gpu);
+    queries_.require_room(caller.uid);
     inventory_.refresh({found.functions.begin(), found.functions.end()});
     const auto body = [functions = found.functions, uid = caller.uid, platform = platform_] {
       return users_of(functions, uid, platform);

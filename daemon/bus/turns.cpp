@@ -3,8 +3,12 @@
 
 #include <systemd/sd-bus.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+
+#include "core/error.hpp"
+#include "gpuctl_names.hpp"
 
 namespace gpuctl {
 namespace {
@@ -69,6 +73,7 @@ Turns::~Turns() = default;
 
 void Turns::begin() {
   end_ = Clock::now() + slice;
+  had_large_.clear();
   give();
 }
 
@@ -89,7 +94,8 @@ Turns::Message Turns::take_next() {
 bool Turns::give() {
   if (given_ != nullptr || count_ == 0) return false;
   const auto message = take_next();
-  if (sd_bus_enqueue_for_read(bus_, message.get()) < 0) return false;
+  const int given = sd_bus_enqueue_for_read(bus_, message.get());
+  if (given < 0) return sd_bus_reply_method_errno(message.get(), given, nullptr), false;
   given_ = message.get();
   return true;
 }
@@ -103,10 +109,35 @@ bool Turns::takes(sd_bus_message* message) {
   if (message == given_) return given_ = nullptr, false;
   const char* sender = sd_bus_message_get_sender(message);
   if (sd_bus_message_is_method_call(message, nullptr, nullptr) <= 0 || sender == nullptr) return false;
-  if (!waits(sender) && Clock::now() < end_) return false;
-  if (count_ >= most_waiting || !is_small(message)) return false;
-  waiting_[sender].emplace_back(sd_bus_message_ref(message));
+  const bool queued = waits(sender);
+  if (!queued && Clock::now() < end_) return false;
+  if (is_small(message)) return wait(sender, message);
+  const bool may_pass = !queued && had_large_.insert(sender).second;
+  return may_pass ? false : refuse(message);
+}
+
+bool Turns::wait(const std::string& caller, sd_bus_message* message) {
+  if (count_ >= most_waiting && !make_room(caller)) return refuse(message);
+  waiting_[caller].emplace_back(sd_bus_message_ref(message));
   ++count_;
+  return true;
+}
+
+/// Of whoever has the most calls waiting the newest goes, unless that is `caller` himself.
+bool Turns::make_room(const std::string& caller) {
+  const auto most =
+      std::ranges::max_element(waiting_, {}, [](const auto& of_one) { return of_one.second.size(); });
+  if (most == waiting_.end() || most->first == caller) return false;
+  refuse(most->second.back().get());
+  most->second.pop_back();
+  if (most->second.empty()) waiting_.erase(most);
+  --count_;
+  return true;
+}
+
+bool Turns::refuse(sd_bus_message* message) {
+  const auto name = names::error_prefix + std::string{error_name(ErrorCode::limits_exceeded)};
+  sd_bus_reply_method_errorf(message, name.c_str(), "too many calls wait for their turn; try again later");
   return true;
 }
 

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "sdbus_compat.hpp"
@@ -16,12 +17,12 @@ namespace gpuctl {
 
 /// Method calls by turns: what comes while a slice of time is used up waits, and of those who wait each has
 /// one call after the other. Who sends many keeps himself waiting, not others; the order of a caller's own
-/// calls stays as it is. Few and small calls wait, so that nobody fills the memory: others are handled at
-/// once.
+/// calls stays as it is. Few and small calls wait, so that nobody fills the memory: of large ones each caller
+/// has one in a slice, and where no room is left who has the most is refused.
 class Turns {
  public:
   static constexpr std::chrono::milliseconds slice{2};
-  static constexpr std::size_t most_waiting = 2048;
+  static constexpr std::size_t most_waiting = 512;
   static constexpr std::size_t most_bytes = 4096;  ///< of path and arguments of a call that waits
 
   explicit Turns(sdbus::IConnection& connection);
@@ -45,6 +46,9 @@ class Turns {
   };
   using Message = std::unique_ptr<sd_bus_message, Free>;
   using Clock = std::chrono::steady_clock;
+  static bool refuse(sd_bus_message* message);
+  bool make_room(const std::string& caller);
+  bool wait(const std::string& caller, sd_bus_message* message);
   Message take_next();
   bool give();
   bool waits(const std::string& caller) const;
@@ -53,6 +57,7 @@ class Turns {
   sd_bus* bus_;
   std::unique_ptr<sd_bus_slot, Free> filter_;
   std::map<std::string, std::deque<Message>> waiting_;  ///< by caller; none is empty
+  std::set<std::string> had_large_;                     ///< in this slice
   std::size_t count_{};
   std::string last_;         ///< who had a turn
   sd_bus_message* given_{};  ///< back to sd-bus, and not yet seen again

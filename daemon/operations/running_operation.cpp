@@ -162,7 +162,9 @@ void RunningOperation::watch_step(const Step& step) {
 }
 
 void RunningOperation::overdue(const Step& step) {
-  is_vm_step(step.kind) && !cancel_sent_ ? wait_for_libvirt(step) : give_up(step);
+  const auto* operation = operations_.find(id_);
+  const bool running = operation != nullptr && operation->running();
+  is_vm_step(step.kind) && running && !cancel_sent_ ? wait_for_libvirt(step) : give_up(step);
 }
 
 /// libvirt goes on, and ends well as a rule: a guest with much memory takes minutes to start.

@@ -147,9 +147,32 @@ class Limits(BusTest):
         serials = [alice.bus.send_call(SERVICE, ROOT, MANAGER, 'Attach', 'ssa{sv}', ['', 'x' * 2 ** 20, QUIET]) for _ in range(60)]
         alice.bus.call(*BUS, 'GetId')
         os.kill(self.machine.daemon.pid, signal.SIGCONT)
-        self.assertEqual(self.answers(alice, serials, 30), {'InvalidArgument': 60})
+        answers = self.answers(alice, serials, 30)
+        self.assertEqual(answers['InvalidArgument'] + answers['LimitsExceeded'], 60, answers)
         peak = int(re.search(r'VmHWM:\s+(\d+)', (process / 'status').read_text())[1])
         self.assertLess(peak - before, GROWTH_KB * self.factor)
+
+    def test_where_no_room_is_left_to_wait_who_has_the_most_is_refused(self):
+        crowd = [Client(Bus(self.machine.uids['alice'])) for _ in range(8)]
+        self.clients += crowd
+        os.kill(self.machine.daemon.pid, signal.SIGSTOP)
+        ask = lambda client: client.bus.send_call(SERVICE, ROOT, 'org.freedesktop.DBus.ObjectManager', 'GetManagedObjects')
+        serials = [(client, [ask(client) for _ in range(120)]) for client in crowd]
+        crowd[-1].bus.call(*BUS, 'GetId')
+        his = [ask(self.bob) for _ in range(3)]
+        self.bob.bus.call(*BUS, 'GetId')
+        os.kill(self.machine.daemon.pid, signal.SIGCONT)
+        self.assertEqual(self.answers(self.bob, his, 30), {None: 3})
+        hers = sum((self.answers(client, each, 30) for client, each in serials), collections.Counter())
+        self.assertEqual(hers.total(), 8 * 120)
+        self.assertGreater(hers['LimitsExceeded'], 0)
+
+    def test_file_descriptors_do_not_reach_it(self):
+        alice, before = self.client('alice'), self.descriptors()
+        with open('/dev/null') as null, self.assertRaises(DBusError) as refused:
+            alice.bus.call(SERVICE, ROOT, MANAGER, 'ListVms', fds=[null.fileno()] * 16)
+        self.assertEqual(refused.exception.name, 'org.freedesktop.DBus.Error.AccessDenied')
+        self.assertEqual(self.descriptors(), before)
 
     def test_250_connections_of_one_user_leave_the_service_to_others(self):
         crowd = [Client(Bus(self.machine.uids['alice'])) for _ in range(250)]  # of the bus's 256
