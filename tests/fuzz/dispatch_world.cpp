@@ -156,7 +156,7 @@ DispatchWorld::DispatchWorld()
       returns_(loop_, operations_, patience),
       gate_(authorizer_),
       gpu_calls_(*connection_, loop_, gate_, requests_, returns_, queries_, platform_),
-      host_calls_(queries_, inventory_, platform_),
+      host_calls_(gate_, queries_, inventory_, platform_),
       tree_(*connection_, loop_, inventory_, operations_, requests_, gate_, gpu_calls_, host_calls_,
             departures_, [this] { return names_for(inventory_.snapshot()); }),
       vm_watch_(loop_, workers_, inventory_, operations_, requests_, assignments_, platform_),
