@@ -6,9 +6,11 @@ import unittest
 
 import matrix
 from dbus_wire import DBusError
+from machine import MANAGER, ROOT, SERVICE
 from matrix import GPU, VERBS
 from own_calls import FILES_AND_SYSFS, Trace
 
+CALLS = {'attach': ('Attach', 'ssa{sv}', [GPU, '', {}]), 'release': ('Release', 'sa{sv}', [GPU, {}])}
 KILLED, STOPPED = '+++ killed by SIGKILL +++', '--- stopped by SIGSTOP ---'
 
 
@@ -33,15 +35,16 @@ class Kills(matrix.Matrix):
         self.ready(verb)
         trace = Trace(f'{name}:signal={what}:when={n}')
         trace.follow(self.machine.daemon.pid)
-        operation = getattr(self.root, verb)(GPU)
+        call = self.root.bus.send_call(SERVICE, ROOT, MANAGER, *CALLS[verb])
         sign = KILLED if what == 'KILL' else STOPPED
         self.assertIsNotNone(trace.await_at(FILES_AND_SYSFS, name, n, sign), 'never killed')
-        return trace, operation
+        return trace, call
 
-    def assert_told_or_ended(self, operation):
+    def assert_told_or_ended(self, call):
         """The daemon says that its process has died. That is the first thing it writes: a kill before the first write
-        of any process is its end too."""
+        of any process is its end too; and one of the daemon itself, before it answers the call."""
         try:
+            operation, = self.root.bus.reply(call, 30)
             state, error, message = self.root.finish(operation, 30)
             self.assertEqual((state, error), ('failed', 'org.gpuctl1.Error.Internal'), message)
         except DBusError:
@@ -51,9 +54,9 @@ class Kills(matrix.Matrix):
     def test_killed_before_each_call_the_daemon_mends_what_its_process_left(self):
         for verb, name, n in self.chosen(self.own_calls()):
             with self.subTest(verb=verb, killed_before=(name, n)):
-                trace, operation = self.traced(verb, name, n, 'KILL')
+                trace, call = self.traced(verb, name, n, 'KILL')
                 began = time.monotonic()
-                self.assert_told_or_ended(operation)
+                self.assert_told_or_ended(call)
                 trace.end()
                 self.assert_settles(began)
                 self.usable()
