@@ -27,7 +27,7 @@ QUIET = {'interactive': Variant('b', False)}
 BUS = ('org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus')
 A_USERS_LOCKS, MATCH_RULES_OF_A_CONNECTION = 16, 512
 READ_MS, START_MS, GROWTH_KB, BUSY = 5, 1000, 8 * 1024, 3
-# Each look that alice is granted reads the GPU anew, and of fakesys that takes far longer than of the kernel's /sys.
+# Looks that alice is granted read the GPU, and of fakesys that takes far longer than of the kernel's /sys.
 LOOKS, LOOKS_WITHOUT_END = 10, 20
 
 
