@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <functional>
+
 #include <fmt/format.h>
 
 #include "bus/asker.hpp"
@@ -15,6 +17,8 @@ constexpr auto polkit_service = "org.freedesktop.PolicyKit1";
 constexpr auto authority_path = "/org/freedesktop/PolicyKit1/Authority";
 constexpr auto authority_interface = "org.freedesktop.PolicyKit1.Authority";
 constexpr std::uint32_t allow_user_interaction = 1;
+/// The bus itself says when polkit has gone, and until then it keeps the reply as pending.
+constexpr std::chrono::hours until_polkit_goes{24 * 365};
 
 using Subject = sdbus::Struct<std::string, std::map<std::string, sdbus::Variant>>;
 using Answer = sdbus::Struct<bool, bool, std::map<std::string, std::string>>;
@@ -32,18 +36,20 @@ PolkitAuthorizer::PolkitAuthorizer(sdbus::IConnection& connection, EventLoop& lo
       polkit_(dbus::make_proxy(connection, polkit_service, authority_path)),
       bus_(dbus::make_proxy(connection, "org.freedesktop.DBus", "/org/freedesktop/DBus")) {}
 
-bool PolkitAuthorizer::over_limit(std::uint32_t uid) const {
+std::optional<Verdict> PolkitAuthorizer::refusal(std::uint32_t uid) const {
   const auto uid_of = [](const Check& check) { return check.request.caller.uid; };
-  return FairShare{max_per_uid, max_in_all}.is_used_up(uid, checks_, uid_of);
+  if (FairShare{max_per_uid, max_in_all}.is_used_up(uid, checks_, uid_of)) return Verdict::over_limit;
+  if (FairShare{max_per_uid, max_owed}.is_used_up(uid, owed_, std::identity{})) return Verdict::no_answer;
+  return std::nullopt;
 }
 
 void PolkitAuthorizer::check(AuthorizationRequest request, std::function<void(Verdict)> answer) {
-  if (over_limit(request.caller.uid))
-    return loop_.defer([answer = std::move(answer)] { answer(Verdict::over_limit); });
+  if (const auto no = refusal(request.caller.uid))
+    return loop_.defer([no = *no, answer = std::move(answer)] { answer(no); });
   const auto id = fmt::format("gpuctl-{}-{}", ::getpid(), next_id_++);
   const std::chrono::milliseconds usual = request.interactive ? timeouts_.interactive : timeouts_.silent;
   const auto wait = request.patience.value_or(usual);
-  auto& check = checks_[id] = {std::move(request), std::move(answer), {}, {}};
+  auto& check = checks_[id] = {std::move(request), std::move(answer), {}, {}, false};
   // polkit's answer, the caller's end and the time-out race; the first one wins, the others find nothing left
   check.timeout = loop_.after(wait, [this, id] { cancel(id, Verdict::no_answer); });
   try {
@@ -57,18 +63,19 @@ void PolkitAuthorizer::check(AuthorizationRequest request, std::function<void(Ve
 
 void PolkitAuthorizer::ask(const std::string& id, const AuthorizationRequest& request) {
   const auto on_answer = [this, id](const sdbus::Error* error, const Answer& answer) {
+    owed_.erase(id);
     if (error != nullptr) return finish(id, Verdict::no_answer);
-    decided(id, answer.get<0>(), answer.get<1>());
+    answered(id, answer.get<0>(), answer.get<1>());
   };
   const std::uint32_t flags = request.interactive ? allow_user_interaction : 0;
   polkit_->callMethodAsync("CheckAuthorization")
       .onInterface(authority_interface)
-      .withTimeout(timeouts_.interactive + std::chrono::seconds{60})
+      .withTimeout(until_polkit_goes)
       .withArguments(subject_of(request.caller), request.action, request.details, flags, id)
       .uponReplyInvoke(dbus::reply_handler<Answer>(on_answer));
 }
 
-void PolkitAuthorizer::decided(const std::string& id, bool authorized, bool challenge) {
+void PolkitAuthorizer::answered(const std::string& id, bool authorized, bool challenge) {
   if (authorized) return confirm_caller(id);
   finish(id, challenge ? Verdict::challenge : Verdict::denied);
 }
@@ -77,6 +84,7 @@ void PolkitAuthorizer::decided(const std::string& id, bool authorized, bool chal
 void PolkitAuthorizer::confirm_caller(const std::string& id) {
   const auto it = checks_.find(id);
   if (it == checks_.end()) return;
+  it->second.answered = true;
   const auto& caller = it->second.request.caller;
   bus_->callMethodAsync("GetConnectionUnixUser")
       .onInterface("org.freedesktop.DBus")
@@ -89,12 +97,19 @@ void PolkitAuthorizer::confirm_caller(const std::string& id) {
 }
 
 void PolkitAuthorizer::cancel(const std::string& id, Verdict verdict) {
-  if (!checks_.contains(id)) return;
-  polkit_->callMethodAsync("CancelCheckAuthorization")
+  const auto it = checks_.find(id);
+  if (it == checks_.end()) return;
+  if (!it->second.answered) give_up(id, it->second.request.caller.uid);
+  finish(id, verdict);
+}
+
+/// The bus keeps the reply that polkit owes as one of ours that are pending.
+void PolkitAuthorizer::give_up(const std::string& id, std::uint32_t uid) {
+  owed_[id] = uid;
+  polkit_->callMethod("CancelCheckAuthorization")
       .onInterface(authority_interface)
       .withArguments(id)
-      .uponReplyInvoke(dbus::reply_handler<>([](const sdbus::Error*) {}));
-  finish(id, verdict);
+      .dontExpectReply();
 }
 
 void PolkitAuthorizer::finish(const std::string& id, Verdict verdict) {

@@ -222,6 +222,24 @@ class Limits(BusTest):
         self.assertEqual(counted, {'LimitsExceeded': 32, 'NotAuthorized': 8})
         self.assert_untouched()
 
+    def test_a_polkit_that_owes_answers_to_callers_that_left_is_asked_no_more(self):
+        """Each of them is a reply that the bus keeps as pending for gpuctld, which may have 128 of them."""
+        self.machine.policy('frozen')
+        questions = self.machine.questions()
+        self.addCleanup(questions.close)
+        first = Client(Bus(self.machine.uids['alice']))
+        self.send_attaches(first, 8)
+        questions.wait(lambda: len(questions.calls) == 8, 9, 'eight questions')
+        first.close()
+        alice = self.client('alice')
+        until(lambda: alice.error(alice.attach, ADDRESS) == 'NotAuthorized', 9, 'no question any more')
+        self.assertEqual({alice.error(alice.attach, ADDRESS) for _ in range(150)}, {'NotAuthorized'})
+        self.assertEqual(len(questions.calls), 8)
+        self.machine.thaw()
+        until(lambda: alice.error(alice.attach, ADDRESS) and questions.receive(0.1) or len(questions.calls) > 8, 9,
+              'a question when it has answered')
+        self.assert_untouched()
+
     def test_64_questions_to_polkit_in_all_and_the_rest_is_refused_at_once(self):
         self.machine.policy('frozen')
         questions = self.machine.questions()
