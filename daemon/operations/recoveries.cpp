@@ -22,8 +22,6 @@
 namespace gpuctl {
 namespace {
 
-constexpr std::chrono::seconds first_retry{2}, last_retry{60};
-
 /// Nothing else is done by a journal that is damaged: a device file that nobody may open is either closed by
 /// that operation, or its mode is left as it is.
 void reopen_nodes(const JournalHeader& header, const RootDir& root) {
@@ -68,21 +66,25 @@ std::vector<PciAddress> functions_held_by_helpers(const Platform& platform) {
 }
 
 Recoveries::Recoveries(EventLoop& loop, Inventory& inventory, OperationList& operations, Runner& runner,
-                       Platform platform)
+                       Platform platform, Retries retries)
     : loop_(loop),
       inventory_(inventory),
       operations_(operations),
       runner_(runner),
-      platform_(std::move(platform)) {
+      platform_(std::move(platform)),
+      retries_(retries) {
   runner_.on_crash([this](PciSlot gpu) {
     remove_unfinished(gpu.str());
-    recover_later(gpu);
+    settle_assignment(gpu);
+    pending_.insert(gpu);
+    keep_trying(gpu);
   });
   // What has left its journal - a way back that failed half-way, an end that could not remove it - is not
   // over; a failed recovery waits for a change, for libvirt, or for a release.
   const auto ignore = [](const Operation&) {};
   const auto finished = [this](const Operation& operation) {
     if (operation.kind == "recover") return recovery_ended(operation);
+    waits_.erase(operation.gpu);
     const bool over = operation.state != OperationState::failed && !has_journal(operation.gpu);
     if (!over) recover_later(operation.gpu);
   };
@@ -139,12 +141,26 @@ void Recoveries::settle_assignment(PciSlot slot) try {
   log(events::warning, error.what(), {.gpu = slot.str()});
 }
 
+/// One whose process died without a word is tried again by who is told of the crash.
 void Recoveries::recovery_ended(const Operation& operation) {
-  const auto gpu = operation.gpu;
-  if (operation.error != error_name(ErrorCode::libvirt_unavailable)) return void(waits_.erase(gpu));
+  if (operation.error == error_name(ErrorCode::internal)) return;
+  const bool libvirt_was_away = operation.error == error_name(ErrorCode::libvirt_unavailable);
+  if (!libvirt_was_away) return void(waits_.erase(operation.gpu));
+  auto& patience = waits_[operation.gpu].patience;
+  patience = std::max(patience, retries_.first);
+  keep_trying(operation.gpu);
+}
+
+/// Until it ends in another way; what only comes in between costs no more than the next of these attempts.
+void Recoveries::keep_trying(PciSlot gpu) {
   auto& wait = waits_[gpu];
-  wait.patience = std::clamp(wait.patience * 2, first_retry, last_retry);
-  wait.over = loop_.after(wait.patience, [this, gpu] { try_to_recover(gpu); });
+  const auto try_now = [this, gpu] {
+    if (!waits_.contains(gpu)) return;
+    keep_trying(gpu);
+    try_to_recover(gpu);
+  };
+  wait.over = loop_.after(wait.patience, [this, try_now] { loop_.defer(try_now); });
+  wait.patience = std::clamp(wait.patience * 2, retries_.first, retries_.last);
 }
 
 void Recoveries::recover_later(PciSlot gpu) {
@@ -166,9 +182,11 @@ std::string Recoveries::vm_name(PciSlot gpu, const std::string& uuid) const {
   return assignment && assignment->vm_uuid == uuid ? assignment->vm_name : uuid;
 }
 
-/// What cannot begin now is tried again at the next change of a device, and with the next release.
+/// What cannot begin now is tried again after a while, at the next change of a device, and with the next
+/// release.
 void Recoveries::try_to_recover(PciSlot gpu) try { recover(gpu); } catch (const Error& error) {
   log(events::warning, error.what(), {.gpu = gpu.str()});
+  if (!waits_.contains(gpu)) keep_trying(gpu);
 }
 
 void Recoveries::pause(bool asleep) {
@@ -189,6 +207,7 @@ std::optional<unsigned> Recoveries::recover(PciSlot gpu, std::uint32_t started_b
   const auto journal = journal_of(gpu);
   if (!journal) {
     pending_.erase(gpu);
+    waits_.erase(gpu);
     settle_assignment(gpu);
     return std::nullopt;
   }

@@ -18,11 +18,18 @@ std::vector<PciAddress> functions_held_by_helpers(const Platform& platform);
 
 /// Finishes or undoes what a crash left behind: at start, when a worker dies, when the process that was left
 /// in a kernel call ends, and again whenever the devices change, or after a while where only libvirt was
-/// away, until the journal is gone.
+/// away or the work's process died, until the journal is gone.
 class Recoveries {
  public:
+  /// Before what failed is tried again: doubled each time.
+  struct Retries {
+    std::chrono::milliseconds first{2'000}, last{60'000};
+  };
   Recoveries(EventLoop& loop, Inventory& inventory, OperationList& operations, Runner& runner,
-             Platform platform);
+             Platform platform, Retries retries);
+  Recoveries(EventLoop& loop, Inventory& inventory, OperationList& operations, Runner& runner,
+             Platform platform)
+      : Recoveries(loop, inventory, operations, runner, std::move(platform), Retries{}) {}
   void start();
   /// Between true and false - the machine sleeps - nothing begins.
   void pause(bool asleep);
@@ -41,15 +48,16 @@ class Recoveries {
     unsigned operation{};  ///< that shows the GPU as stuck
     EventLoop::Source ended;
   };
-  /// For libvirt, whose return no device tells.
+  /// For what no device tells: that libvirt has come back, that a process can do its work to the end.
   struct Wait {
-    std::chrono::seconds patience{};  ///< before the next attempt
+    std::chrono::milliseconds patience{};  ///< before the next attempt; none before the first
     EventLoop::Source over;
   };
   bool may_begin(PciSlot gpu) const;
   void recovery_ended(const Operation& operation);
   void try_to_recover(PciSlot gpu);
   void recover_later(PciSlot gpu);
+  void keep_trying(PciSlot gpu);
   void remove_unfinished(const std::string& of) const;
   bool is_home(PciSlot slot) const;
   bool has_journal(PciSlot slot) const;
@@ -66,6 +74,7 @@ class Recoveries {
   OperationList& operations_;
   Runner& runner_;
   Platform platform_;
+  Retries retries_;
   std::set<PciSlot> pending_;
   std::map<PciSlot, Helper> helpers_;  ///< left in a kernel call
   std::map<PciSlot, Wait> waits_;

@@ -89,7 +89,7 @@ struct Started {
   OperationList operations{laptop.loop, 60s};
   Departures departures{laptop.loop, 1s, [](PciSlot, bool) {}};
   Runner runner{laptop.loop, laptop.workers, inventory, operations, departures, laptop.timeouts};
-  Recoveries recoveries{laptop.loop, inventory, operations, runner, laptop.platform};
+  Recoveries recoveries{laptop.loop, inventory, operations, runner, laptop.platform, {100ms, 400ms}};
 
   explicit Started(Laptop& machine) : laptop(machine) {
     recoveries.start();
@@ -98,8 +98,9 @@ struct Started {
   std::string override_of(PciAddress function) const {
     return inventory.snapshot().find(function)->driver_override;
   }
-  void turn() {
-    for (int i = 0; i < 5; ++i) laptop.loop.run_once(20ms);
+  void turn(std::chrono::milliseconds enough = 100ms) {
+    const auto end = std::chrono::steady_clock::now() + enough;
+    while (std::chrono::steady_clock::now() < end) laptop.loop.run_once(10ms);
   }
   template <class Condition>
   bool until(Condition condition) {
@@ -205,9 +206,47 @@ TEST_CASE("a recovery that only libvirt was in the way of begins again by itself
   const std::string error{error_name(ErrorCode::libvirt_unavailable)};
   end.on_message(messages::end(OperationState::failed, error, "libvirt does not answer"));
   end.on_exit(0);
-  daemon.turn();
+  daemon.turn(50ms);
   CHECK(laptop.workers.begun == 1);
   CHECK(daemon.until([&] { return laptop.workers.begun == 2; }));
+}
+
+TEST_CASE("a recovery whose turn comes while something else has the GPU has another") {
+  Laptop laptop;
+  laptop.leave_journal({1, 777});
+  Started daemon{laptop};
+  const auto end = laptop.workers.last;
+  const std::string error{error_name(ErrorCode::libvirt_unavailable)};
+  end.on_message(messages::end(OperationState::failed, error, "libvirt does not answer"));
+  end.on_exit(0);
+  const auto other = daemon.operations.add("attach", gpu.slot(), "", 0).id;
+  daemon.turn(150ms);
+  CHECK(laptop.workers.begun == 1);
+  daemon.operations.drop(other, Error{ErrorCode::busy, "another was first"});
+  CHECK(daemon.until([&] { return laptop.workers.begun == 2; }));
+}
+
+TEST_CASE("a recovery whose process dies begins again at once, and then ever later") {
+  Laptop laptop;
+  laptop.leave_journal({1, 777});
+  Started daemon{laptop};
+  const auto die = [&laptop] { laptop.workers.last.on_exit(SIGSEGV); };
+  SUBCASE("without a word") { die(); }
+  SUBCASE("before it had a plan") {
+    const auto end = laptop.workers.last;
+    end.on_message(messages::error(Error{ErrorCode::internal, "the journal cannot be read"}));
+    end.on_exit(0);
+  }
+  daemon.turn(50ms);
+  CHECK(laptop.workers.begun == 2);
+  die();
+  daemon.turn(50ms);
+  CHECK(laptop.workers.begun == 2);
+  REQUIRE(daemon.until([&] { return laptop.workers.begun == 3; }));
+  die();
+  daemon.turn(150ms);
+  CHECK(laptop.workers.begun == 3);
+  CHECK(daemon.until([&] { return laptop.workers.begun == 4; }));
 }
 
 TEST_CASE("what an operation leaves that was stuck and came back is recovered") {
