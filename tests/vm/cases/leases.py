@@ -3,7 +3,7 @@
 from lab.testing import DONE, FAILED, ON_HOST, ON_VFIO, REFUSED, case
 
 from .lifecycle import home, in_vm, put_gpu_into, stays_on_vfio
-from .vms import NESTED_BOOT, host_devices, serial_has
+from .vms import has_booted, host_devices
 
 FILL = "fallocate -l $(($(df --output=avail -B1 / | tail -n 1) - 65536)) /full; dd if=/dev/zero of=/fuller bs=4k 2>/dev/null"
 
@@ -108,7 +108,7 @@ def plugged_while_running(laptop):
     laptop.run("virsh start gaming")
     laptop.gpuctl("attach gaming --live").ended(DONE)
     in_vm(laptop, "gaming")
-    laptop.settled(lambda: serial_has(laptop, "10de:25a0", "10de:2291"), NESTED_BOOT, "the VM sees the GPU")
+    has_booted(laptop, "10de:25a0", "10de:2291")
     laptop.gpuctl("release").ended(REFUSED).says("gaming", "--live")
     laptop.gpuctl("release --live").ended(REFUSED).says("--force")
     laptop.gpuctl("release --live --force").ended(DONE)

@@ -127,7 +127,9 @@ class Laptop(Machine):
     def evidence(self):
         """For the report of a failed case."""
         return self.ask("journalctl -b -u gpuctld --no-pager -o cat | tail -n 40; echo; dmesg | tail -n 15; echo; "
-                        "lspci -nnk -d ::0300; lspci -nnk -d ::0403; virsh list --all", timeout=30).out
+                        "lspci -nnk -d ::0300; lspci -nnk -d ::0403; virsh list --all; "
+                        "tail -n 15 /tmp/gaming.serial 2>/dev/null; tail -n 15 /var/log/libvirt/qemu/gaming.log 2>/dev/null",
+                        timeout=30).out
 
     def background(self, command, user="root"):
         """A command that goes on; its output can be read from the returned process."""
