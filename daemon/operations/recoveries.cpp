@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <iterator>
 #include <map>
 
@@ -77,13 +79,18 @@ Recoveries::Recoveries(EventLoop& loop, Inventory& inventory, OperationList& ope
     remove_unfinished(gpu.str());
     settle_assignment(gpu);
     pending_.insert(gpu);
-    keep_trying(gpu);
+    if (!waits_.contains(gpu)) keep_trying(gpu);
+  });
+  runner_.on_gone([this](PciSlot gpu) {
+    if (worker_lives_.erase(gpu) != 0) loop_.defer([this, gpu] { try_to_recover(gpu); });
   });
   // What has left its journal - a way back that failed half-way, an end that could not remove it - is not
   // over; a failed recovery waits for a change, for libvirt, or for a release.
   const auto ignore = [](const Operation&) {};
   const auto finished = [this](const Operation& operation) {
     if (operation.kind == "recover") return recovery_ended(operation);
+    const bool had_nothing_to_do = operation.state == OperationState::succeeded && operation.steps.empty();
+    if (had_nothing_to_do) return;
     waits_.erase(operation.gpu);
     const bool over = operation.state != OperationState::failed && !has_journal(operation.gpu);
     if (!over) recover_later(operation.gpu);
@@ -141,9 +148,9 @@ void Recoveries::settle_assignment(PciSlot slot) try {
   log(events::warning, error.what(), {.gpu = slot.str()});
 }
 
-/// One whose process died without a word is tried again by who is told of the crash.
+/// One whose process died without a word, or is in a kernel call, is tried again when that has ended.
 void Recoveries::recovery_ended(const Operation& operation) {
-  if (operation.error == error_name(ErrorCode::internal)) return;
+  if (operation.stuck || operation.error == error_name(ErrorCode::internal)) return;
   const bool libvirt_was_away = operation.error == error_name(ErrorCode::libvirt_unavailable);
   if (!libvirt_was_away) return void(waits_.erase(operation.gpu));
   auto& patience = waits_[operation.gpu].patience;
@@ -200,11 +207,17 @@ bool Recoveries::may_begin(PciSlot gpu) const {
 
 std::optional<unsigned> Recoveries::recover(PciSlot gpu, std::uint32_t started_by) {
   if (!pending_.contains(gpu) || !may_begin(gpu)) return std::nullopt;
+  if (runner_.follows(gpu)) {
+    worker_lives_.insert(gpu);
+    return std::nullopt;
+  }
   if (operations_.is_held(gpu)) {
     operations_.once_free(gpu, [this] { retry(); });
     return std::nullopt;
   }
   const auto journal = journal_of(gpu);
+  if (!journal && has_journal(gpu))
+    throw Error(ErrorCode::internal, "what an earlier operation left cannot be read just now");
   if (!journal) {
     pending_.erase(gpu);
     waits_.erase(gpu);
@@ -229,7 +242,11 @@ bool Recoveries::wait_for_helper(const JournalContents& journal) {
   const auto gpu = journal.slot();
   if (!is_alive(RootDir(platform_.root), journal.header.helper)) return false;
   UniqueFd process{static_cast<int>(::syscall(SYS_pidfd_open, journal.header.helper.pid, 0))};
-  if (!process) return false;  // it has ended meanwhile
+  if (!process && errno == ESRCH) return false;  // it has ended meanwhile
+  if (!process)
+    throw Error(ErrorCode::internal, fmt::format("process {} of an earlier {} cannot be watched: {}",
+                                                 journal.header.helper.pid, journal.header.operation,
+                                                 std::strerror(errno)));
   auto ended = loop_.watch_fd(process.get(), EPOLLIN, [this, gpu](std::uint32_t) { helper_ended(gpu); });
   const auto functions = functions_of(journal.header.home);
   inventory_.begin_transition(functions);

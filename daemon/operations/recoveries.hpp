@@ -78,6 +78,7 @@ class Recoveries {
   std::set<PciSlot> pending_;
   std::map<PciSlot, Helper> helpers_;  ///< left in a kernel call
   std::map<PciSlot, Wait> waits_;
+  std::set<PciSlot> worker_lives_;  ///< a recovery waits for its end
   bool retry_due_{};
   bool asleep_{};
   bool stopping_{};

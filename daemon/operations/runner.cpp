@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "operations/runner.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace gpuctl {
@@ -32,6 +33,7 @@ void Runner::run(unsigned id, PciSlot gpu, WorkerPool::Body body, Answer answer)
   try {
     running_[id] = std::make_unique<RunningOperation>(loop_, workers_, inventory_, operations_, timeouts_, id,
                                                       std::move(body), std::move(handlers));
+    gpus_[id] = gpu;
   } catch (const Error& error) {  // no process to be had: nothing has begun
     tell_departures(gpu);
     operations_.drop(id, error);
@@ -50,8 +52,14 @@ void Runner::ended(unsigned id, PciSlot slot) {
   // destroyed in a later round: its own handler is on the stack
   const auto operation = std::make_shared<std::unique_ptr<RunningOperation>>(std::move(running_.at(id)));
   running_.erase(id);
+  gpus_.erase(id);
   loop_.defer([operation] { operation->reset(); });
+  gone_(slot);
   check_stopped();
+}
+
+bool Runner::follows(PciSlot gpu) const {
+  return std::ranges::any_of(gpus_, [gpu](const auto& entry) { return entry.second == gpu; });
 }
 
 unsigned Runner::begun(PciSlot gpu) const {

@@ -27,6 +27,10 @@ class Runner {
   void run(unsigned id, PciSlot gpu, WorkerPool::Body body, Answer answer);
   /// A worker ended without a word, or after it had been stuck: what it left behind is to be recovered.
   void on_crash(std::function<void(PciSlot)> handler) { crashed_ = std::move(handler); }
+  /// No worker of ours touches this GPU any more.
+  void on_gone(std::function<void(PciSlot)> handler) { gone_ = std::move(handler); }
+  /// Whether a worker of ours may still touch this GPU: its operation may have ended before it has.
+  bool follows(PciSlot gpu) const;
   /// How many operations have begun their work on this GPU.
   unsigned begun(PciSlot gpu) const;
   /// Asks for a stop before the next step and a rollback; false if it does not run here.
@@ -47,8 +51,9 @@ class Runner {
   Departures& departures_;
   TimeoutConfig timeouts_;
   std::map<unsigned, std::unique_ptr<RunningOperation>> running_;
+  std::map<unsigned, PciSlot> gpus_;  ///< of those that run
   std::map<PciSlot, unsigned> begun_;
-  std::function<void(PciSlot)> crashed_ = [](PciSlot) {};
+  std::function<void(PciSlot)> crashed_ = [](PciSlot) {}, gone_ = crashed_;
   std::function<void()> stopped_;
   EventLoop::Source patience_;
 };

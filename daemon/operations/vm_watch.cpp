@@ -95,7 +95,10 @@ VmWatch::VmWatch(EventLoop& loop, WorkerPool& workers, Inventory& inventory, Ope
       assignments_(assignments),
       platform_(std::move(platform)) {
   const auto later = [this](const auto&) { loop_.defer([this] { update(); }); };
-  operations_.observe({[](const Operation&) {}, [](const Operation&) {}, later, later});
+  const auto let_go = [later](const Operation& operation) {
+    if (!operation.running() && !operation.stuck) later(operation);
+  };
+  operations_.observe({[](const Operation&) {}, let_go, later, later});
 }
 
 void VmWatch::settle_other_boots() {
@@ -138,13 +141,16 @@ void VmWatch::look_at(const std::string& uuid) {
   if (worker_) worker_->send(uuid);
 }
 
-void VmWatch::watch() {
+void VmWatch::watch() try {
   std::vector<Assignment> assignments;
   for (const auto& [slot, assignment] : assignments_.all()) assignments.push_back(assignment);
   worker_ = workers_.start(
       "vm-watch",
       [platform = platform_, assignments](WorkerChannel& channel) { follow(channel, platform, assignments); },
       {[this](const std::string& text) { on_message(text); }, [this](int) { retry_later(); }});
+} catch (const Error& error) {  // no process to be had
+  log(events::warning, fmt::format("virtual machines are not watched just now: {}", error.what()));
+  retry_later();
 }
 
 /// libvirt is away, or restarts: it is asked again until the GPU is home, less and less often.

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "core/error.hpp"
 #include "os/device_events.hpp"
 #include "os/worker.hpp"
 
@@ -20,8 +21,10 @@ class CountedWorkers : public WorkerPool {
  public:
   explicit CountedWorkers(std::string name = {}) : name_(std::move(name)) {}
   int begun = 0;
+  bool exhausted = false;  ///< no process to be had
   WorkerHandlers last;
   std::unique_ptr<Worker> start(const std::string& name, Body, WorkerHandlers handlers) override {
+    if (exhausted) throw Error(ErrorCode::internal, "fork: no more processes");
     if (name_.empty() || name == name_) {
       ++begun;
       last = std::move(handlers);

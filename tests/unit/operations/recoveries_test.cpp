@@ -89,7 +89,7 @@ struct Started {
   OperationList operations{laptop.loop, 60s};
   Departures departures{laptop.loop, 1s, [](PciSlot, bool) {}};
   Runner runner{laptop.loop, laptop.workers, inventory, operations, departures, laptop.timeouts};
-  Recoveries recoveries{laptop.loop, inventory, operations, runner, laptop.platform, {100ms, 400ms}};
+  Recoveries recoveries{laptop.loop, inventory, operations, runner, laptop.platform, {300ms, 1200ms}};
 
   explicit Started(Laptop& machine) : laptop(machine) {
     recoveries.start();
@@ -220,7 +220,7 @@ TEST_CASE("a recovery whose turn comes while something else has the GPU has anot
   end.on_message(messages::end(OperationState::failed, error, "libvirt does not answer"));
   end.on_exit(0);
   const auto other = daemon.operations.add("attach", gpu.slot(), "", 0).id;
-  daemon.turn(150ms);
+  daemon.turn(350ms);
   CHECK(laptop.workers.begun == 1);
   daemon.operations.drop(other, Error{ErrorCode::busy, "another was first"});
   CHECK(daemon.until([&] { return laptop.workers.begun == 2; }));
@@ -247,6 +247,59 @@ TEST_CASE("a recovery whose process dies begins again at once, and then ever lat
   daemon.turn(150ms);
   CHECK(laptop.workers.begun == 3);
   CHECK(daemon.until([&] { return laptop.workers.begun == 4; }));
+}
+
+TEST_CASE("a recovery that gets stuck and comes back begins again at once, and then ever later") {
+  Laptop laptop;
+  laptop.timeouts.other = 0s;
+  laptop.leave_journal({1, 777});
+  Started daemon{laptop};
+  const auto come_back_late = [&] {
+    const auto worker = laptop.workers.last;
+    worker.on_message(messages::undo({StepKind::check_users, "0000:01:00.0", "", ""}, StepState::running));
+    REQUIRE(daemon.until([&] { return daemon.operations.running_on(gpu.slot())->stuck; }));
+    worker.on_message(messages::end(OperationState::failed, "RollbackFailed", "its driver does not take it"));
+    worker.on_exit(0);
+  };
+  come_back_late();
+  daemon.turn(50ms);
+  CHECK(laptop.workers.begun == 2);
+  come_back_late();
+  daemon.turn(50ms);
+  CHECK(laptop.workers.begun == 2);
+  CHECK(daemon.until([&] { return laptop.workers.begun == 3; }));
+}
+
+TEST_CASE("what has nothing to do begins no recovery that waits for a change") {
+  Laptop laptop;
+  laptop.leave_journal({1, 777});
+  Started daemon{laptop};
+  const auto recovery = laptop.workers.last;
+  recovery.on_message(messages::end(OperationState::failed, "", "its driver does not take it"));
+  recovery.on_exit(0);
+  daemon.turn();
+  const auto id = daemon.operations.add("attach", gpu.slot(), "", 1000).id;
+  daemon.operations.finish(id, OperationState::succeeded, "", "");
+  daemon.turn();
+  CHECK(laptop.workers.begun == 1);
+}
+
+TEST_CASE("a worker that has told its end, and is on its way out, is no process that is stuck") {
+  Laptop laptop;
+  Started daemon{laptop};
+  const auto id = daemon.operations.add("attach", gpu.slot(), "", 0).id;
+  daemon.runner.run(id, gpu.slot(), {}, [](const std::variant<unsigned, Error>&) {});
+  LateHelper helper{laptop.machine};
+  laptop.leave_journal(helper.id());
+  const auto worker = laptop.workers.last;
+  worker.on_message(messages::end(OperationState::failed, "RollbackFailed", "it could not all be taken back"));
+  daemon.turn();
+  CHECK(daemon.operations.running_on(gpu.slot()) == nullptr);
+  CHECK(laptop.workers.begun == 1);
+  helper.end();
+  worker.on_exit(0);
+  daemon.turn();
+  CHECK(laptop.workers.begun == 2);
 }
 
 TEST_CASE("what an operation leaves that was stuck and came back is recovered") {

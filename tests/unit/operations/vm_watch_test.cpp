@@ -29,13 +29,21 @@ Platform platform_at(const std::filesystem::path& root) {
 
 /// A laptop whose GPU has no driver on the host, and is with a VM.
 struct Laptop {
+  explicit Laptop(std::string counted = "operation") : workers{std::move(counted)} {
+    Assignment assignment{gpu.slot(), {gpu, audio}, uuid, "win11", 0, 0};
+    assignment.running = true;
+    assignments.save(assignment);
+    Binding home;
+    home.gpu = gpu;
+    records.save(home);
+  }
   FakeMachine machine;
   RootDir root{(reference_laptop(machine), machine.bind("0000:01:00.0", "vfio-pci"),
                 machine.bind("0000:01:00.1", "vfio-pci"),
                 machine.file("proc/sys/kernel/random/boot_id", std::string{boot} + "\n"), machine.root())};
   Platform platform{platform_at(machine.root())};
   EventLoop loop;
-  CountedWorkers workers{"operation"};
+  CountedWorkers workers;
   NoEvents events;
   Inventory inventory{root, events, loop, [] { return Lookups{}; }};
   OperationList operations{loop, 60s};
@@ -48,14 +56,10 @@ struct Laptop {
   Assignments assignments{assignment_dir, boot};
   SavedBindings records{record_dir, boot};
   VmWatch watch{loop, workers, inventory, operations, requests, assignments, platform};
-
-  Laptop() {
-    Assignment assignment{gpu.slot(), {gpu, audio}, uuid, "win11", 0, 0};
-    assignment.running = true;
-    assignments.save(assignment);
-    Binding home;
-    home.gpu = gpu;
-    records.save(home);
+  template <class Condition>
+  bool until(Condition condition) {
+    for (int i = 0; i < 250 && !condition(); ++i) loop.run_once(20ms);
+    return condition();
   }
   /// What the release that has begun comes to: no function has a driver.
   void end_release() {
@@ -87,4 +91,23 @@ TEST_CASE("a GPU that has lost its driver on the way home is released once more"
   laptop.end_release();
   laptop.watch.ended(uuid);
   CHECK(laptop.workers.begun == 2);
+}
+
+TEST_CASE("where no process is to be had, virtual machines are watched as soon as one is") {
+  Laptop laptop{"vm-watch"};
+  laptop.workers.exhausted = true;
+  CHECK_NOTHROW(laptop.watch.look_at(uuid));
+  laptop.workers.exhausted = false;
+  CHECK(laptop.until([&] { return laptop.workers.begun == 1; }));
+}
+
+TEST_CASE("a GPU that was stuck when its VM ended goes home when it is free") {
+  Laptop laptop;
+  const auto id = laptop.operations.add("release", gpu.slot(), "win11", 0).id;
+  laptop.operations.update(id, [](Operation& operation) { operation.stuck = true; });
+  laptop.operations.finish(id, OperationState::failed, "TimedOut", "libvirt has not finished");
+  laptop.watch.ended(uuid);
+  CHECK(laptop.workers.begun == 0);
+  laptop.operations.update(id, [](Operation& operation) { operation.stuck = false; });
+  CHECK(laptop.until([&] { return laptop.workers.begun == 1; }));
 }
