@@ -9,6 +9,7 @@
 
 #include "bus/asker.hpp"
 #include "operations/fair_share.hpp"
+#include "os/log.hpp"
 
 namespace gpuctl {
 namespace {
@@ -36,15 +37,18 @@ PolkitAuthorizer::PolkitAuthorizer(sdbus::IConnection& connection, EventLoop& lo
       polkit_(dbus::make_proxy(connection, polkit_service, authority_path)),
       bus_(dbus::make_proxy(connection, "org.freedesktop.DBus", "/org/freedesktop/DBus")) {}
 
-std::optional<Verdict> PolkitAuthorizer::refusal(std::uint32_t uid) const {
+/// What has little patience gives up often: it asks nothing more while the first answer is owed.
+std::optional<Verdict> PolkitAuthorizer::refusal(const AuthorizationRequest& request) const {
+  const auto uid = request.caller.uid;
   const auto uid_of = [](const Check& check) { return check.request.caller.uid; };
   if (FairShare{max_per_uid, max_in_all}.is_used_up(uid, checks_, uid_of)) return Verdict::over_limit;
-  if (FairShare{max_per_uid, max_owed}.is_used_up(uid, owed_, std::identity{})) return Verdict::no_answer;
+  const FairShare owed = request.patience ? FairShare{1, max_owed / 2} : FairShare{max_per_uid, max_owed};
+  if (owed.is_used_up(uid, owed_, std::identity{})) return Verdict::no_answer;
   return std::nullopt;
 }
 
 void PolkitAuthorizer::check(AuthorizationRequest request, std::function<void(Verdict)> answer) {
-  if (const auto no = refusal(request.caller.uid))
+  if (const auto no = refusal(request))
     return loop_.defer([no = *no, answer = std::move(answer)] { answer(no); });
   const auto id = fmt::format("gpuctl-{}-{}", ::getpid(), next_id_++);
   const std::chrono::milliseconds usual = request.interactive ? timeouts_.interactive : timeouts_.silent;
@@ -104,12 +108,14 @@ void PolkitAuthorizer::cancel(const std::string& id, Verdict verdict) {
 }
 
 /// The bus keeps the reply that polkit owes as one of ours that are pending.
-void PolkitAuthorizer::give_up(const std::string& id, std::uint32_t uid) {
+void PolkitAuthorizer::give_up(const std::string& id, std::uint32_t uid) try {
   owed_[id] = uid;
   polkit_->callMethod("CancelCheckAuthorization")
       .onInterface(authority_interface)
       .withArguments(id)
       .dontExpectReply();
+} catch (const sdbus::Error& error) {  // polkit answers in vain then
+  log(events::warning, fmt::format("polkit cannot be told that nobody waits any more: {}", error.what()));
 }
 
 void PolkitAuthorizer::finish(const std::string& id, Verdict verdict) {

@@ -40,7 +40,7 @@ class PolkitAuthorizer : public Authorizer {
     EventLoop::Source timeout;
     bool answered{};  ///< by polkit
   };
-  std::optional<Verdict> refusal(std::uint32_t uid) const;
+  std::optional<Verdict> refusal(const AuthorizationRequest& request) const;
   void ask(const std::string& id, const AuthorizationRequest& request);
   void answered(const std::string& id, bool authorized, bool challenge);
   void confirm_caller(const std::string& id);

@@ -5,6 +5,7 @@ import time
 import unittest
 
 from case import BusTest
+from machine import MANAGER, ROOT, SERVICE
 
 ADDRESS = '0000:01:00.0'
 OWNER = 'alice'
@@ -71,6 +72,18 @@ class Users(BusTest):
                 begin = time.monotonic()
                 self.assertEqual(self.command('bob'), SHORT)
                 self.assertLess(time.monotonic() - begin, 5)  # polkit's usual time is 10
+
+    def test_who_looks_again_and_again_asks_a_silent_polkit_once_and_may_attach_still(self):
+        self.machine.policy('frozen')
+        questions = self.machine.questions()
+        self.addCleanup(questions.close)
+        self.assertEqual({self.command('mallory') for _ in range(10)}, {SHORT})
+        mallory = self.client('mallory')
+        serial = mallory.bus.send_call(SERVICE, ROOT, MANAGER, 'Attach', 'ssa{sv}', [ADDRESS, '', {}])
+        questions.wait(lambda: len(questions.calls) >= 2, 9, "the attach's question")
+        self.assertEqual(len(questions.calls), 2)
+        self.machine.thaw()
+        self.assertEqual(mallory.error(mallory.bus.reply, serial, 9), 'NotAuthorized')
 
 
 if __name__ == '__main__':
