@@ -51,18 +51,29 @@ class Scripts(unittest.TestCase):
     def test_what_is_away_and_what_waits_in_a_definition_is_released(self):
         for script in self.each():
             for state, vm, released in (('host', '', False), ('changing', '', False), ('host', 'win 11', True),
-                                        ('vm', '', True), ('mixed', '', True), ('unbound', '', True)):
+                                        ('vm', '', True), ('mixed', '', True), ('unbound', '', False)):
                 self.gpu('0000_01_00', state, vm)
                 self.gpu('0000_02_00', 'host')
-                calls, said = self.run_function(script, 'give_back')
+                calls, said = self.run_function(script, 'give_back /nonexistent')
                 self.assertEqual(calls, ['release 0000:01:00.0'] if released else [], (state, vm))
                 self.assertEqual(said, '')
+
+    def test_what_lost_its_driver_on_the_way_home_is_released(self):
+        self.gpu('0000_01_00', 'unbound')
+        self.gpu('0000_02_00', 'unbound')
+        (self.work / 'records').mkdir()
+        (self.work / 'records' / '0000:02:00').write_text('')
+        for script in self.each():
+            calls, said = self.run_function(script, f'give_back {self.work}/records', release=1)
+            self.assertEqual(calls, ['release 0000:02:00.0'])
+            self.assertIn('0000:02:00.0 is left without a driver', said)
+            self.assertNotIn('vfio-pci', said)
 
     def test_what_cannot_be_released_is_told_by_where_it_is(self):
         for script in self.each():
             self.gpu('0000_01_00', 'host', 'win11')
             self.gpu('0000_02_00', 'vm')
-            calls, said = self.run_function(script, 'give_back', release=3)
+            calls, said = self.run_function(script, 'give_back /nonexistent', release=3)
             self.assertEqual(len(calls), 2)
             self.assertIn('win11 cannot start while 0000:01:00.0 is in its definition', said)
             self.assertIn('virsh edit win11', said)
