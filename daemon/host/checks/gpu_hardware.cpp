@@ -15,7 +15,8 @@ struct IdRange {
   std::uint16_t first, last;
 };
 
-/// AMD families that do not come back from a bus reset; the out-of-tree module vendor_reset knows how.
+/// AMD families that do not come back from a bus reset; the out-of-tree module vendor_reset knows how, since
+/// Linux 5.15 where it is the first of reset_method only (gnif/vendor-reset, issue 46).
 constexpr std::array reset_bug_ids{IdRange{0x67c0, 0x67ff}, IdRange{0x6980, 0x699f}, IdRange{0x6860, 0x687f},
                                    IdRange{0x69a0, 0x69af}, IdRange{0x66a0, 0x66af}, IdRange{0x7310, 0x731f},
                                    IdRange{0x7340, 0x734f}, IdRange{0x7360, 0x736f}};
@@ -30,11 +31,22 @@ bool has_reset_bug(const PciFunction& display) {
 
 void reset(const HostFacts& host, const PciFunction& display, Problems& found) {
   const auto subject = display.address.str();
-  if (has_reset_bug(display) && !host.root.exists("sys/module/vendor_reset")) {
+  const bool bug = has_reset_bug(display);
+  const bool mends_it = !display.reset_methods.empty() && display.reset_methods.front() == "device_specific";
+  if (bug && !mends_it && host.root.exists("sys/module/vendor_reset")) {
+    found.push_back({"gpu-reset", Severity::warning, subject,
+                     fmt::format("the module vendor_reset is loaded, but the kernel resets this GPU by: {}; "
+                                 "after one VM the next start may hang until the host reboots",
+                                 fmt::join(display.reset_methods, ", ")),
+                     fmt::format("at every boot, as root: echo device_specific > "
+                                 "/sys/bus/pci/devices/{}/reset_method",
+                                 subject)});
+  } else if (bug && !mends_it) {
     found.push_back({"gpu-reset", Severity::warning, subject,
                      "this AMD family does not reset properly: after one VM the next start may hang until "
                      "the host reboots",
-                     "install the vendor-reset kernel module (DKMS)"});
+                     "install the vendor-reset kernel module (DKMS), and at every boot write "
+                     "device_specific to the GPU's reset_method"});
   } else if (display.reset_methods.empty()) {
     found.push_back({"gpu-reset", Severity::warning, subject,
                      "the kernel knows no way to reset this GPU (reset_method is empty): it may not work a "
