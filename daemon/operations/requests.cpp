@@ -75,19 +75,28 @@ Request Requests::resolve(Request request) const {
   return request;
 }
 
-/// The only GPU that is away; else the only one that a domain's definition still has by gpuctl; else the only
-/// one that could be away, for which there is nothing to do.
-std::string Requests::gpu_to_release() const {
+/// The only GPU that is away; else one of those at home.
+std::string Requests::gpu_to_release() const try {
+  return find_gpu(inventory_.snapshot(), "", GpuChoice::away).address.str();
+} catch (const Error& error) {
+  if (error.code() != ErrorCode::not_found) throw;
+  return gpu_at_home_to_release(error);
+}
+
+/// The only one that a domain's definition still has by gpuctl; else the only one that could be away, for
+/// which there is nothing to do. Of several without a definition none is meant.
+std::string Requests::gpu_at_home_to_release(const Error& none_away) const {
   const auto& snapshot = inventory_.snapshot();
-  try {
-    return find_gpu(snapshot, "", GpuChoice::away).address.str();
-  } catch (const Error& e) {
-    if (e.code() != ErrorCode::not_found) throw;
-  }
   StateDir dir(platform_.state_dir / "assignments");
   const auto assigned = Assignments(dir).all();
   const auto gpu = assigned.size() == 1 ? snapshot.gpus.find(assigned.begin()->first) : snapshot.gpus.end();
-  return gpu != snapshot.gpus.end() ? gpu->second.address.str() : find_gpu(snapshot, "").address.str();
+  if (gpu != snapshot.gpus.end()) return gpu->second.address.str();
+  try {
+    return find_gpu(snapshot, "").address.str();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::ambiguous_gpu && assigned.empty()) throw Error(none_away);
+    throw;
+  }
 }
 
 /// What no event tells: power, and whether a card answers.

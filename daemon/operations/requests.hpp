@@ -84,6 +84,7 @@ class Requests {
   WorkerPool::Body work(Request request, std::uint32_t uid, const std::optional<Look>& look);
   void add_running(const Request& request, Problems& problems) const;
   std::string gpu_to_release() const;
+  std::string gpu_at_home_to_release(const Error& none_away) const;
   std::string vm_of(const Request& request) const;
   bool leaves_host(const Request& request) const;
 
