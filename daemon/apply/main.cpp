@@ -86,6 +86,7 @@ class HereAndNow : public SystemdControl {
     apply(root_, apply_request(read_request(unit.substr(begin, unit.rfind('.') - begin))), run);
   }
   void stop_unit(const std::string&) override {}
+  void restart_unit(const std::string&) override {}
   void load_module(const std::string&) override {}
   void unload_module(const std::string&) override {}
 

@@ -61,6 +61,8 @@ std::string Step::detail() const {
                           : fmt::format("from {}", from);
     case StepKind::bind:
       return fmt::format("to {}", to);
+    case StepKind::start_unit:
+      return to.empty() ? "" : fmt::format("for the GPUs of {}", to);
     case StepKind::close_nodes:
     case StepKind::open_nodes:
       return some_paths(node_modes(to));

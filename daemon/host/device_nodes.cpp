@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "host/nvidia_nodes.hpp"
+#include "os/bound_functions.hpp"
 
 namespace gpuctl {
 namespace {

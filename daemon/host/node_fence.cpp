@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "host/nvidia_nodes.hpp"
+#include "os/bound_functions.hpp"
 
 namespace gpuctl {
 namespace {

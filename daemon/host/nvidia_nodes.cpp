@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "core/whole_number.hpp"
+#include "os/bound_functions.hpp"
 
 namespace gpuctl {
 namespace {
@@ -56,13 +57,6 @@ std::optional<unsigned> char_major(const RootDir& root, std::string_view name) {
     if (words >> major >> device && device == name) return whole_number(major);
   }
   return std::nullopt;
-}
-
-std::vector<PciAddress> bound_to(const RootDir& root, const std::string& driver) {
-  std::vector<PciAddress> functions;
-  for (const auto& name : root.list("sys/bus/pci/drivers/" + driver))
-    if (const auto address = PciAddress::parse(name)) functions.push_back(*address);
-  return functions;
 }
 
 std::optional<unsigned> nvidia_minor(const RootDir& root, PciAddress address) {

@@ -16,9 +16,6 @@ std::optional<unsigned> nvidia_minor(const RootDir& root, PciAddress address);
 /// known to have counts as this GPU's: rather a holder too many than a write that never returns.
 std::vector<DeviceNode> nvidia_nodes(const RootDir& root, PciAddress address);
 
-/// Functions that a PCI driver has now.
-std::vector<PciAddress> bound_to(const RootDir& root, const std::string& driver);
-
 /// Major number that /proc/devices gives a character device; nothing if it is not registered.
 std::optional<unsigned> char_major(const RootDir& root, std::string_view name);
 

@@ -3,6 +3,7 @@
 
 #include "host/holder_remedies.hpp"
 #include "host/nvidia_nodes.hpp"
+#include "os/bound_functions.hpp"
 
 #include <fnmatch.h>
 

@@ -12,7 +12,9 @@
 #include "operations/assignments.hpp"
 #include "operations/messages.hpp"
 #include "operations/requests.hpp"
+#include "operations/services_lock.hpp"
 #include "operations/survey.hpp"
+#include "os/bound_functions.hpp"
 #include "os/log.hpp"
 #include "rebind/journal.hpp"
 #include "rebind/kernel_performer.hpp"
@@ -40,8 +42,21 @@ class LazyHypervisor {
   std::unique_ptr<Hypervisor> hypervisor_;
 };
 
-/// Modules and services of a GPU; a driver's initialization takes seconds, a slow service's stop its 90.
-constexpr std::chrono::seconds unit_deadline{90};
+/// A driver's initialization takes seconds, a slow service's stop its 90: each has its own time.
+class TimedSystemd : public SystemdControl {
+ public:
+  explicit TimedSystemd(const Platform& platform)
+      : units_(platform.systemd_control(platform.config.timeouts.unit)),
+        modules_(platform.systemd_control(platform.config.timeouts.module)) {}
+  void start_unit(const std::string& unit) override { units_->start_unit(unit); }
+  void stop_unit(const std::string& unit) override { units_->stop_unit(unit); }
+  void restart_unit(const std::string& unit) override { units_->restart_unit(unit); }
+  void load_module(const std::string& module) override { modules_->load_module(module); }
+  void unload_module(const std::string& module) override { modules_->unload_module(module); }
+
+ private:
+  std::unique_ptr<SystemdControl> units_, modules_;
+};
 
 /// Kernel steps to the kernel, domain steps to libvirt.
 class Performer : public StepPerformer {
@@ -50,15 +65,29 @@ class Performer : public StepPerformer {
             KernelPerformer::Users users, bool live)
       : options_{.locks = domain_locks(platform), .live = live},
         pci_(platform.pci_control(root)),
-        systemd_(platform.systemd_control(unit_deadline)),
+        systemd_(platform),
         hypervisor_(platform),
         nodes_(root),
-        kernel_(*pci_, *systemd_, nodes_, root, std::move(functions), std::move(users)) {}
+        services_(platform.runtime_dir),
+        root_(root),
+        functions_(std::move(functions)),
+        kernel_(*pci_, systemd_, nodes_, root, functions_, std::move(users)) {}
   void perform(const Step& step) override {
-    KernelPerformer::performs(step.kind) ? kernel_.perform(step) : perform_by_libvirt(step);
+    if (!KernelPerformer::performs(step.kind)) {
+      services_.let_start();
+      return perform_by_libvirt(step);
+    }
+    if (step.kind == StepKind::start_unit) return services_.start([&] { kernel_.perform(step); });
+    if (step.kind == StepKind::stop_unit || (step.kind == StepKind::check_users && has_nvidia_driver()))
+      services_.keep_stopped();
+    kernel_.perform(step);
   }
 
  private:
+  bool has_nvidia_driver() const {
+    const auto of_nvidia = bound_to(root_, "nvidia");
+    return std::ranges::find_first_of(functions_, of_nvidia) != functions_.end();
+  }
   void perform_by_libvirt(const Step& step) try {
     VmPerformer(hypervisor_.get(), options_).perform(step);
   } catch (const Error& error) {
@@ -68,9 +97,12 @@ class Performer : public StepPerformer {
 
   VmPerformerOptions options_;
   std::unique_ptr<PciControl> pci_;
-  std::unique_ptr<SystemdControl> systemd_;
+  TimedSystemd systemd_;
   LazyHypervisor hypervisor_;
   DevNodeControl nodes_;
+  ServicesLock services_;
+  const RootDir& root_;
+  std::vector<PciAddress> functions_;
   KernelPerformer kernel_;
 };
 

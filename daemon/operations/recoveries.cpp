@@ -244,9 +244,9 @@ bool Recoveries::wait_for_helper(const JournalContents& journal) {
   UniqueFd process{static_cast<int>(::syscall(SYS_pidfd_open, journal.header.helper.pid, 0))};
   if (!process && errno == ESRCH) return false;  // it has ended meanwhile
   if (!process)
-    throw Error(ErrorCode::internal, fmt::format("process {} of an earlier {} cannot be watched: {}",
-                                                 journal.header.helper.pid, journal.header.operation,
-                                                 std::strerror(errno)));
+    throw Error(ErrorCode::internal,
+                fmt::format("process {} of an earlier {} cannot be watched: {}", journal.header.helper.pid,
+                            journal.header.operation, std::strerror(errno)));
   auto ended = loop_.watch_fd(process.get(), EPOLLIN, [this, gpu](std::uint32_t) { helper_ended(gpu); });
   const auto functions = functions_of(journal.header.home);
   inventory_.begin_transition(functions);

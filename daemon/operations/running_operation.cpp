@@ -181,6 +181,11 @@ std::string RunningOperation::overdue_sentence(const Step& step) const {
   if (is_vm_step(step.kind))
     return fmt::format("libvirt has not finished {} of {} in {} s ([timeouts] vm in gpuctl.toml)",
                        to_string(step.kind), vm, timeouts_.of(step.kind).count());
+  const bool is_unit = step.kind == StepKind::stop_unit || step.kind == StepKind::start_unit;
+  if (is_unit || step.kind == StepKind::load_module || step.kind == StepKind::unload_module)
+    return fmt::format("systemd has not finished {} of {} in {} s ([timeouts] {} in gpuctl.toml)",
+                       to_string(step.kind), step.subject, timeouts_.of(step.kind).count(),
+                       is_unit ? "unit" : "module");
   return fmt::format("the kernel has not finished {} of {} ({}) in time", to_string(step.kind), step.subject,
                      step.detail());
 }

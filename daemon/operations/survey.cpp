@@ -15,6 +15,7 @@
 #include "operations/assignments.hpp"
 #include "operations/survey_problems.hpp"
 #include "operations/vm_part.hpp"
+#include "os/bound_functions.hpp"
 #include "rebind/live_state.hpp"
 #include "rebind/plan.hpp"
 #include "vm/domain_demand.hpp"
@@ -67,6 +68,42 @@ QuiescePolicy quiesce_policy(const Config& config) {
   return {config.quiesce.stop_units, config.quiesce.drm_remove, config.quiesce.unload_modules};
 }
 
+void add_missing(std::vector<std::string>& to, const std::vector<std::string>& more) {
+  for (const auto& each : more)
+    if (std::ranges::find(to, each) == to.end()) to.push_back(each);
+}
+
+std::string driver_of(const Work& work) {
+  const auto* display = work.snapshot.find(work.gpu.address);
+  return display == nullptr ? "" : display->driver;
+}
+
+bool others_have(const Work& work, const std::string& driver) {
+  return std::ranges::any_of(bound_to(work.root, driver), [&](PciAddress function) {
+    return std::ranges::find(work.gpu.functions, function) == work.gpu.functions.end();
+  });
+}
+
+/// Units that had to let go of others of this driver's GPUs: whoever took one of these may have started them
+/// again, and has not told them which GPU comes next.
+std::vector<std::string> stopped_for_others(const Work& work, const std::string& driver) {
+  StateDir dir(work.platform.runtime_dir / "bindings");
+  std::vector<std::string> units;
+  for (const auto& other : SavedBindings(dir, boot_id(work.root)).all()) {
+    const auto* display = other.find(other.gpu);
+    if (display != nullptr && display->driver == driver) add_missing(units, other.stopped_units);
+  }
+  return units;
+}
+
+void plan_units(const Work& work, const QuiescePlan& quiesce, AttachTarget& target) {
+  const auto driver = driver_of(work);
+  target.stop_units = quiesce.units;
+  if (driver.empty()) return;
+  add_missing(target.stop_units, stopped_for_others(work, driver));
+  if (others_have(work, driver)) target.start_units = target.stop_units;
+}
+
 /// Who holds the GPU, who of them can be asked to let go, and what is left in the way then.
 void plan_quiescing(Work& work, AttachTarget& target) {
   const auto nodes = device_nodes(work.root, work.gpu.functions);
@@ -74,8 +111,7 @@ void plan_quiescing(Work& work, AttachTarget& target) {
   auto& plan = work.result.quiesce;
   const auto facts = quiesce_facts(work.root, nodes, users);
   plan = quiesce_plan(users, facts, quiesce_policy(work.platform.config));
-  target.stop_units = plan.units;
-  if (facts.bound_to_nvidia && facts.other_nvidia_gpu) target.start_units = plan.units;
+  plan_units(work, plan, target);
   target.drm_cards = plan.drm_cards;
   target.unload_modules = plan.modules;
   target.nodes = closable_nodes(work.root, DevNodeControl(work.root), nodes);
@@ -162,16 +198,23 @@ std::optional<Binding> saved_binding(const Work& work) {
   return SavedBindings(dir, boot_id(work.root)).find(work.gpu.slot());
 }
 
-Binding home_binding(const Work& work) {
-  if (auto saved = saved_binding(work)) return *saved;
-  return with_boot_id(
-      native_binding(work.gpu, work.snapshot, work.drivers, kept_away_modules(work.platform.root)),
-      work.root);
+/// A driver may have been installed since the GPU was first seen.
+Snapshot with_modules_of_today(const Work& work) {
+  ModuleAliases aliases(work.platform.modules_dir);
+  Snapshot today;
+  for (const auto address : work.gpu.functions)
+    if (const auto* function = work.snapshot.find(address)) {
+      auto& found = today.functions[address] = *function;
+      if (auto modules = aliases.modules(modalias(found.id)); !modules.empty()) found.modules = modules;
+    }
+  return today;
 }
 
-void add_missing(std::vector<std::string>& to, const std::vector<std::string>& more) {
-  for (const auto& each : more)
-    if (std::ranges::find(to, each) == to.end()) to.push_back(each);
+Binding home_binding(const Work& work) {
+  if (auto saved = saved_binding(work)) return *saved;
+  return with_boot_id(native_binding(work.gpu, with_modules_of_today(work), work.drivers,
+                                     kept_away_modules(work.platform.root)),
+                      work.root);
 }
 
 /// A record that says otherwise is stale then.

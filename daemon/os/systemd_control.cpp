@@ -95,6 +95,18 @@ sd_bus* DbusSystemdControl::bus() {
 void DbusSystemdControl::start_unit(const std::string& unit) { run_job("StartUnit", unit); }
 void DbusSystemdControl::stop_unit(const std::string& unit) { run_job("StopUnit", unit); }
 
+void DbusSystemdControl::restart_unit(const std::string& unit) {
+  forget_starts(unit);
+  run_job("RestartUnit", unit);
+}
+
+/// org.freedesktop.systemd1(5), ResetFailedUnit: resets the counter of StartLimitBurst= too. One that is not
+/// loaded has none.
+void DbusSystemdControl::forget_starts(const std::string& unit) {
+  static_cast<void>(sd_bus_call_method(bus(), service, manager_path, manager, "ResetFailedUnit", nullptr,
+                                       nullptr, "s", unit.c_str()));
+}
+
 void DbusSystemdControl::load_module(const std::string& module) {
   start_unit(module_unit("modprobe", module));
 }

@@ -16,6 +16,8 @@ class SystemdControl {
   /// Throws Error(kernel_refused) when the job fails or does not end in time.
   virtual void start_unit(const std::string& unit) = 0;
   virtual void stop_unit(const std::string& unit) = 0;
+  /// Starts one that does not run. However often: the limit of a unit's starts (StartLimitBurst=) is not hit.
+  virtual void restart_unit(const std::string& unit) = 0;
   /// Through modprobe@.service, so that gpuctld needs no CAP_SYS_MODULE. Its modprobe hides failures, so
   /// success is told by /sys/module and must be checked by the caller.
   virtual void load_module(const std::string& module) = 0;
@@ -35,6 +37,7 @@ class DbusSystemdControl : public SystemdControl {
   void start_unit(const std::string& unit) override;
   /// A unit that systemd does not know is not running: success.
   void stop_unit(const std::string& unit) override;
+  void restart_unit(const std::string& unit) override;
   /// modprobe@MODULE.service.
   void load_module(const std::string& module) override;
   /// gpuctl-rmmod@MODULE.service, which is ours.
@@ -42,6 +45,7 @@ class DbusSystemdControl : public SystemdControl {
 
  private:
   struct Job;
+  void forget_starts(const std::string& unit);
   void run_job(const char* method, const std::string& unit);
   void wait_for(Job& job, const std::string& unit);
   sd_bus* bus();

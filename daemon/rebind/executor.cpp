@@ -172,9 +172,10 @@ Outcome Executor::roll_back(const Transaction& t, Journal& journal, const Progre
   find_again(begun);
   const auto plan =
       rollback_plan(begun, read_functions(root_, t.before), registered_drivers(root_), t.before);
-  auto left = best_effort(plan);
+  Missed missed;
+  auto left = best_effort(plan, &missed);
   if (left.empty()) left = differences(t.before, read_functions(root_, t.before));
-  const auto what = sentence(failure.message);
+  const auto what = sentence(failure.message) + (missed.empty() ? "" : " " + missed_text(missed));
   if (!left.empty())
     return {Ending::failed, ErrorCode::rollback_failed,
             fmt::format("{} It could not all be taken back: {}.", what, fmt::join(left, "; ")), false, left};

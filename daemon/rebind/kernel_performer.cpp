@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/error.hpp"
+#include "os/bound_functions.hpp"
 #include "os/log.hpp"
 #include "rebind/live_state.hpp"
 #include "rebind/plan.hpp"
@@ -101,7 +102,7 @@ void KernelPerformer::perform(const Step& step) {
     case StepKind::stop_unit:
       return systemd_.stop_unit(step.subject);
     case StepKind::start_unit:
-      return systemd_.start_unit(step.subject);
+      return start_unit(step);
     case StepKind::load_module:
       return load_module(step);
     case StepKind::unload_module:
@@ -133,6 +134,12 @@ void KernelPerformer::perform(const Step& step) {
     default:
       throw Error(ErrorCode::internal, fmt::format("step {} is not the kernel's", to_string(step.kind)));
   }
+}
+
+/// nvidia-persistenced and its like open all the GPUs that there are when they start, and no later one.
+void KernelPerformer::start_unit(const Step& step) {
+  if (step.to.empty()) return systemd_.start_unit(step.subject);
+  if (!bound_to(root_, step.to).empty()) systemd_.restart_unit(step.subject);
 }
 
 void KernelPerformer::load_module(const Step& step) {

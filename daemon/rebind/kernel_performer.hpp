@@ -35,6 +35,7 @@ class KernelPerformer : public StepPerformer {
   void perform(const Step& step) override;
 
  private:
+  void start_unit(const Step& step);
   void load_module(const Step& step);
   void unload_module(const Step& step);
   void reset(PciAddress address);

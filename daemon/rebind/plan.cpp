@@ -16,10 +16,25 @@ std::vector<std::string> backwards(std::vector<std::string> names) {
   return names;
 }
 
-Plan steps(StepKind kind, const std::vector<std::string>& subjects) {
+Plan steps(StepKind kind, const std::vector<std::string>& subjects, const std::string& to = "") {
   Plan plan;
-  for (const auto& subject : subjects) plan.push_back({kind, subject, "", ""});
+  for (const auto& subject : subjects) plan.push_back({kind, subject, "", to});
   return plan;
+}
+
+/// In the order in which they were stopped, backwards.
+Plan start_for(const std::string& driver, const std::vector<std::string>& stopped) {
+  return steps(StepKind::start_unit, backwards(stopped), driver);
+}
+
+std::string driver_of(PciAddress address, const std::vector<Move>& moves) {
+  const auto move = std::ranges::find(moves, address, [](const Move& m) { return m.function->address; });
+  return move == moves.end() ? "" : move->function->driver;
+}
+
+std::string home_driver(const Binding& home) {
+  const auto f = std::ranges::find(home.functions, home.gpu, &FunctionBinding::address);
+  return f == home.functions.end() ? "" : f->driver;
 }
 
 /// vfio-pci lives in vfio_pci, and so on for the variants.
@@ -91,7 +106,7 @@ Plan move_to_vfio(const Gpu& gpu, const Drivers& drivers, const AttachTarget& ta
   plan.push_back({StepKind::check_users, gpu.address.str(), "", all_functions});
   append(plan, steps(StepKind::unload_module, target.unload_modules));
   for (const auto& m : moves) append(plan, rebind_and_settle(m, drivers, target, gpu.address, plan));
-  append(plan, steps(StepKind::start_unit, backwards(target.start_units)));
+  append(plan, start_for(driver_of(gpu.address, moves), target.start_units));
   return plan;
 }
 
@@ -129,7 +144,7 @@ Plan release_plan(const Gpu& gpu, const Snapshot& seen, const Drivers& drivers, 
                       gpu.address, target.nodes));
   append(plan, steps(StepKind::load_module, backwards(recorded.unloaded_modules)));
   append(plan, power_steps(now, recorded, revives ? Moved::all : Moved::changed));
-  append(plan, steps(StepKind::start_unit, backwards(recorded.stopped_units)));
+  append(plan, start_for(home_driver(recorded), recorded.stopped_units));
   append(plan, target.last);
   return plan;
 }

@@ -18,7 +18,7 @@ inline constexpr auto all_functions = "all functions";
 /// How a GPU goes to the VM side.
 struct AttachTarget {
   std::map<PciAddress, std::string> vfio_drivers;  ///< by function; "vfio-pci" for one that is not in it
-  std::vector<std::string> stop_units;             ///< units that hold this GPU
+  std::vector<std::string> stop_units;             ///< units that hold this GPU, or would
   std::vector<std::string> start_units;            ///< those of them that other GPUs need again
   std::vector<std::string> drm_cards;              ///< cards whose clients let go on a remove event: "card1"
   std::vector<std::string> unload_modules;         ///< in this order, after the check for users
@@ -45,7 +45,8 @@ struct ReleaseTarget {
 };
 
 /// Back to the recorded state: GPU first, so that exactly the recorded driver binds; then the recorded
-/// overrides, the modules and power settings, and the units that were stopped. Nothing to do: just `first`
+/// overrides, the modules and power settings, and the units that were stopped: anew, for
+/// others may have started them meanwhile, without this GPU. Nothing to do: just `first`
 /// and `last`.
 Plan release_plan(const Gpu& gpu, const Snapshot& now, const Drivers& drivers, const Binding& recorded,
                   const ReleaseTarget& target = {});

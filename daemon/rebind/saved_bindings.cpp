@@ -40,6 +40,14 @@ std::optional<Binding> SavedBindings::find(PciSlot slot) const {
   return binding;
 }
 
+std::vector<Binding> SavedBindings::all() const {
+  std::vector<Binding> found;
+  for (const auto& name : dir_.list())
+    if (const auto slot = PciSlot::parse(name))
+      if (auto binding = find(*slot)) found.push_back(std::move(*binding));
+  return found;
+}
+
 void SavedBindings::remove(PciSlot slot) { dir_.remove(slot.str()); }
 
 SavedBindings::Loaded SavedBindings::load() {

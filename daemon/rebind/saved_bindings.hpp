@@ -18,6 +18,8 @@ class SavedBindings {
   void save(Binding binding);
   /// Nothing for one that is absent, of another boot or corrupt.
   std::optional<Binding> find(PciSlot slot) const;
+  /// All that find() would find.
+  std::vector<Binding> all() const;
   void remove(PciSlot slot);
 
   struct Loaded {

@@ -7,18 +7,17 @@
 
 #include <cerrno>
 #include <cstring>
-#include <thread>
 
 #include <fmt/format.h>
 
 #include "core/error.hpp"
+#include "os/file_lock.hpp"
 #include "vm/domain_uuid.hpp"
 
 namespace gpuctl {
 namespace {
 
 namespace fs = std::filesystem;
-using std::chrono::steady_clock;
 
 [[noreturn]] void fail(const fs::path& path) {
   throw Error(ErrorCode::state_unwritable,
@@ -36,24 +35,14 @@ UniqueFd open_lock(const fs::path& dir, const std::string& uuid) {
   return file;
 }
 
-bool is_taken(const UniqueFd& file, const fs::path& dir) {
-  if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return false;
-  if (errno != EWOULDBLOCK && errno != EINTR) fail(dir);
-  return true;
-}
-
 }  // namespace
 
-/// flock(2) knows no deadline, so it is asked again and again.
 DomainLock::DomainLock(const fs::path& dir, const Vm& vm, std::chrono::milliseconds longest)
     : file_(open_lock(dir, vm.uuid)) {
-  const auto end = steady_clock::now() + longest;
-  while (is_taken(file_, dir)) {
-    if (steady_clock::now() >= end)
-      throw Error(ErrorCode::busy,
-                  fmt::format("another operation changes the VM {}; try again when it is over", vm.name));
-    std::this_thread::sleep_for(std::chrono::milliseconds{20});
-  }
+  if (lock_within(file_, LOCK_EX, longest)) return;
+  if (errno != EWOULDBLOCK) fail(dir);
+  throw Error(ErrorCode::busy,
+              fmt::format("another operation changes the VM {}; try again when it is over", vm.name));
 }
 
 }  // namespace gpuctl

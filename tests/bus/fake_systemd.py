@@ -36,7 +36,7 @@ class FakeSystemd:
         return 'done'
 
     def answer(self, call):
-        if call.member in ('Subscribe', 'Unsubscribe'):
+        if call.member in ('Subscribe', 'Unsubscribe', 'ResetFailedUnit'):
             self.bus.return_to(call)
         elif call.member in ('StartUnit', 'StopUnit', 'RestartUnit'):
             self.jobs += 1

@@ -270,6 +270,13 @@ void FakeKernel::start_unit(const std::string& unit) {
   call_unit("starting " + unit, [&] { units_.insert(unit); });
 }
 
+void FakeKernel::restart_unit(const std::string& unit) {
+  call_unit("restarting " + unit, [&] {
+    restarted_.push_back(unit);
+    units_.insert(unit);
+  });
+}
+
 void FakeKernel::stop_unit(const std::string& unit) {
   call_unit("stopping " + unit, [&] { units_.erase(unit); });
 }

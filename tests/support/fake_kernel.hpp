@@ -65,6 +65,7 @@ class FakeKernel : public PciControl, public SystemdControl, public NodeControl 
   std::string driver_of(PciAddress) const;
   std::string override_of(PciAddress) const;
   const std::set<std::string>& units() const { return units_; }
+  const std::vector<std::string>& restarted() const { return restarted_; }
   const std::vector<std::string>& drm_events() const { return drm_events_; }
   /// Those that are there, as they are.
   NodeModes nodes() const;
@@ -82,6 +83,7 @@ class FakeKernel : public PciControl, public SystemdControl, public NodeControl 
   // SystemdControl
   void start_unit(const std::string& unit) override;
   void stop_unit(const std::string& unit) override;
+  void restart_unit(const std::string& unit) override;
   void load_module(const std::string& module) override;
   void unload_module(const std::string& module) override;
   // NodeControl
@@ -128,6 +130,7 @@ class FakeKernel : public PciControl, public SystemdControl, public NodeControl 
   std::map<PciAddress, std::pair<std::string, std::string>> taken_when_found_;
   std::vector<Node> nodes_;
   std::set<std::string> units_;
+  std::vector<std::string> restarted_;
   std::vector<std::string> drm_events_;
 };
 

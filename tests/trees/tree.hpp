@@ -47,6 +47,7 @@ class SystemdOfTree : public SystemdControl {
   explicit SystemdOfTree(const Tree& tree) : tree_(tree) {}
   void start_unit(const std::string& unit) override;
   void stop_unit(const std::string&) override {}
+  void restart_unit(const std::string&) override {}
   void load_module(const std::string&) override {}
   void unload_module(const std::string&) override {}
 

@@ -28,6 +28,7 @@ class ApplyingSystemd : public SystemdControl {
 
   void start_unit(const std::string& unit) override;
   void stop_unit(const std::string&) override {}
+  void restart_unit(const std::string&) override {}
   void load_module(const std::string&) override {}
   void unload_module(const std::string&) override {}
 

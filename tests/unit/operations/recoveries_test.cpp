@@ -108,10 +108,10 @@ struct Started {
     return condition();
   }
   /// An operation whose first step does not come back.
-  unsigned get_stuck() {
+  unsigned get_stuck(const Step& step = {StepKind::check_users, "0000:01:00.0", "", ""}) {
     const auto id = operations.add("attach", gpu.slot(), "", 0).id;
     runner.run(id, gpu.slot(), {}, [](const std::variant<unsigned, Error>&) {});
-    laptop.workers.last.on_message(messages::plan(Plan{{StepKind::check_users, "0000:01:00.0", "", ""}}));
+    laptop.workers.last.on_message(messages::plan(Plan{step}));
     laptop.workers.last.on_message(messages::progress(0, StepState::running));
     REQUIRE(until([&] { return operations.find(id)->stuck; }));
     return id;
@@ -292,7 +292,8 @@ TEST_CASE("a worker that has told its end, and is on its way out, is no process 
   LateHelper helper{laptop.machine};
   laptop.leave_journal(helper.id());
   const auto worker = laptop.workers.last;
-  worker.on_message(messages::end(OperationState::failed, "RollbackFailed", "it could not all be taken back"));
+  worker.on_message(
+      messages::end(OperationState::failed, "RollbackFailed", "it could not all be taken back"));
   daemon.turn();
   CHECK(daemon.operations.running_on(gpu.slot()) == nullptr);
   CHECK(laptop.workers.begun == 1);
@@ -300,6 +301,17 @@ TEST_CASE("a worker that has told its end, and is on its way out, is no process 
   worker.on_exit(0);
   daemon.turn();
   CHECK(laptop.workers.begun == 2);
+}
+
+TEST_CASE("a service that takes too long is not said to be the kernel") {
+  Laptop laptop;
+  laptop.timeouts.unit = 0s;
+  Started daemon{laptop};
+  const auto* operation =
+      daemon.operations.find(daemon.get_stuck({StepKind::stop_unit, "nvidia-persistenced.service", "", ""}));
+  CHECK(
+      operation->message.starts_with("systemd has not finished stop-unit of nvidia-persistenced.service in 0 "
+                                     "s ([timeouts] unit in gpuctl.toml)"));
 }
 
 TEST_CASE("what an operation leaves that was stuck and came back is recovered") {

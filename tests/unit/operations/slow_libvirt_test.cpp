@@ -61,6 +61,7 @@ class NoUnits : public SystemdControl {
  public:
   void start_unit(const std::string&) override {}
   void stop_unit(const std::string&) override {}
+  void restart_unit(const std::string&) override {}
   void load_module(const std::string&) override {}
   void unload_module(const std::string&) override {}
 };

@@ -9,6 +9,7 @@
 #include "rebind/saved_bindings.hpp"
 #include "support/fake_hypervisor.hpp"
 #include "support/machines.hpp"
+#include "support/module_index.hpp"
 #include "unit/vm/domains.hpp"
 
 using namespace gpuctl;
@@ -163,4 +164,40 @@ TEST_CASE("a companion that has left the bus blocks no release, and a rescan loo
     const auto binds = [](const Step& s) { return s.kind == StepKind::bind && s.subject == "0000:01:00.1"; };
     CHECK(std::ranges::any_of(prepared.survey.plan, binds) == (how == Revival::rescan));
   }
+}
+
+TEST_CASE("a service that had to let go of one GPU of a driver is kept from the next one too") {
+  Laptop laptop;
+  auto other = laptop.home_of_attach();
+  other.gpu = PciAddress{0, 0x41, 0, 0};
+  for (auto& function : other.functions) function.address.bus = 0x41;
+  other.stopped_units = {"nvidia-dcgm.service"};
+  const auto units = [&](StepKind kind) {
+    Plan found;
+    for (const auto& step : laptop.look(Verb::attach).survey.plan)
+      if (step.kind == kind) found.push_back(step);
+    return found;
+  };
+  SUBCASE("of the same driver") {
+    laptop.save(other);
+    CHECK(units(StepKind::stop_unit) == Plan{{StepKind::stop_unit, "nvidia-dcgm.service", "", ""}});
+    CHECK(laptop.home_of_attach().stopped_units == other.stopped_units);
+    CHECK(units(StepKind::start_unit).empty());
+    laptop.machine.function("0000:42:00.0", {.id = laptop_gpu_id, .driver = "nvidia"});
+    CHECK(units(StepKind::start_unit) == Plan{{StepKind::start_unit, "nvidia-dcgm.service", "", "nvidia"}});
+  }
+  SUBCASE("of another driver") {
+    other.functions[0].driver = "amdgpu";
+    laptop.save(other);
+    CHECK(units(StepKind::stop_unit).empty());
+  }
+}
+
+TEST_CASE("a GPU goes home to the driver that is installed today") {
+  Laptop laptop;
+  laptop.machine.bind("0000:01:00.0", "vfio-pci").bind("0000:01:00.1", "vfio-pci");
+  write_module_aliases(laptop.platform.modules_dir, {{"pci:v000010DEd*sv*sd*bc03sc*i*", "installed_today"}});
+  const auto home = laptop.look(Verb::release).transaction.home;
+  CHECK(home.functions[0].driver == "installed_today");
+  CHECK(home.functions[1].driver == "snd_hda_intel");
 }

@@ -81,12 +81,15 @@ class FakeSystemd {
   std::vector<std::string> calls;
 
  private:
-  static const std::array<sd_bus_vtable, 5>& vtable() {
-    static const std::array<sd_bus_vtable, 5> table{
+  static const std::array<sd_bus_vtable, 7>& vtable() {
+    static const std::array<sd_bus_vtable, 7> table{
         sd_bus_vtable SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD("Subscribe", "", "", on_subscribe, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("StartUnit", "ss", "o", on_start, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD("StopUnit", "ss", "o", on_stop, SD_BUS_VTABLE_UNPRIVILEGED), SD_BUS_VTABLE_END};
+        SD_BUS_METHOD("RestartUnit", "ss", "o", on_restart, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("ResetFailedUnit", "s", "", on_reset, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("StopUnit", "ss", "o", on_stop, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_VTABLE_END};
     return table;
   }
   static int on_subscribe(sd_bus_message* m, void* self, sd_bus_error* error) {
@@ -97,6 +100,17 @@ class FakeSystemd {
   }
   static int on_start(sd_bus_message* m, void* self, sd_bus_error*) {
     return static_cast<FakeSystemd*>(self)->job(m, "start ");
+  }
+  static int on_restart(sd_bus_message* m, void* self, sd_bus_error*) {
+    return static_cast<FakeSystemd*>(self)->job(m, "restart ");
+  }
+  static int on_reset(sd_bus_message* m, void* self, sd_bus_error* error) {
+    auto& it = *static_cast<FakeSystemd*>(self);
+    if (it.unknown(m, error)) return -ENOENT;
+    const char* unit = nullptr;
+    sd_bus_message_read(m, "s", &unit);
+    it.calls.push_back(std::string{"forget the starts of "} + unit);
+    return sd_bus_reply_method_return(m, "");
   }
   static int on_stop(sd_bus_message* m, void* self, sd_bus_error* error) {
     return static_cast<FakeSystemd*>(self)->unknown(m, error)
@@ -169,6 +183,15 @@ TEST_CASE("a unit has started or stopped when its job has ended") {
   it.control.start_unit("nvidia-persistenced.service");
   CHECK(it.systemd.calls == std::vector<std::string>{"stop nvidia-persistenced.service replace",
                                                      "start nvidia-persistenced.service replace"});
+}
+
+TEST_CASE("a unit may be restarted as often as GPUs come back, and also one that is not loaded") {
+  Systemd it;
+  it.control.restart_unit("nvidia-dcgm.service");
+  it.control.restart_unit("unknown.service");
+  CHECK(it.systemd.calls == std::vector<std::string>{"forget the starts of nvidia-dcgm.service",
+                                                     "restart nvidia-dcgm.service replace",
+                                                     "restart unknown.service replace"});
 }
 
 TEST_CASE("a job that fails or does not end in time is an error that names the unit") {

@@ -118,19 +118,29 @@ TEST_CASE("a late step ends nothing when the caller goes on with it") {
 
 TEST_CASE("a unit that other GPUs need and that does not start again keeps no GPU from its VM") {
   const auto attach = [](World& world) {
+    world.machine.function("0000:42:00.0", {.id = laptop_gpu_id, .driver = "nvidia"});
     world.target.start_units = world.target.stop_units;
     return world.run(world.attach());
   };
   World rehearsal{reference_laptop};
   REQUIRE(attach(rehearsal).message.empty());
   World world{reference_laptop};
-  world.kernel.faults().at(index_of(rehearsal, "starting nvidia-persistenced.service"),
+  world.kernel.faults().at(index_of(rehearsal, "restarting nvidia-persistenced.service"),
                            {FaultKind::error, EIO});
   const auto outcome = attach(world);
   CHECK(outcome.ending == Ending::succeeded);
   CHECK(
       outcome.message.starts_with("0000:01:00 is with VFIO. nvidia-persistenced.service was not started ("));
   CHECK_MESSAGE(world.not_on_vfio().empty(), text(world.not_on_vfio()));
+}
+
+TEST_CASE("what other GPUs need is not started where none of them is left") {
+  World world{reference_laptop};
+  world.target.start_units = world.target.stop_units;
+  const auto outcome = world.run(world.attach());
+  CHECK(outcome.ending == Ending::succeeded);
+  CHECK(outcome.message.empty());
+  CHECK(world.kernel.units().empty());
 }
 
 TEST_CASE("a rollback that fails says what is left, and keeps the journal for recovery") {
@@ -153,8 +163,24 @@ TEST_CASE("a rollback that fails says what is left, and keeps the journal for re
   CHECK(world.journal_empty());
 }
 
+TEST_CASE("a rollback is one also where a unit does not start again, and says so") {
+  World world{reference_laptop};
+  World rehearsal{reference_laptop};
+  const auto bind = effect_of_attach(reference_laptop, "binding to vfio-pci 0000:01:00.0");
+  rehearsal.kernel.faults().at(bind, {FaultKind::error, EIO});
+  rehearsal.run(rehearsal.attach());
+  world.kernel.faults().at(bind, {FaultKind::error, EIO});
+  world.kernel.faults().at(index_of(rehearsal, "starting nvidia-persistenced.service"),
+                           {FaultKind::error, EIO});
+  const auto outcome = world.run(world.attach());
+  CHECK(outcome.ending == Ending::rolled_back);
+  CHECK(outcome.message.find("systemctl start nvidia-persistenced.service") != std::string::npos);
+  CHECK(world.not_home() == std::vector<std::string>{"the unit is still stopped"});
+  CHECK(world.journal_empty());
+}
+
 TEST_CASE("the GPU comes home without a unit that does not start and a module that does not load") {
-  for (const auto* lost : {"starting nvidia-persistenced.service", "loading nvidia_drm"}) {
+  for (const auto* lost : {"restarting nvidia-persistenced.service", "loading nvidia_drm"}) {
     World rehearsal{four_function_card};
     REQUIRE(rehearsal.run(rehearsal.attach()).ending == Ending::succeeded);
     REQUIRE(rehearsal.run(rehearsal.release()).ending == Ending::succeeded);
@@ -174,7 +200,7 @@ TEST_CASE("the GPU comes home without a unit that does not start and a module th
     CHECK(std::ranges::count(ends, StepState::undone) == 0);
     const auto unit = outcome.message.find("start it with: systemctl start nvidia-persistenced.service.");
     const auto module = outcome.message.find("load it with: modprobe nvidia_drm.");
-    CHECK((unit != std::string::npos) == (std::string_view{lost}.starts_with("starting")));
+    CHECK((unit != std::string::npos) == (std::string_view{lost}.starts_with("restarting")));
     CHECK((module != std::string::npos) == (std::string_view{lost}.starts_with("loading")));
     CHECK(outcome.message.starts_with("0000:01:00 is back on the host. "));
     CHECK(world.not_home().size() == 1);

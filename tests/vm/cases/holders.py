@@ -115,6 +115,25 @@ def forced(laptop):
     laptop.ask("journalctl -b -u gpuctld -o cat").says(f"pid {pid}", f"pid {stubborn}")
 
 
+@case("a service that may be stopped lets go for each attach, and has the GPU again after each release")
+def service_of_the_gpu(laptop):
+    laptop.run("""cat > /etc/systemd/system/inference.service <<'END'
+[Service]
+StandardInput=file:/dev/nvidia0
+ExecStart=sleep infinity
+END
+mkdir -p /etc/gpuctl/gpuctl.toml.d; printf '[quiesce]\nstop-units = ["inference.service"]\n' > /etc/gpuctl/gpuctl.toml.d/stop.toml
+systemctl daemon-reload; systemctl start inference; systemctl restart gpuctld""")
+    for _ in range(7):  # systemd's own limit is five starts in ten seconds
+        laptop.gpuctl("attach").ended(DONE)
+        laptop.bound(ON_VFIO)
+        assert laptop.ask("systemctl is-active inference").out.strip() == "inactive"
+        laptop.gpuctl("release").ended(DONE)
+        laptop.bound(ON_HOST)
+        pid = laptop.run("systemctl show -P MainPID inference").strip()
+        assert laptop.run(f"readlink /proc/{pid}/fd/0").strip() == "/dev/nvidia0"
+
+
 @case("a compositor is never ended, whatever is forced")
 def compositor_is_spared(laptop):
     laptop.run("cp /usr/bin/sleep /usr/local/bin/kwin_wayland")
