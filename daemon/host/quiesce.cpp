@@ -28,12 +28,6 @@ bool is_card(const DeviceUser& user) {
   return user.node == NodeKind::drm || user.node == NodeKind::framebuffer;
 }
 
-bool may_stop(const QuiescePolicy& policy, const std::string& unit) {
-  return !unit.empty() && std::ranges::any_of(policy.stop_units, [&](const std::string& pattern) {
-    return ::fnmatch(pattern.c_str(), unit.c_str(), 0) == 0;
-  });
-}
-
 /// Units of the system manager that hold this very GPU.
 void plan_units(const DeviceUsers& users, const QuiescePolicy& policy, QuiescePlan& plan) {
   std::set<std::string> holding;
@@ -150,6 +144,12 @@ QuiesceFacts quiesce_facts(const RootDir& root, const GpuNodes& nodes, const Dev
     if (user.kind == HolderKind::compositor && told_to_start_here(root, user.pid, facts.drm_cards))
       facts.started_on_this.insert(user.pid);
   return facts;
+}
+
+bool may_stop(const QuiescePolicy& policy, const std::string& unit) {
+  return !unit.empty() && std::ranges::any_of(policy.stop_units, [&](const std::string& pattern) {
+    return ::fnmatch(pattern.c_str(), unit.c_str(), 0) == 0;
+  });
 }
 
 QuiescePlan quiesce_plan(const DeviceUsers& users, const QuiesceFacts& facts, const QuiescePolicy& policy) {

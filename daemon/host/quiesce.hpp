@@ -41,6 +41,9 @@ struct QuiescePlan {
 
 QuiesceFacts quiesce_facts(const RootDir& root, const GpuNodes& nodes, const DeviceUsers& users);
 
+/// By the names of [quiesce] stop-units, as fnmatch(3) has them.
+bool may_stop(const QuiescePolicy& policy, const std::string& unit);
+
 /// Pure. Nothing is planned that nobody needs: units only if they hold this GPU, the remove event only if
 /// somebody lets go on it and everybody survives it (never a compositor's primary GPU), modules only where
 /// nvidia-drm would keep the GPU for ever and no other GPU needs it.

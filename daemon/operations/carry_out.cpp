@@ -42,12 +42,13 @@ class LazyHypervisor {
   std::unique_ptr<Hypervisor> hypervisor_;
 };
 
-/// A driver's initialization takes seconds, a slow service's stop its 90: each has its own time.
+/// A driver's initialization takes seconds, a slow service's stop its 90: each has its own time, and is over
+/// before its step is late.
 class TimedSystemd : public SystemdControl {
  public:
   explicit TimedSystemd(const Platform& platform)
-      : units_(platform.systemd_control(platform.config.timeouts.unit)),
-        modules_(platform.systemd_control(platform.config.timeouts.module)) {}
+      : units_(platform.systemd_control(most_of(platform.config.timeouts.unit))),
+        modules_(platform.systemd_control(most_of(platform.config.timeouts.module))) {}
   void start_unit(const std::string& unit) override { units_->start_unit(unit); }
   void stop_unit(const std::string& unit) override { units_->stop_unit(unit); }
   void restart_unit(const std::string& unit) override { units_->restart_unit(unit); }
@@ -55,8 +56,17 @@ class TimedSystemd : public SystemdControl {
   void unload_module(const std::string& module) override { modules_->unload_module(module); }
 
  private:
+  static std::chrono::milliseconds most_of(std::chrono::milliseconds time) { return time * 3 / 4; }
   std::unique_ptr<SystemdControl> units_, modules_;
 };
+
+/// Beside what their steps need themselves.
+ServicesLock::Patience patience(const TimeoutConfig& timeouts) {
+  using std::chrono::milliseconds;
+  const milliseconds of_unit = milliseconds(timeouts.unit) / 6;
+  return {.keep = std::min({milliseconds{5000}, milliseconds(timeouts.other) / 3, of_unit}),
+          .start = std::min(milliseconds{20000}, of_unit)};
+}
 
 /// Kernel steps to the kernel, domain steps to libvirt.
 class Performer : public StepPerformer {
@@ -68,7 +78,7 @@ class Performer : public StepPerformer {
         systemd_(platform),
         hypervisor_(platform),
         nodes_(root),
-        services_(platform.runtime_dir),
+        services_(platform.runtime_dir / "services", patience(platform.config.timeouts)),
         root_(root),
         functions_(std::move(functions)),
         kernel_(*pci_, systemd_, nodes_, root, functions_, std::move(users)) {}
@@ -77,9 +87,9 @@ class Performer : public StepPerformer {
       services_.let_start();
       return perform_by_libvirt(step);
     }
-    if (step.kind == StepKind::start_unit) return services_.start([&] { kernel_.perform(step); });
-    if (step.kind == StepKind::stop_unit || (step.kind == StepKind::check_users && has_nvidia_driver()))
-      services_.keep_stopped();
+    if (step.kind == StepKind::start_unit) return services_.start(step.to, [&] { kernel_.perform(step); });
+    if (step.kind == StepKind::stop_unit) services_.keep_stopped(step.from);
+    if (step.kind == StepKind::check_users && has_nvidia_driver()) services_.keep_stopped("nvidia");
     kernel_.perform(step);
   }
 
@@ -265,6 +275,16 @@ Outcome execute(WorkerChannel& daemon, const Request& request, const Gpu& gpu, c
       .run(prepared.transaction);
 }
 
+/// All that it holds is gone when its end is told.
+Outcome recover(WorkerChannel& daemon, const JournalContents& journal,
+                const std::vector<PciAddress>& functions, const Platform& platform, SavedBindings& bindings,
+                JournalStore& journals) {
+  const RootDir root(platform.root);
+  Performer performer(platform, root, functions, settled_users(root, platform.config, Force::no, {}), true);
+  return Executor(performer, root, journals, bindings, hooks_to(daemon, platform.config, Force::no))
+      .recover(journal);
+}
+
 }  // namespace
 
 void carry_out(WorkerChannel& daemon, const Request& request, const Snapshot& snapshot,
@@ -298,10 +318,7 @@ void carry_out_recovery(WorkerChannel& daemon, PciSlot slot, const Snapshot& sna
   std::vector<PciAddress> functions;
   for (const auto& f : journal->header.home.functions)
     if (snapshot.find(f.address) != nullptr) functions.push_back(f.address);
-  Performer performer(platform, root, functions, settled_users(root, platform.config, Force::no, {}), true);
-  const auto outcome =
-      Executor(performer, root, journals, bindings, hooks_to(daemon, platform.config, Force::no))
-          .recover(*journal);
+  const auto outcome = recover(daemon, *journal, functions, platform, bindings, journals);
   StateDir assignment_dir(platform.state_dir / "assignments");
   Assignments assignments(assignment_dir, boot_id(root));
   if (outcome.ending == Ending::succeeded)

@@ -1,28 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "operations/services_lock.hpp"
 
-#include <fcntl.h>
 #include <sys/file.h>
 
 #include <cerrno>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "core/error.hpp"
 #include "os/file_lock.hpp"
 
 namespace gpuctl {
+namespace {
 
-void ServicesLock::keep_stopped() {
-  if (file_) return;
-  UniqueFd file{::open(dir_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (lock_within(file, LOCK_SH, patience_)) file_ = std::move(file);
+using std::chrono::milliseconds;
+
+/// Nothing where it cannot be had at all.
+UniqueFd lock_of(const std::filesystem::path& dir, const std::string& driver) try {
+  return open_lock(dir, driver);
+} catch (const Error&) {
+  return {};
 }
 
-void ServicesLock::start(const std::function<void()>& start) {
+}  // namespace
+
+void ServicesLock::keep_stopped(const std::string& driver) {
+  if (file_ || driver.empty()) return;
+  auto file = lock_of(dir_, driver);
+  if (file && lock_within(file, LOCK_SH, std::exchange(patience_.keep, milliseconds{})))
+    file_ = std::move(file);
+}
+
+void ServicesLock::start(const std::string& driver, const std::function<void()>& start) {
   let_start();
-  const UniqueFd file{::open(dir_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (!lock_within(file, LOCK_EX, patience_) && errno == EWOULDBLOCK)
-    throw Error(ErrorCode::busy, "another GPU is being taken from its driver, and would be held by it");
+  const auto file = driver.empty() ? UniqueFd{} : lock_of(dir_, driver);
+  if (file && !lock_within(file, LOCK_EX, patience_.start) && errno == EWOULDBLOCK) {
+    patience_.start = {};
+    throw Error(ErrorCode::busy,
+                fmt::format("another GPU is still being taken from {}, which would wait for it", driver));
+  }
   start();
 }
 

@@ -84,15 +84,33 @@ bool others_have(const Work& work, const std::string& driver) {
   });
 }
 
-/// Units that had to let go of others of this driver's GPUs: whoever took one of these may have started them
-/// again, and has not told them which GPU comes next.
-std::vector<std::string> stopped_for_others(const Work& work, const std::string& driver) {
+/// Other GPUs that are away, and belong to this driver.
+std::vector<Binding> others_away(const Work& work, const std::string& driver) {
   StateDir dir(work.platform.runtime_dir / "bindings");
-  std::vector<std::string> units;
-  for (const auto& other : SavedBindings(dir, boot_id(work.root)).all()) {
+  auto others = SavedBindings(dir, boot_id(work.root)).all();
+  std::erase_if(others, [&](const Binding& other) {
     const auto* display = other.find(other.gpu);
-    if (display != nullptr && display->driver == driver) add_missing(units, other.stopped_units);
-  }
+    return other.slot() == work.gpu.slot() || display == nullptr || display->driver != driver;
+  });
+  return others;
+}
+
+/// Those of the system manager, by the kernel.
+bool runs(const std::string& unit, const RootDir& root) {
+  const auto events = root.text("sys/fs/cgroup/system.slice/" + unit + "/cgroup.events");
+  return events.find("populated 1") != std::string::npos;
+}
+
+/// Units that had to let go of the others: whoever took one of these has started them again, or does so now,
+/// and they open this GPU too.
+std::vector<std::string> stopped_for(const std::vector<Binding>& others, const Work& work) {
+  StateDir dir(work.platform.runtime_dir / "journal");
+  const auto policy = quiesce_policy(work.platform.config);
+  std::vector<std::string> units;
+  for (const auto& other : others)
+    for (const auto& unit : other.stopped_units)
+      if (may_stop(policy, unit) && (JournalStore(dir).has(other.slot()) || runs(unit, work.root)))
+        add_missing(units, {unit});
   return units;
 }
 
@@ -100,8 +118,9 @@ void plan_units(const Work& work, const QuiescePlan& quiesce, AttachTarget& targ
   const auto driver = driver_of(work);
   target.stop_units = quiesce.units;
   if (driver.empty()) return;
-  add_missing(target.stop_units, stopped_for_others(work, driver));
-  if (others_have(work, driver)) target.start_units = target.stop_units;
+  const auto others = others_away(work, driver);
+  add_missing(target.stop_units, stopped_for(others, work));
+  if (!others.empty() || others_have(work, driver)) target.start_units = target.stop_units;
 }
 
 /// Who holds the GPU, who of them can be asked to let go, and what is left in the way then.

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -24,6 +25,15 @@ Outcome unfinished(const std::vector<std::string>& left, const std::set<ErrorCod
           fmt::format("Not all is as it was: {}.", fmt::join(left, "; ")), false, left};
 }
 
+/// Services look for GPUs when they start: once all is where it belongs, and not again with each attempt.
+Plan take_starts(Plan& plan) {
+  const auto starts = [](const Step& step) { return step.kind == StepKind::start_unit; };
+  Plan taken;
+  std::ranges::copy_if(plan, std::back_inserter(taken), starts);
+  std::erase_if(plan, starts);
+  return taken;
+}
+
 }  // namespace
 
 Outcome Executor::recover(const JournalContents& contents) try {
@@ -42,7 +52,8 @@ Outcome Executor::recover(const JournalContents& contents) try {
 
 Outcome Executor::carry_out(const JournalContents& contents, const Recovery& recovery, Journal& journal) {
   if (const auto reason = reason_to_wait(recovery)) return unfinished({*reason});
-  const auto& plan = recovery.plan;
+  auto plan = recovery.plan;
+  const auto starts = take_starts(plan);
   const auto first_effect =
       std::ranges::find_if(plan, [](const Step& s) { return s.kind != StepKind::check_users; });
   if (auto outcome = refused({plan.begin(), first_effect}, contents, recovery, journal)) return *outcome;
@@ -51,7 +62,9 @@ Outcome Executor::carry_out(const JournalContents& contents, const Recovery& rec
   auto left = best_effort({first_effect, plan.end()}, &missed, &why);
   std::ranges::move(best_effort(recovery.reopen, nullptr, &why), std::back_inserter(left));
   if (left.empty() && recovery.goes_home) left = not_home(contents.header.home);
-  return left.empty() ? drop(contents, journal, missed) : unfinished(left, why);
+  if (!left.empty()) return unfinished(left, why);
+  best_effort(starts, &missed);
+  return drop(contents, journal, missed);
 }
 
 std::vector<std::string> Executor::not_home(const Binding& home) {

@@ -138,8 +138,9 @@ void KernelPerformer::perform(const Step& step) {
 
 /// nvidia-persistenced and its like open all the GPUs that there are when they start, and no later one.
 void KernelPerformer::start_unit(const Step& step) {
-  if (step.to.empty()) return systemd_.start_unit(step.subject);
-  if (!bound_to(root_, step.to).empty()) systemd_.restart_unit(step.subject);
+  const bool has_gpus = !step.to.empty() && !bound_to(root_, step.to).empty();
+  if (has_gpus) return systemd_.restart_unit(step.subject);
+  if (step.from != for_others) systemd_.start_unit(step.subject);
 }
 
 void KernelPerformer::load_module(const Step& step) {

@@ -16,15 +16,25 @@ std::vector<std::string> backwards(std::vector<std::string> names) {
   return names;
 }
 
-Plan steps(StepKind kind, const std::vector<std::string>& subjects, const std::string& to = "") {
+Plan steps(StepKind kind, const std::vector<std::string>& subjects) {
   Plan plan;
-  for (const auto& subject : subjects) plan.push_back({kind, subject, "", to});
+  for (const auto& subject : subjects) plan.push_back({kind, subject, "", ""});
+  return plan;
+}
+
+/// Units from the GPUs of a driver.
+Plan stop_from(const std::string& driver, const std::vector<std::string>& units) {
+  Plan plan;
+  for (const auto& unit : units) plan.push_back({StepKind::stop_unit, unit, driver, ""});
   return plan;
 }
 
 /// In the order in which they were stopped, backwards.
-Plan start_for(const std::string& driver, const std::vector<std::string>& stopped) {
-  return steps(StepKind::start_unit, backwards(stopped), driver);
+Plan start_for(const std::string& driver, const std::vector<std::string>& stopped,
+               const std::string& whom = "") {
+  Plan plan;
+  for (const auto& unit : backwards(stopped)) plan.push_back({StepKind::start_unit, unit, whom, driver});
+  return plan;
 }
 
 std::string driver_of(PciAddress address, const std::vector<Move>& moves) {
@@ -67,8 +77,8 @@ Plan load_vfio(const std::vector<Move>& moves, const Drivers& drivers) {
   return plan;
 }
 
-Plan quiesce(const AttachTarget& target) {
-  auto plan = steps(StepKind::stop_unit, target.stop_units);
+Plan quiesce(const AttachTarget& target, const std::string& driver) {
+  auto plan = stop_from(driver, target.stop_units);
   append(plan, steps(StepKind::drm_remove, target.drm_cards));
   return plan;
 }
@@ -100,13 +110,14 @@ Plan rebind_and_settle(const Move& move, const Drivers& drivers, const AttachTar
 Plan move_to_vfio(const Gpu& gpu, const Drivers& drivers, const AttachTarget& target,
                   const std::vector<Move>& moves) {
   auto plan = load_vfio(moves, drivers);
+  const auto driver = driver_of(gpu.address, moves);
   append(plan, pin_power(moves));
   for (const auto& m : moves) append(plan, override_step(*m.function, m.function->driver_override, m.driver));
-  append(plan, quiesce(target));
+  append(plan, quiesce(target, driver));
   plan.push_back({StepKind::check_users, gpu.address.str(), "", all_functions});
   append(plan, steps(StepKind::unload_module, target.unload_modules));
   for (const auto& m : moves) append(plan, rebind_and_settle(m, drivers, target, gpu.address, plan));
-  append(plan, start_for(driver_of(gpu.address, moves), target.start_units));
+  append(plan, start_for(driver, target.start_units, for_others));
   return plan;
 }
 
@@ -118,6 +129,19 @@ Plan fenced(Plan plan, PciAddress gpu, const NodeModes& nodes) {
   if (nodes.empty() || last == plan.rend()) return plan;
   plan.insert(last.base(), {StepKind::open_nodes, gpu.str(), "", to_string(nodes)});
   plan.insert(std::ranges::find_if(plan, looks), {StepKind::close_nodes, gpu.str(), "", to_string(nodes)});
+  return plan;
+}
+
+/// What was started, and is stopped on the way back: for the GPUs that have it still.
+Plan start_again(const Plan& begun) {
+  Plan plan;
+  for (const auto& step : begun) {
+    const auto was_stopped = [&](const Step& s) {
+      return s.kind == StepKind::stop_unit && s.subject == step.subject;
+    };
+    if (step.kind == StepKind::start_unit && !step.to.empty() && std::ranges::none_of(begun, was_stopped))
+      plan.push_back({StepKind::start_unit, step.subject, for_others, step.to});
+  }
   return plan;
 }
 
@@ -166,6 +190,7 @@ Plan rollback_plan(const Plan& begun, const Snapshot& now, const Drivers& driver
       plan.push_back(*back);
     }
   }
+  append(plan, start_again(begun));
   return plan;
 }
 

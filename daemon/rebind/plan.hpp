@@ -15,6 +15,10 @@ namespace gpuctl {
 /// `check_users` with this in `to` looks at the whole GPU, otherwise at its subject alone.
 inline constexpr auto all_functions = "all functions";
 
+/// `start_unit` with this in `from` is for the GPUs that the driver in `to` has: where none is left it does
+/// nothing.
+inline constexpr auto for_others = "others";
+
 /// How a GPU goes to the VM side.
 struct AttachTarget {
   std::map<PciAddress, std::string> vfio_drivers;  ///< by function; "vfio-pci" for one that is not in it

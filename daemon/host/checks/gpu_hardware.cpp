@@ -32,8 +32,10 @@ bool has_reset_bug(const PciFunction& display) {
 void reset(const HostFacts& host, const PciFunction& display, Problems& found) {
   const auto subject = display.address.str();
   const bool bug = has_reset_bug(display);
-  const bool mends_it = !display.reset_methods.empty() && display.reset_methods.front() == "device_specific";
-  if (bug && !mends_it && host.root.exists("sys/module/vendor_reset")) {
+  const auto& methods = display.reset_methods;
+  const bool has_module = host.root.exists("sys/module/vendor_reset");
+  const bool mends_it = has_module && (methods.empty() || methods.front() == "device_specific");
+  if (bug && !mends_it && has_module) {
     found.push_back({"gpu-reset", Severity::warning, subject,
                      fmt::format("the module vendor_reset is loaded, but the kernel resets this GPU by: {}; "
                                  "after one VM the next start may hang until the host reboots",

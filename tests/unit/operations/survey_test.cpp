@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include "rebind/live_state.hpp"
+#include "rebind/plan.hpp"
 #include "rebind/saved_bindings.hpp"
 #include "support/fake_hypervisor.hpp"
 #include "support/machines.hpp"
@@ -180,14 +181,25 @@ TEST_CASE("a service that had to let go of one GPU of a driver is kept from the 
   };
   SUBCASE("of the same driver") {
     laptop.save(other);
-    CHECK(units(StepKind::stop_unit) == Plan{{StepKind::stop_unit, "nvidia-dcgm.service", "", ""}});
+    CHECK(units(StepKind::stop_unit).empty());  // nobody has started it again
+    SUBCASE("it runs for others") {
+      laptop.machine.file("sys/fs/cgroup/system.slice/nvidia-dcgm.service/cgroup.events",
+                          "populated 1\nfrozen 0\n");
+    }
+    SUBCASE("it may be started again in this moment") {
+      laptop.machine.file("run/gpuctl/journal/0000:41:00", "");
+    }
+    CHECK(units(StepKind::stop_unit) == Plan{{StepKind::stop_unit, "nvidia-dcgm.service", "nvidia", ""}});
+    CHECK(units(StepKind::start_unit) ==
+          Plan{{StepKind::start_unit, "nvidia-dcgm.service", for_others, "nvidia"}});
     CHECK(laptop.home_of_attach().stopped_units == other.stopped_units);
-    CHECK(units(StepKind::start_unit).empty());
-    laptop.machine.function("0000:42:00.0", {.id = laptop_gpu_id, .driver = "nvidia"});
-    CHECK(units(StepKind::start_unit) == Plan{{StepKind::start_unit, "nvidia-dcgm.service", "", "nvidia"}});
+    laptop.platform.config.quiesce.stop_units = {"another.service"};
+    CHECK(units(StepKind::stop_unit).empty());
   }
   SUBCASE("of another driver") {
     other.functions[0].driver = "amdgpu";
+    laptop.machine.file("sys/fs/cgroup/system.slice/nvidia-dcgm.service/cgroup.events",
+                        "populated 1\nfrozen 0\n");
     laptop.save(other);
     CHECK(units(StepKind::stop_unit).empty());
   }

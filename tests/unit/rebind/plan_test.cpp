@@ -198,6 +198,16 @@ TEST_CASE("another card at a recorded address is not touched") {
     CHECK(step.subject != "0000:01:00.0");
 }
 
+TEST_CASE("a release that is taken back leaves the services to the GPUs that had them") {
+  World world{reference_laptop};
+  REQUIRE(world.run(world.attach()).ending == Ending::succeeded);
+  const auto t = world.release();
+  const auto back = rollback_plan(t.plan, world.snapshot(), world.drivers(), t.before);
+  CHECK(position(back, StepKind::stop_unit, "nvidia-persistenced.service") <
+        position(back, StepKind::start_unit, "nvidia-persistenced.service"));
+  CHECK(back.back() == Step{StepKind::start_unit, "nvidia-persistenced.service", for_others, "nvidia"});
+}
+
 TEST_CASE("a rollback takes non-binding steps back last first, with the bindings where they began") {
   World world{reference_laptop};
   const auto t = world.attach();
@@ -207,7 +217,7 @@ TEST_CASE("a rollback takes non-binding steps back last first, with the bindings
         "open-nodes 0000:01:00.0 to /dev/nvidia0 195:0 0666, /dev/dri/card1 226:1 0660, /dev/snd/controlC1 "
         "116:7 0660\n"
         "drm-add card1\n"
-        "start-unit nvidia-persistenced.service\n");
+        "start-unit nvidia-persistenced.service to nvidia\n");
   REQUIRE(world.run(t).ending == Ending::succeeded);
   const auto from_vfio = rollback_plan(t.plan, world.snapshot(), world.drivers(), t.before);
   CHECK(from_vfio.front().kind == StepKind::vm_remove_devices);
