@@ -10,7 +10,7 @@ namespace gpuctl {
 /// What one step of a plan does. The text forms are part of the D-Bus contract (Plan, Operation.Steps).
 enum class StepKind {
   stop_unit,          ///< subject = systemd unit that holds this GPU; from = the GPU's driver
-  start_unit,         ///< subject = systemd unit; to = driver: restarted, if that has functions
+  start_unit,         ///< subject = systemd unit; to = the GPUs' driver; from: rebind/plan.hpp
   load_module,        ///< subject = module name; no inverse, a loaded module changes no binding by itself
   unload_module,      ///< subject = module name
   set_power_control,  ///< subject = PCI address, from/to = "on" | "auto"

@@ -26,6 +26,8 @@
 namespace gpuctl {
 namespace {
 
+using std::chrono::milliseconds;
+
 /// libvirt is loaded when the first step needs it.
 class LazyHypervisor {
  public:
@@ -47,8 +49,8 @@ class LazyHypervisor {
 class TimedSystemd : public SystemdControl {
  public:
   explicit TimedSystemd(const Platform& platform)
-      : units_(platform.systemd_control(most_of(platform.config.timeouts.unit))),
-        modules_(platform.systemd_control(most_of(platform.config.timeouts.module))) {}
+      : units_(platform.systemd_control(milliseconds(platform.config.timeouts.unit) * 7 / 8)),
+        modules_(platform.systemd_control(milliseconds(platform.config.timeouts.module) * 19 / 20)) {}
   void start_unit(const std::string& unit) override { units_->start_unit(unit); }
   void stop_unit(const std::string& unit) override { units_->stop_unit(unit); }
   void restart_unit(const std::string& unit) override { units_->restart_unit(unit); }
@@ -56,16 +58,14 @@ class TimedSystemd : public SystemdControl {
   void unload_module(const std::string& module) override { modules_->unload_module(module); }
 
  private:
-  static std::chrono::milliseconds most_of(std::chrono::milliseconds time) { return time * 3 / 4; }
   std::unique_ptr<SystemdControl> units_, modules_;
 };
 
 /// Beside what their steps need themselves.
 ServicesLock::Patience patience(const TimeoutConfig& timeouts) {
-  using std::chrono::milliseconds;
-  const milliseconds of_unit = milliseconds(timeouts.unit) / 6;
+  const milliseconds of_unit = milliseconds(timeouts.unit) / 12;
   return {.keep = std::min({milliseconds{5000}, milliseconds(timeouts.other) / 3, of_unit}),
-          .start = std::min(milliseconds{20000}, of_unit)};
+          .start = of_unit};
 }
 
 /// Kernel steps to the kernel, domain steps to libvirt.

@@ -101,15 +101,19 @@ bool runs(const std::string& unit, const RootDir& root) {
   return events.find("populated 1") != std::string::npos;
 }
 
+bool moves_now(const Binding& other, const Work& work) {
+  StateDir dir(work.platform.runtime_dir / "journal");
+  return JournalStore(dir).has(other.slot());
+}
+
 /// Units that had to let go of the others: whoever took one of these has started them again, or does so now,
 /// and they open this GPU too.
 std::vector<std::string> stopped_for(const std::vector<Binding>& others, const Work& work) {
-  StateDir dir(work.platform.runtime_dir / "journal");
   const auto policy = quiesce_policy(work.platform.config);
   std::vector<std::string> units;
   for (const auto& other : others)
     for (const auto& unit : other.stopped_units)
-      if (may_stop(policy, unit) && (JournalStore(dir).has(other.slot()) || runs(unit, work.root)))
+      if (may_stop(policy, unit) && (moves_now(other, work) || runs(unit, work.root)))
         add_missing(units, {unit});
   return units;
 }
@@ -120,7 +124,9 @@ void plan_units(const Work& work, const QuiescePlan& quiesce, AttachTarget& targ
   if (driver.empty()) return;
   const auto others = others_away(work, driver);
   add_missing(target.stop_units, stopped_for(others, work));
-  if (!others.empty() || others_have(work, driver)) target.start_units = target.stop_units;
+  const bool one_comes =
+      std::ranges::any_of(others, [&](const auto& other) { return moves_now(other, work); });
+  if (one_comes || others_have(work, driver)) target.start_units = target.stop_units;
 }
 
 /// Who holds the GPU, who of them can be asked to let go, and what is left in the way then.

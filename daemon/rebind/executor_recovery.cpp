@@ -9,6 +9,7 @@
 
 #include "rebind/executor.hpp"
 #include "rebind/live_state.hpp"
+#include "rebind/plan.hpp"
 
 namespace gpuctl {
 namespace {
@@ -23,6 +24,13 @@ Outcome unfinished(const std::vector<std::string>& left, const std::set<ErrorCod
   const bool by_libvirt = why == std::set{ErrorCode::libvirt_unavailable};
   return {Ending::failed, by_libvirt ? ErrorCode::libvirt_unavailable : ErrorCode::rollback_failed,
           fmt::format("Not all is as it was: {}.", fmt::join(left, "; ")), false, left};
+}
+
+/// Without a disturbance of those that run.
+Plan as_they_run(Plan starts) {
+  std::erase_if(starts, [](const Step& step) { return step.from == for_others; });
+  for (auto& step : starts) step.from.clear();
+  return starts;
 }
 
 /// Services look for GPUs when they start: once all is where it belongs, and not again with each attempt.
@@ -62,6 +70,8 @@ Outcome Executor::carry_out(const JournalContents& contents, const Recovery& rec
   auto left = best_effort({first_effect, plan.end()}, &missed, &why);
   std::ranges::move(best_effort(recovery.reopen, nullptr, &why), std::back_inserter(left));
   if (left.empty() && recovery.goes_home) left = not_home(contents.header.home);
+  const bool home = differences(contents.header.home, read_functions(root_, contents.header.home)).empty();
+  if (!left.empty() && home) best_effort(as_they_run(starts), &missed);
   if (!left.empty()) return unfinished(left, why);
   best_effort(starts, &missed);
   return drop(contents, journal, missed);

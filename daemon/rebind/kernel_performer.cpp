@@ -139,8 +139,10 @@ void KernelPerformer::perform(const Step& step) {
 /// nvidia-persistenced and its like open all the GPUs that there are when they start, and no later one.
 void KernelPerformer::start_unit(const Step& step) {
   const bool has_gpus = !step.to.empty() && !bound_to(root_, step.to).empty();
-  if (has_gpus) return systemd_.restart_unit(step.subject);
-  if (step.from != for_others) systemd_.start_unit(step.subject);
+  const bool others = step.from == for_others;
+  if (others && !has_gpus) return;
+  if (has_gpus && (others || step.from == anew)) return systemd_.restart_unit(step.subject);
+  systemd_.start_unit(step.subject);
 }
 
 void KernelPerformer::load_module(const Step& step) {

@@ -30,10 +30,9 @@ Plan stop_from(const std::string& driver, const std::vector<std::string>& units)
 }
 
 /// In the order in which they were stopped, backwards.
-Plan start_for(const std::string& driver, const std::vector<std::string>& stopped,
-               const std::string& whom = "") {
+Plan start_for(const std::string& driver, const std::vector<std::string>& stopped, const std::string& how) {
   Plan plan;
-  for (const auto& unit : backwards(stopped)) plan.push_back({StepKind::start_unit, unit, whom, driver});
+  for (const auto& unit : backwards(stopped)) plan.push_back({StepKind::start_unit, unit, how, driver});
   return plan;
 }
 
@@ -168,7 +167,7 @@ Plan release_plan(const Gpu& gpu, const Snapshot& seen, const Drivers& drivers, 
                       gpu.address, target.nodes));
   append(plan, steps(StepKind::load_module, backwards(recorded.unloaded_modules)));
   append(plan, power_steps(now, recorded, revives ? Moved::all : Moved::changed));
-  append(plan, start_for(home_driver(recorded), recorded.stopped_units));
+  append(plan, start_for(home_driver(recorded), recorded.stopped_units, anew));
   append(plan, target.last);
   return plan;
 }

@@ -15,9 +15,10 @@ namespace gpuctl {
 /// `check_users` with this in `to` looks at the whole GPU, otherwise at its subject alone.
 inline constexpr auto all_functions = "all functions";
 
-/// `start_unit` with this in `from` is for the GPUs that the driver in `to` has: where none is left it does
-/// nothing.
+/// `start_unit` with one of these in `from` starts a unit anew, which may run, for the GPUs that the driver
+/// in `to` has. Where it has none the first does nothing, and the second starts it as without.
 inline constexpr auto for_others = "others";
+inline constexpr auto anew = "anew";
 
 /// How a GPU goes to the VM side.
 struct AttachTarget {

@@ -183,6 +183,7 @@ TEST_CASE("a service that had to let go of one GPU of a driver is kept from the 
     laptop.save(other);
     CHECK(units(StepKind::stop_unit).empty());  // nobody has started it again
     SUBCASE("it runs for others") {
+      laptop.machine.function("0000:42:00.0", {.id = laptop_gpu_id, .driver = "nvidia"});
       laptop.machine.file("sys/fs/cgroup/system.slice/nvidia-dcgm.service/cgroup.events",
                           "populated 1\nfrozen 0\n");
     }

@@ -170,7 +170,7 @@ TEST_CASE("a rollback is one also where a unit does not start again, and says so
   rehearsal.kernel.faults().at(bind, {FaultKind::error, EIO});
   rehearsal.run(rehearsal.attach());
   world.kernel.faults().at(bind, {FaultKind::error, EIO});
-  world.kernel.faults().at(index_of(rehearsal, "restarting nvidia-persistenced.service"),
+  world.kernel.faults().at(index_of(rehearsal, "starting nvidia-persistenced.service"),
                            {FaultKind::error, EIO});
   const auto outcome = world.run(world.attach());
   CHECK(outcome.ending == Ending::rolled_back);

@@ -85,7 +85,7 @@ TEST_CASE("release goes GPU first, by the recorded drivers, and restores overrid
         "set-power-control 0000:01:00.0 from on to auto\n"
         "set-d3cold 0000:01:00.1 from 0 to 1\n"
         "set-power-control 0000:01:00.1 from on to auto\n"
-        "start-unit nvidia-persistenced.service to nvidia\n");
+        "start-unit nvidia-persistenced.service from anew to nvidia\n");
 }
 
 TEST_CASE("what holds already needs no plan") {
