@@ -46,7 +46,7 @@ struct LookingGlassHost {
   bool kvmfr_in_cgroup{};        ///< cgroup_device_acl of qemu.conf has it, or libvirt uses no device cgroup
   bool kvmfr_in_apparmor{true};  ///< AppArmor is off, or lets QEMU open it
   std::string apparmor_place;    ///< file for the rule that would let it
-  bool selinux{};
+  bool selinux{};                ///< SELinux denies QEMU the file as it is labelled
   bool client{true};             ///< looking-glass-client is installed
   std::string user;              ///< name of the person asking; empty = unknown here
   std::vector<unsigned> groups;  ///< of that user, by /etc/passwd and /etc/group

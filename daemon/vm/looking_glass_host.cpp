@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <sys/xattr.h>
+
+#include <array>
 #include <charconv>
 
 #include "vm/config_text.hpp"
@@ -72,6 +75,15 @@ bool cgroup_lets_kvmfr(const RootDir& root) {
   return !controllers.empty() && controllers.find("devices") == std::string::npos;
 }
 
+/// By its label: gpuctl's package for Fedora names it to SELinux.
+bool is_made_for_qemu(const RootDir& root) {
+  std::array<char, 256> label{};
+  const auto path = root.path().string() + looking_glass_file;
+  const auto size = ::lgetxattr(path.c_str(), "security.selinux", label.data(), label.size());
+  return size > 0 && std::string_view{label.data(), static_cast<std::size_t>(size)}.find(":svirt_tmpfs_t:") !=
+                         std::string_view::npos;
+}
+
 }  // namespace
 
 LookingGlassHost read_looking_glass_host(const RootDir& root, unsigned uid) {
@@ -87,7 +99,7 @@ LookingGlassHost read_looking_glass_host(const RootDir& root, unsigned uid) {
   host.apparmor_place = apparmor.place;
   host.client =
       root.exists("usr/bin/looking-glass-client") || root.exists("usr/local/bin/looking-glass-client");
-  host.selinux = root.text("sys/fs/selinux/enforce") == "1";
+  host.selinux = root.text("sys/fs/selinux/enforce") == "1" && !is_made_for_qemu(root);
   read_user(root, uid, host);
   return host;
 }

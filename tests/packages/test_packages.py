@@ -56,7 +56,7 @@ class Root:
 
     def files(self):
         """Of the system; not what package managers keep for themselves, nor caches and logs."""
-        own = r'/var/(lib/(rpm|dpkg|systemd/deb-systemd-helper-[a-z]+)|cache|log|tmp)(/|$)|/etc/(group|gshadow)-|/etc/\.pwd\.lock|/etc/\.updated'
+        own = r'/var/(lib/(rpm|dpkg|selinux/[a-z]+/active|systemd/deb-systemd-helper-[a-z]+)|cache|log|tmp)(/|$)|/etc/(group|gshadow)-|/etc/\.pwd\.lock|/etc/\.updated'
         names = []
         for top in ('etc', 'usr', 'var'):
             listed = output('find', self.path / top, '-xdev', '-printf', f'/{top}/%P %y %l\n').splitlines()
