@@ -104,16 +104,17 @@ void add_vm_setup(CLI::App& vm, Request& r) {
                    });
   sub->add_option("VM", r.vm, vm_help)->required();
   auto* undo = sub->add_flag("--undo", r.undo, "Take the last setup back");
-  sub->add_option("--looking-glass", r.setup.looking_glass, "Size of the picture for Looking Glass")
-      ->type_name("WxH[@hdr]")
-      ->excludes(undo);
+  auto* picture =
+      sub->add_option("--looking-glass", r.setup.looking_glass, "Size of the picture for Looking Glass")
+          ->type_name("WxH[@hdr]")
+          ->excludes(undo);
   sub->add_option("--transport", r.setup.transport, "How the picture comes to the host")
       ->check(CLI::IsMember({"shmem", "kvmfr"}))
-      ->excludes(undo);
-  sub->add_option("--rom", r.setup.rom, "Option ROM for the GPU; '' for the card's own")
-      ->type_name("FILE|auto")
-      ->excludes(undo);
-  sub->add_option("--gpu", r.setup.gpu, "The GPU that the ROM is for")->excludes(undo);
+      ->needs(picture);
+  auto* rom = sub->add_option("--rom", r.setup.rom, "Option ROM for the GPU; '' for the card's own")
+                  ->type_name("FILE|auto")
+                  ->excludes(undo);
+  sub->add_option("--gpu", r.setup.gpu, "The GPU that the ROM is for")->needs(rom);
   sub->add_flag("--battery", r.setup.battery, "Give the VM a battery, for NVIDIA's laptop drivers")
       ->excludes(undo);
   sub->add_flag("--dry-run", r.setup.dry_run, "Show the change only");

@@ -120,7 +120,7 @@ constexpr std::array holders{
     Holder{
         "qemu-system-*|qemu-kvm|kvm|crosvm|cloud-hyperviso*|firecracker|VBoxHeadless|VirtualBoxVM|vmware-vmx",
         HolderKind::vm,
-        "Shut down the virtual machine {machine} (virsh shutdown), or take the device out of it."},
+        "Shut down the virtual machine {machine} (sudo virsh shutdown), or take the device out of it."},
     Holder{"Xvfb|Xvnc|sunshine-kms*", HolderKind::program, "Close {comm} (pid {pid})."},
 };
 

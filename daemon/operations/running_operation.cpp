@@ -194,7 +194,7 @@ std::string RunningOperation::overdue_sentence(const Step& step) const {
 void RunningOperation::give_up(const Step& step) {
   worker_->send(messages::given_up);
   const auto what_helps = is_vm_step(step.kind)
-                              ? "See what libvirt does (virsh list --all), or restart it"
+                              ? "See what libvirt does (sudo virsh list --all), or restart it"
                               : "Close what still uses it (gpuctl users), or restart the machine";
   operations_.update(id_, [](Operation& operation) { operation.stuck = true; });
   operations_.finish(

@@ -39,11 +39,11 @@ Problems standstill(const Vm& vm) {
   const auto name = shell_word(vm.name);
   if (vm.state == VmState::paused)
     return {{"vm-paused", Severity::blocker, vm.name, fmt::format("{} is paused.", vm.name),
-             fmt::format("Let it go on: virsh resume {}", name)}};
+             fmt::format("Let it go on: sudo virsh resume {}", name)}};
   if (vm.state == VmState::other && is_active(vm))
     return {{"vm-crashed", Severity::blocker, vm.name,
              fmt::format("{} has crashed, and is kept as it was then.", vm.name),
-             fmt::format("End it, then start it: virsh destroy {}", name)}};
+             fmt::format("End it, then start it: sudo virsh destroy {}", name)}};
   return {};
 }
 

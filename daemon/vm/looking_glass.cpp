@@ -37,6 +37,17 @@ bool may_write(const HostFile& file, const Check& check) {
   return (file.mode & 0006) == 0006;
 }
 
+/// QEMU uses a file that is larger, and does not start with one that is smaller (hostmem-file: "backing store
+/// size does not match 'size' option").
+void check_shm_size(const Check& check, std::uint64_t bytes) {
+  const auto has = check.host.shm.bytes;
+  const auto what = fmt::format("It has {} MiB and the VM is set to {}.", has / mib, bytes / mib);
+  const auto remedy = fmt::format("shut the VM down, remove the file and run 'systemd-tmpfiles --create {}'",
+                                  looking_glass_tmpfiles_path);
+  if (has < bytes) return check.blocker("shm-size-stale", looking_glass_file, what, remedy);
+  check.warning("shm-size-stale", looking_glass_file, what, remedy);
+}
+
 void check_shm_file(const Check& check, std::uint64_t bytes) {
   const auto& file = check.host.shm;
   if (!check.host.tmpfiles)
@@ -53,10 +64,7 @@ void check_shm_file(const Check& check, std::uint64_t bytes) {
                               file.uid, file.gid, file.mode),
                   fmt::format("shut the VM down, remove the file and run 'systemd-tmpfiles --create {}'",
                               looking_glass_tmpfiles_path));
-  if (file.bytes != 0 && file.bytes != bytes)
-    check.warning("shm-size-stale", looking_glass_file,
-                  fmt::format("It has {} MiB and the VM is set to {}.", file.bytes / mib, bytes / mib),
-                  "shut the VM down and remove the file");
+  if (file.bytes != 0 && file.bytes != bytes) check_shm_size(check, bytes);
   if (check.host.selinux)
     check.warning(
         "shm-selinux", looking_glass_file, "SELinux denies QEMU a file it has not labelled itself.",

@@ -125,11 +125,13 @@ void check_hugepages(const Subject& vm) {
                           size, size));
   const auto found = vm.host.hugepages.find(size);
   const auto free = found == vm.host.hugepages.end() ? 0 : found->second.free;
+  const auto used = found == vm.host.hugepages.end() ? 0 : found->second.total - free;
   const auto needed = (vm.facts.memory_kib + size - 1) / size;
   if (free < needed)
-    vm.blocker("vm-hugepages",
-               fmt::format("The VM needs {} huge pages of {} KiB, and {} are free.", needed, size, free),
-               fmt::format("echo {} > /sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages", needed, size));
+    vm.blocker(
+        "vm-hugepages",
+        fmt::format("The VM needs {} huge pages of {} KiB, and {} are free.", needed, size, free),
+        fmt::format("echo {} > /sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages", used + needed, size));
 }
 
 void check_memory(const Subject& vm) {
@@ -188,7 +190,7 @@ Problems saved_state_problems(const Vm& vm) {
            fmt::format("{} was saved while it ran; its next start brings that state back, without the GPU.",
                        vm.name),
            fmt::format("start it, shut it down from inside and attach then; or discard what was saved with "
-                       "'virsh managedsave-remove {}'",
+                       "'sudo virsh managedsave-remove {}'",
                        shell_word(vm.name))}};
 }
 

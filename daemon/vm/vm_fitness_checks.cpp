@@ -29,7 +29,7 @@ std::string where_gpus_are(const Snapshot& snapshot) {
 
 std::string stale_remedy(const Subject& vm, const Hostdev& hostdev) {
   if (hostdev.own) return fmt::format("'gpuctl vm setup {}' takes it out", shell_word(vm.vm.name));
-  return fmt::format("change or remove the hostdev with 'virsh edit {}'; {}", shell_word(vm.vm.name),
+  return fmt::format("change or remove the hostdev with 'sudo virsh edit {}'; {}", shell_word(vm.vm.name),
                      where_gpus_are(vm.snapshot));
 }
 
@@ -54,12 +54,13 @@ void check_other_devices(const Subject& vm, const std::vector<PciAddress>& claim
   for (const auto& hostdev : hostdevs(vm.vm.inactive_xml)) {
     const auto* function = vm.snapshot.find(hostdev.function);
     if (!function || hostdev.own) continue;
-    vm.info("hostdev-not-gpu",
-            fmt::format("The definition has no GPU; {} in it is {} [{}].", hostdev.function.str(),
-                        function->names.device.empty() ? "another device" : function->names.device,
-                        function->id.ids()),
-            fmt::format("if it is meant to be the GPU, which has moved, change it with 'virsh edit {}': {}",
-                        shell_word(vm.vm.name), where_gpus_are(vm.snapshot)));
+    vm.info(
+        "hostdev-not-gpu",
+        fmt::format("The definition has no GPU; {} in it is {} [{}].", hostdev.function.str(),
+                    function->names.device.empty() ? "another device" : function->names.device,
+                    function->id.ids()),
+        fmt::format("if it is meant to be the GPU, which has moved, change it with 'sudo virsh edit {}': {}",
+                    shell_word(vm.vm.name), where_gpus_are(vm.snapshot)));
   }
 }
 
@@ -78,8 +79,13 @@ void check_file(const Subject& vm, const std::string& path, bool firmware) {
   if (found->second.kind != HostFile::Kind::regular)
     return vm.blocker(firmware ? "vm-firmware-missing" : "vm-file-missing",
                       fmt::format("The definition names {}, and there is no such file.", path),
-                      firmware ? "install ovmf (Debian, Ubuntu) or edk2-ovmf (Fedora, Arch)"
-                               : "put the file there, or take it out of the definition");
+                      firmware
+                          ? fmt::format("install ovmf (Debian, Ubuntu) or edk2-ovmf (Fedora, Arch); a newer "
+                                        "one may have other images (Debian 13 and Ubuntu 24.04 none of 2 "
+                                        "MiB): take one of these with 'sudo virsh edit {}', and an NVRAM "
+                                        "file of its size",
+                                        shell_word(vm.vm.name))
+                          : "put the file there, or take it out of the definition");
   if (firmware) return;
   if (!found->second.reachable)
     vm.warning("vm-file-unreadable",

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/error.hpp"
+#include "core/shell_word.hpp"
 #include "vm/domain_facts.hpp"
 #include "vm/hostdev.hpp"
 #include "vm/vm_fitness.hpp"
@@ -42,7 +43,9 @@ void add_claim(const Functions& functions, const Vm& vm, Problems& found) {
     found.push_back(
         {"leftover-hostdev", Severity::warning, vm.name,
          fmt::format("The definition of {} still has the GPU from an earlier attach.", vm.name),
-         fmt::format("whichever VM starts first gets it; 'gpuctl release' takes it out of {}", vm.name)});
+         fmt::format("whichever VM starts first gets it; 'gpuctl release' takes it out of the VM that had it "
+                     "last, 'sudo virsh edit {}' out of this one",
+                     shell_word(vm.name))});
   } else if (any_of_them(functions, claimed_functions(vm.inactive_xml))) {
     found.push_back(
         {"gpu-in-other-vm", Severity::warning, vm.name,
@@ -60,7 +63,7 @@ void add_state(const VmRequest& request, const Vm& vm, Problems& found) {
   if (!vm.persistent)
     found.push_back({"vm-transient", Severity::blocker, vm.name,
                      fmt::format("{} is transient: it has no definition that could keep the GPU.", vm.name),
-                     "define it with 'virsh define'"});
+                     "define it with 'sudo virsh define'"});
   if (is_active(vm) && !request.live && !all_of_them(request.functions, live_claims(vm)))
     found.push_back(running(vm));
 }
@@ -128,7 +131,7 @@ Problems claim_problems(const Functions& functions, const std::vector<Vm>& all, 
       add_claim(functions, vm, found);
     } catch (const Error& error) {
       found.push_back({"vm-unreadable", Severity::warning, vm.name, error.what(),
-                       "gpuctl cannot tell whether this VM wants the GPU; look with 'virsh edit'"});
+                       "gpuctl cannot tell whether this VM wants the GPU; look with 'sudo virsh edit'"});
     }
   }
   return found;

@@ -78,7 +78,7 @@ std::vector<VmEntry> VmService::list(const Snapshot& snapshot) {
       if (!claimed_functions(vm.inactive_xml).empty()) entry.problems = vm_fitness_here(vm, root_, snapshot);
     } catch (const Error& error) {
       entry.problems = {
-          {"vm-unreadable", Severity::warning, vm.name, error.what(), "look with 'virsh edit'"}};
+          {"vm-unreadable", Severity::warning, vm.name, error.what(), "look with 'sudo virsh edit'"}};
     }
     entries.push_back(std::move(entry));
   }

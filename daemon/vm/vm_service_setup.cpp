@@ -96,7 +96,7 @@ void require_unchanged(const UndoCopy& copy, const Vm& vm) {
   throw Error(ErrorCode::blocked,
               fmt::format("vm-changed-since: The definition of {} has been changed since that set-up; "
                           "undoing it would take these "
-                          "changes away.\nTake what is not wanted out by hand: virsh edit {}",
+                          "changes away.\nTake what is not wanted out by hand: sudo virsh edit {}",
                           vm.name, shell_word(vm.name)));
 }
 

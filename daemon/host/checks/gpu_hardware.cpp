@@ -70,7 +70,8 @@ void rom(const PciFunction& display, Problems& found) {
                      "has no ROM BAR: usual for GPUs of laptops, whose graphics ROM is part of the system "
                      "firmware; Windows "
                      "and Linux drivers mostly work without it",
-                     "if the guest's driver does not start: `gpuctl vm setup VM --rom auto`"});
+                     fmt::format("if the guest's driver does not start: `gpuctl vm setup VM --rom {}`",
+                                 display.id.vendor == 0x1002 ? "auto" : "FILE")});
 }
 
 std::string bar_text(const PciBar& bar) {

@@ -35,7 +35,7 @@ TEST_CASE("a guest that stands still is not started by a start, and the way out 
   };
   CHECK(found(VmState::paused, false).empty());
   REQUIRE(describe(found(VmState::paused, true)) == "blocker vm-paused " + vm.name + "\n");
-  CHECK(found(VmState::paused, true).at(0).remedy == "Let it go on: virsh resume " + vm.name);
+  CHECK(found(VmState::paused, true).at(0).remedy == "Let it go on: sudo virsh resume " + vm.name);
   const auto crashed = found(VmState::other, true);
   const auto problem = std::ranges::find(crashed, "vm-crashed", &Problem::id);
   REQUIRE(problem != crashed.end());

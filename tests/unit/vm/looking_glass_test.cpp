@@ -103,8 +103,13 @@ TEST_CASE("a file that QEMU made for itself, or of another size, is found") {
   LookingGlassHost host;
   host.shm = {HostFile::Kind::regular, 32 << 20, 64055, 108, 0600, false};
   CHECK(ids(check(q35(spice + shmem), host)) == Ids{"shm-no-tmpfiles", "shm-permission", "shm-size-stale"});
-  host.shm = {HostFile::Kind::regular, 64 << 20, 64055, 108, 0660, false};
+  const auto too_large = 128 << 20;
+  host.shm = {HostFile::Kind::regular, too_large, 1000, 108, 0660, false};
   host.tmpfiles = true;
+  CHECK(check(q35(spice + shmem), host).at(0).severity == Severity::warning);
+  host.shm.bytes = 32 << 20;  // QEMU does not start with it
+  CHECK(check(q35(spice + shmem), host).at(0).severity == Severity::blocker);
+  host.shm = {HostFile::Kind::regular, 64 << 20, 64055, 108, 0660, false};
   CHECK(ids(check(q35(spice + shmem), host)) == Ids{"shm-permission"});
   host.groups = {108};
   CHECK(check(q35(spice + shmem), host).empty());

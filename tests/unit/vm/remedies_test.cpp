@@ -30,7 +30,7 @@ TEST_CASE("the VM's name is one word of each command that a remedy tells") {
   auto vm = called("my vm");
   vm.managed_save = true;
   CHECK(contains(remedies(vm), "'gpuctl vm setup \"my vm\"' takes it out"));
-  CHECK(contains(remedies(vm), "'virsh managedsave-remove \"my vm\"'"));
+  CHECK(contains(remedies(vm), "'sudo virsh managedsave-remove \"my vm\"'"));
   CHECK(contains(remedies(called("a$(b)")), "gpuctl vm setup 'a$(b)'"));
   auto facts = domain_facts(vm.inactive_xml);
   const auto found = looking_glass_problems(vm.name, facts, {}, 1000);

@@ -50,7 +50,8 @@ TEST_CASE("a saved state comes back without the GPU: no start, and a warning wit
   const auto start = vm_problems({.functions = gpu, .start = true}, vm, {vm});
   REQUIRE(ids(start) == Ids{"vm-managed-save"});
   CHECK(start.front().severity == Severity::blocker);
-  CHECK(contains(start.front().remedy, "discard what was saved with 'virsh managedsave-remove " + vm.name));
+  CHECK(contains(start.front().remedy,
+                 "discard what was saved with 'sudo virsh managedsave-remove " + vm.name));
   const auto define = vm_problems(request, vm, {vm});
   REQUIRE(ids(define) == Ids{"vm-managed-save"});
   CHECK(define.front().severity == Severity::warning);
