@@ -15,7 +15,7 @@ def run(*command, **options):
     return subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout
 
 
-def until(condition, timeout=10, what='condition'):
+def until(condition, timeout=30, what='condition'):
     """Polls what offers no event to wait for: a foreign process' file or name."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):

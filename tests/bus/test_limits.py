@@ -234,6 +234,7 @@ class Limits(BusTest):
         alice = self.client('alice')
         until(lambda: alice.error(alice.attach, ADDRESS) == 'NotAuthorized', 9, 'no question any more')
         self.assertEqual({alice.error(alice.attach, ADDRESS) for _ in range(150)}, {'NotAuthorized'})
+        questions.receive(0.5)
         self.assertEqual(len(questions.calls), 8)
         self.machine.thaw()
         until(lambda: alice.error(alice.attach, ADDRESS) and questions.receive(0.1) or len(questions.calls) > 8, 9,

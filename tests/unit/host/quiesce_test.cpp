@@ -60,9 +60,10 @@ TEST_CASE("udev is waited for, if it is udev") {
   users = users_once_settled(root, card, {}, std::chrono::milliseconds{50});
   REQUIRE(users.size() == 1);
   CHECK_FALSE(users[0].will_let_go);
-  std::jthread udev{[&] { end_process(machine, 30); }};
+  std::jthread udev{[&] { machine.erase("proc/30/fd/0"); }};
   CHECK(users_once_settled(root, card, {}, std::chrono::seconds{60}).empty());
   udev.join();
+  end_process(machine, 30);
   worker(1000);
   CHECK(users_once_settled(root, card, {}, std::chrono::seconds{60}).size() == 1);
   CHECK_FALSE(is_udev(device_users(root, card).at(0)));

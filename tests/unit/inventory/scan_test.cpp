@@ -3,9 +3,10 @@
 
 #include <doctest/doctest.h>
 
-#include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
+#include <limits>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -253,11 +254,11 @@ TEST_CASE("ten thousand functions cost about ten times as much as a thousand") {
       const auto dir = fmt::format("sys/bus/pci/devices/{}/", nth(n).str());
       m.file(dir + "uevent", "PCI_CLASS=20000\nPCI_ID=8086:10D3\nPCI_SUBSYS_ID=0000:0000\n");
     }
-    auto best = std::chrono::nanoseconds::max();
+    auto best = std::numeric_limits<std::clock_t>::max();  // of the processor: other tests run beside
     for (int round = 0; round < 3; ++round) {
-      const auto start = std::chrono::steady_clock::now();
+      const auto start = std::clock();
       REQUIRE(scan(RootDir{m.root()}, {}).functions.size() == count);
-      best = std::min<std::chrono::nanoseconds>(best, std::chrono::steady_clock::now() - start);
+      best = std::min(best, std::clock() - start);
     }
     return best;
   };

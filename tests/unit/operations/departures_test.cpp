@@ -13,7 +13,7 @@ namespace {
 struct Leaving {
   EventLoop loop;
   std::vector<bool> told;
-  Departures departures{loop, 100ms, [this](PciSlot, bool leaves) { told.push_back(leaves); }};
+  Departures departures{loop, 1s, [this](PciSlot, bool leaves) { told.push_back(leaves); }};
   bool ready = false;
   void announce() {
     departures.announce({0, 1, 0}, [this] { ready = true; });
@@ -48,7 +48,7 @@ TEST_CASE("nobody delays it for ever") {
   Leaving leaving;
   const auto lock = leaving.departures.lock(1000);
   leaving.announce();
-  leaving.turn(50, 10ms);
+  leaving.turn(500, 10ms);
   CHECK(leaving.ready);
 }
 

@@ -89,7 +89,7 @@ struct Started {
   OperationList operations{laptop.loop, 60s};
   Departures departures{laptop.loop, 1s, [](PciSlot, bool) {}};
   Runner runner{laptop.loop, laptop.workers, inventory, operations, departures, laptop.timeouts};
-  Recoveries recoveries{laptop.loop, inventory, operations, runner, laptop.platform, {300ms, 1200ms}};
+  Recoveries recoveries{laptop.loop, inventory, operations, runner, laptop.platform, {1s, 4s}};
 
   explicit Started(Laptop& machine) : laptop(machine) {
     recoveries.start();
@@ -100,11 +100,12 @@ struct Started {
   }
   void turn(std::chrono::milliseconds enough = 100ms) {
     const auto end = std::chrono::steady_clock::now() + enough;
-    while (std::chrono::steady_clock::now() < end) laptop.loop.run_once(10ms);
+    for (int round = 0; round < 20 || std::chrono::steady_clock::now() < end; ++round)
+      laptop.loop.run_once(1ms);
   }
   template <class Condition>
   bool until(Condition condition) {
-    for (int i = 0; i < 200 && !condition(); ++i) laptop.loop.run_once(20ms);
+    for (int i = 0; i < 500 && !condition(); ++i) laptop.loop.run_once(20ms);
     return condition();
   }
   /// An operation whose first step does not come back.
@@ -220,7 +221,7 @@ TEST_CASE("a recovery whose turn comes while something else has the GPU has anot
   end.on_message(messages::end(OperationState::failed, error, "libvirt does not answer"));
   end.on_exit(0);
   const auto other = daemon.operations.add("attach", gpu.slot(), "", 0).id;
-  daemon.turn(350ms);
+  daemon.turn(1100ms);
   CHECK(laptop.workers.begun == 1);
   daemon.operations.drop(other, Error{ErrorCode::busy, "another was first"});
   CHECK(daemon.until([&] { return laptop.workers.begun == 2; }));

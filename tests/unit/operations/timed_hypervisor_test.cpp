@@ -25,7 +25,7 @@ struct Hanging : FakeHypervisor {
   Vm vm(const std::string& name) override { return let.wait(), FakeHypervisor::vm(name); }
   unsigned long version() override { return let.wait(), FakeHypervisor::version(); }
   /// Takes its time, which nobody minds.
-  void define(const std::string&) override { std::this_thread::sleep_for(600ms); }
+  void define(const std::string&) override { std::this_thread::sleep_for(2100ms); }
 };
 
 std::unique_ptr<Hypervisor> connect(const std::shared_future<void>& let) {
@@ -68,10 +68,10 @@ TEST_CASE(
   std::promise<void> promise;
   promise.set_value();
   const auto let = promise.get_future().share();
-  TimedHypervisor looking{[let] { return connect(let); }, 500ms};
+  TimedHypervisor looking{[let] { return connect(let); }, 2s};
   looking.define("");
   CHECK(error_of([&] { looking.vm("win11"); }) == ErrorCode::libvirt_unavailable);
-  TimedHypervisor changing{[let] { return connect(let); }, 500ms, Patience::for_each_answer};
+  TimedHypervisor changing{[let] { return connect(let); }, 2s, Patience::for_each_answer};
   changing.define("");
   CHECK(changing.vm("win11").name == "win11");
   await_threads();
@@ -82,7 +82,7 @@ TEST_CASE("a libvirt that hangs, when it is reached or when it is asked, is one 
   const auto let = promise.get_future().share();
   const auto hangs = [let] { return let.wait(), connect(let); };
   CHECK(error_of([&] { TimedHypervisor{hangs, 10ms}; }) == ErrorCode::libvirt_unavailable);
-  TimedHypervisor libvirt{[let] { return connect(let); }, 10ms};
+  TimedHypervisor libvirt{[let] { return connect(let); }, 2s};  // for its connection too
   CHECK(error_of([&] { libvirt.vm("win11"); }) == ErrorCode::libvirt_unavailable);
   CHECK(error_of([&] { libvirt.vms(); }) == ErrorCode::libvirt_unavailable);
   CHECK(error_of([&] { libvirt.version(); }) == ErrorCode::libvirt_unavailable);

@@ -65,7 +65,7 @@ def kill_during(laptop, command, condition, what):
 @case("kill -9 while the nvidia driver lets go: after the restart the GPU is whole on one side and usable", main=True)
 def killed_during_unbind(laptop):
     laptop.gpuctl("list").ended(DONE)
-    laptop.stub(remove_delay_ms=2000)
+    laptop.stub(remove_delay_ms=6000)
     kill_during(laptop, "attach", f"[ ! -e {LINK} ]", "attach")
     laptop.stub(remove_delay_ms=0)
     usable(laptop)

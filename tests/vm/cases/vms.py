@@ -67,6 +67,7 @@ def attach_to_started_vm(laptop):
 @case("a GPU of another vendor goes to a VM and comes back", card="bochs", main=True)
 def other_vendor(laptop):
     laptop.bound(BOCHS_HOST)
+    laptop.run("virsh list")  # its start, by its socket, takes long here
     laptop.gpuctl("attach gaming --gpu 01:00 --start").ended(DONE)
     laptop.bound(ON_VFIO)
     has_booted(laptop, "1234:1111", "8086:2668")

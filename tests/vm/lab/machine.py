@@ -181,7 +181,7 @@ class Machine:
     def wait_for_drivers(self, port):
         """Until udev has loaded a driver for every function behind the port and those are bound."""
         bus = int(port.removeprefix("rp"))
-        self.run("udevadm settle -t 30; for i in $(seq 100); do "
+        self.run("udevadm settle -t 30; for i in $(seq 600); do "
                  f"set -- /sys/bus/pci/devices/0000:{bus:02x}:00.[01]; [ -e $1/driver ] && [ -e $2/driver ] && exit; "
                  "sleep 0.1; done; exit 1")
 
