@@ -34,6 +34,17 @@ std::size_t effect_of_attach(void (*machine)(FakeMachine&), const std::string& w
   return index_of(rehearsal, what);
 }
 
+/// An attach of the laptop's GPU whose last bind fails, and whose way back meets `error` at `effect`.
+Outcome attach_and_meet_on_the_way_back(World& world, const std::string& effect, int error) {
+  const auto bind = effect_of_attach(reference_laptop, "binding to vfio-pci 0000:01:00.0");
+  World rehearsal{reference_laptop};
+  rehearsal.kernel.faults().at(bind, {FaultKind::error, EIO});
+  rehearsal.run(rehearsal.attach());
+  world.kernel.faults().at(bind, {FaultKind::error, EIO});
+  world.kernel.faults().at(index_of(rehearsal, effect), {FaultKind::error, error});
+  return world.run(world.attach());
+}
+
 std::string text(const std::vector<std::string>& lines) { return fmt::format("{}", fmt::join(lines, "; ")); }
 
 }  // namespace
@@ -145,13 +156,7 @@ TEST_CASE("what other GPUs need is not started where none of them is left") {
 
 TEST_CASE("a rollback that fails says what is left, and keeps the journal for recovery") {
   World world{reference_laptop};
-  World rehearsal{reference_laptop};
-  const auto bind = effect_of_attach(reference_laptop, "binding to vfio-pci 0000:01:00.0");
-  rehearsal.kernel.faults().at(bind, {FaultKind::error, EIO});
-  rehearsal.run(rehearsal.attach());
-  world.kernel.faults().at(bind, {FaultKind::error, EIO});
-  world.kernel.faults().at(index_of(rehearsal, "binding to nvidia"), {FaultKind::error, ENOMEM});
-  const auto outcome = world.run(world.attach());
+  const auto outcome = attach_and_meet_on_the_way_back(world, "binding to nvidia", ENOMEM);
   CHECK(outcome.ending == Ending::failed);
   CHECK(outcome.error == ErrorCode::rollback_failed);
   REQUIRE(outcome.left.size() == 1);
@@ -165,14 +170,7 @@ TEST_CASE("a rollback that fails says what is left, and keeps the journal for re
 
 TEST_CASE("a rollback is one also where a unit does not start again, and says so") {
   World world{reference_laptop};
-  World rehearsal{reference_laptop};
-  const auto bind = effect_of_attach(reference_laptop, "binding to vfio-pci 0000:01:00.0");
-  rehearsal.kernel.faults().at(bind, {FaultKind::error, EIO});
-  rehearsal.run(rehearsal.attach());
-  world.kernel.faults().at(bind, {FaultKind::error, EIO});
-  world.kernel.faults().at(index_of(rehearsal, "starting nvidia-persistenced.service"),
-                           {FaultKind::error, EIO});
-  const auto outcome = world.run(world.attach());
+  const auto outcome = attach_and_meet_on_the_way_back(world, "starting nvidia-persistenced.service", EIO);
   CHECK(outcome.ending == Ending::rolled_back);
   CHECK(outcome.message.find("systemctl start nvidia-persistenced.service") != std::string::npos);
   CHECK(world.not_home() == std::vector<std::string>{"the unit is still stopped"});
