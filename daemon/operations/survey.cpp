@@ -13,9 +13,9 @@
 #include "inventory/kept_away_modules.hpp"
 #include "inventory/module_aliases.hpp"
 #include "operations/assignments.hpp"
+#include "operations/service_units.hpp"
 #include "operations/survey_problems.hpp"
 #include "operations/vm_part.hpp"
-#include "os/bound_functions.hpp"
 #include "rebind/live_state.hpp"
 #include "rebind/plan.hpp"
 #include "vm/domain_demand.hpp"
@@ -64,69 +64,9 @@ bool on_vm_side(const Gpu& gpu, const Snapshot& snapshot) {
 
 Force force(const Work& work) { return work.request.force ? Force::yes : Force::no; }
 
-QuiescePolicy quiesce_policy(const Config& config) {
-  return {config.quiesce.stop_units, config.quiesce.drm_remove, config.quiesce.unload_modules};
-}
-
-void add_missing(std::vector<std::string>& to, const std::vector<std::string>& more) {
-  for (const auto& each : more)
-    if (std::ranges::find(to, each) == to.end()) to.push_back(each);
-}
-
 std::string driver_of(const Work& work) {
   const auto* display = work.snapshot.find(work.gpu.address);
   return display == nullptr ? "" : display->driver;
-}
-
-bool others_have(const Work& work, const std::string& driver) {
-  return std::ranges::any_of(bound_to(work.root, driver), [&](PciAddress function) {
-    return std::ranges::find(work.gpu.functions, function) == work.gpu.functions.end();
-  });
-}
-
-/// Other GPUs that are away, and belong to this driver.
-std::vector<Binding> others_away(const Work& work, const std::string& driver) {
-  StateDir dir(work.platform.runtime_dir / "bindings");
-  auto others = SavedBindings(dir, boot_id(work.root)).all();
-  std::erase_if(others, [&](const Binding& other) {
-    const auto* display = other.find(other.gpu);
-    return other.slot() == work.gpu.slot() || display == nullptr || display->driver != driver;
-  });
-  return others;
-}
-
-/// Those of the system manager, by the kernel.
-bool runs(const std::string& unit, const RootDir& root) {
-  const auto events = root.text("sys/fs/cgroup/system.slice/" + unit + "/cgroup.events");
-  return events.find("populated 1") != std::string::npos;
-}
-
-bool moves_now(const Binding& other, const Work& work) {
-  StateDir dir(work.platform.runtime_dir / "journal");
-  return JournalStore(dir).has(other.slot());
-}
-
-/// Units that had to let go of the others: whoever took one of these has started them again, or does so now,
-/// and they open this GPU too.
-std::vector<std::string> stopped_for(const std::vector<Binding>& others, const Work& work) {
-  const auto policy = quiesce_policy(work.platform.config);
-  std::vector<std::string> units;
-  for (const auto& other : others)
-    for (const auto& unit : other.stopped_units)
-      if (may_stop(policy, unit) && (moves_now(other, work) || runs(unit, work.root)))
-        add_missing(units, {unit});
-  return units;
-}
-
-void plan_units(const Work& work, const QuiescePlan& quiesce, AttachTarget& target) {
-  const auto driver = driver_of(work);
-  target.stop_units = quiesce.units;
-  if (driver.empty()) return;
-  const auto others = others_away(work, driver);
-  add_missing(target.stop_units, stopped_for(others, work));
-  const bool one_comes =
-      std::ranges::any_of(others, [&](const auto& other) { return moves_now(other, work); });
-  if (one_comes || others_have(work, driver)) target.start_units = target.stop_units;
 }
 
 /// Who holds the GPU, who of them can be asked to let go, and what is left in the way then.
@@ -136,7 +76,9 @@ void plan_quiescing(Work& work, AttachTarget& target) {
   auto& plan = work.result.quiesce;
   const auto facts = quiesce_facts(work.root, nodes, users);
   plan = quiesce_plan(users, facts, quiesce_policy(work.platform.config));
-  plan_units(work, plan, target);
+  const auto units = service_units(work.gpu, driver_of(work), plan.units, work.root, work.platform);
+  target.stop_units = units.stop;
+  target.start_units = units.start;
   target.drm_cards = plan.drm_cards;
   target.unload_modules = plan.modules;
   target.nodes = closable_nodes(work.root, DevNodeControl(work.root), nodes);

@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <functional>
+
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -227,48 +229,40 @@ TEST_CASE("a recovery whose turn comes while something else has the GPU has anot
   CHECK(daemon.until([&] { return laptop.workers.begun == 2; }));
 }
 
-TEST_CASE("a recovery whose process dies begins again at once, and then ever later") {
-  Laptop laptop;
-  laptop.leave_journal({1, 777});
-  Started daemon{laptop};
-  const auto die = [&laptop] { laptop.workers.last.on_exit(SIGSEGV); };
-  SUBCASE("without a word") { die(); }
-  SUBCASE("before it had a plan") {
-    const auto end = laptop.workers.last;
-    end.on_message(messages::error(Error{ErrorCode::internal, "the journal cannot be read"}));
-    end.on_exit(0);
-  }
-  daemon.turn(50ms);
-  CHECK(laptop.workers.begun == 2);
-  die();
-  daemon.turn(50ms);
-  CHECK(laptop.workers.begun == 2);
-  REQUIRE(daemon.until([&] { return laptop.workers.begun == 3; }));
-  die();
-  daemon.turn(150ms);
-  CHECK(laptop.workers.begun == 3);
-  CHECK(daemon.until([&] { return laptop.workers.begun == 4; }));
-}
-
-TEST_CASE("a recovery that gets stuck and comes back begins again at once, and then ever later") {
+TEST_CASE("a recovery that ends without its word begins again at once, and then ever later") {
   Laptop laptop;
   laptop.timeouts.other = 0s;
   laptop.leave_journal({1, 777});
   Started daemon{laptop};
-  const auto come_back_late = [&] {
-    const auto worker = laptop.workers.last;
-    worker.on_message(messages::undo({StepKind::check_users, "0000:01:00.0", "", ""}, StepState::running));
-    REQUIRE(daemon.until([&] { return daemon.operations.running_on(gpu.slot())->stuck; }));
-    worker.on_message(messages::end(OperationState::failed, "RollbackFailed", "its driver does not take it"));
-    worker.on_exit(0);
+  std::function<void(const WorkerHandlers&)> end;
+  SUBCASE("its process dies") {
+    end = [](const auto& worker) { worker.on_exit(SIGSEGV); };
+  }
+  SUBCASE("it fails before it has a plan") {
+    end = [](const auto& worker) {
+      worker.on_message(messages::error(Error{ErrorCode::internal, "the journal cannot be read"}));
+      worker.on_exit(0);
+    };
+  }
+  SUBCASE("it gets stuck, and comes back") {
+    end = [&](const auto& worker) {
+      worker.on_message(messages::undo({StepKind::check_users, "0000:01:00.0", "", ""}, StepState::running));
+      REQUIRE(daemon.until([&] { return daemon.operations.running_on(gpu.slot())->stuck; }));
+      worker.on_message(
+          messages::end(OperationState::failed, "RollbackFailed", "its driver does not take it"));
+      worker.on_exit(0);
+    };
+  }
+  const auto end_it = [&] {
+    end(WorkerHandlers{laptop.workers.last});
+    daemon.turn(50ms);
+    return laptop.workers.begun;
   };
-  come_back_late();
-  daemon.turn(50ms);
-  CHECK(laptop.workers.begun == 2);
-  come_back_late();
-  daemon.turn(50ms);
-  CHECK(laptop.workers.begun == 2);
-  CHECK(daemon.until([&] { return laptop.workers.begun == 3; }));
+  CHECK(end_it() == 2);
+  CHECK(end_it() == 2);
+  REQUIRE(daemon.until([&] { return laptop.workers.begun == 3; }));
+  CHECK(end_it() == 3);
+  CHECK(daemon.until([&] { return laptop.workers.begun == 4; }));
 }
 
 TEST_CASE("what has nothing to do begins no recovery that waits for a change") {
