@@ -83,11 +83,17 @@ Turns::Message Turns::take_next() {
   auto caller = waiting_.upper_bound(last_);
   if (caller == waiting_.end()) caller = waiting_.begin();
   last_ = caller->first;
-  auto message = std::move(caller->second.front());
+  auto message = drop(caller->second.front());
   caller->second.pop_front();
   if (caller->second.empty()) waiting_.erase(caller);
-  --count_;
   return message;
+}
+
+/// What waited no longer does; its place in the queue is for the caller to remove.
+Turns::Message Turns::drop(Message& waiting) {
+  --count_;
+  if (waiting.get() == large_) large_ = nullptr;
+  return std::move(waiting);
 }
 
 /// One at a time: sd-bus may have read others before.
@@ -113,7 +119,7 @@ bool Turns::takes(sd_bus_message* message) {
   if (!queued && Clock::now() < end_) return false;
   if (is_small(message)) return wait(sender, message);
   const bool may_pass = !queued && had_large_.insert(sender).second;
-  return may_pass ? false : refuse(message);
+  return may_pass ? false : wait_as_large(sender, message);
 }
 
 bool Turns::wait(const std::string& caller, sd_bus_message* message) {
@@ -123,15 +129,20 @@ bool Turns::wait(const std::string& caller, sd_bus_message* message) {
   return true;
 }
 
+bool Turns::wait_as_large(const std::string& caller, sd_bus_message* message) {
+  if (large_ != nullptr || count_ >= most_waiting) return refuse(message);
+  large_ = message;
+  return wait(caller, message);
+}
+
 /// Of whoever has the most calls waiting the newest goes, unless that is `caller` himself.
 bool Turns::make_room(const std::string& caller) {
   const auto most =
       std::ranges::max_element(waiting_, {}, [](const auto& of_one) { return of_one.second.size(); });
   if (most == waiting_.end() || most->first == caller) return false;
-  refuse(most->second.back().get());
+  refuse(drop(most->second.back()).get());
   most->second.pop_back();
   if (most->second.empty()) waiting_.erase(most);
-  --count_;
   return true;
 }
 

@@ -18,7 +18,8 @@ namespace gpuctl {
 /// Method calls by turns: what comes while a slice of time is used up waits, and of those who wait each has
 /// one call after the other. Who sends many keeps himself waiting, not others; the order of a caller's own
 /// calls stays as it is. Few and small calls wait, so that nobody fills the memory: of large ones each caller
-/// has one in a slice, and where no room is left who has the most is refused.
+/// has one in a slice, a single one of all callers waits (that of who sends them one after the other), and
+/// where no room is left who has the most is refused.
 class Turns {
  public:
   static constexpr std::chrono::milliseconds slice{2};
@@ -49,7 +50,9 @@ class Turns {
   static bool refuse(sd_bus_message* message);
   bool make_room(const std::string& caller);
   bool wait(const std::string& caller, sd_bus_message* message);
+  bool wait_as_large(const std::string& caller, sd_bus_message* message);
   Message take_next();
+  Message drop(Message& waiting);
   bool give();
   bool waits(const std::string& caller) const;
 
@@ -58,6 +61,7 @@ class Turns {
   std::unique_ptr<sd_bus_slot, Free> filter_;
   std::map<std::string, std::deque<Message>> waiting_;  ///< by caller; none is empty
   std::set<std::string> had_large_;                     ///< in this slice
+  sd_bus_message* large_{};                             ///< the one that waits
   std::size_t count_{};
   std::string last_;         ///< who had a turn
   sd_bus_message* given_{};  ///< back to sd-bus, and not yet seen again

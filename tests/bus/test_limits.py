@@ -152,6 +152,19 @@ class Limits(BusTest):
         peak = int(re.search(r'VmHWM:\s+(\d+)', (process / 'status').read_text())[1])
         self.assertLess(peak - before, GROWTH_KB * self.factor)
 
+    def test_who_sends_large_calls_one_after_the_other_is_not_refused(self):
+        """Her second comes before what others sent is done, as on a slow machine also that of who waits for each answer."""
+        alice = self.client('alice')
+        self.answers(alice, self.send_attaches(alice, 1, {}), 30)
+        os.kill(self.machine.daemon.pid, signal.SIGSTOP)
+        his = [self.bob.bus.send_call(SERVICE, ROOT, 'org.freedesktop.DBus.ObjectManager', 'GetManagedObjects') for _ in range(50)]
+        self.bob.bus.call(*BUS, 'GetId')
+        hers = [alice.bus.send_call(SERVICE, ROOT, MANAGER, 'Attach', 'ssa{sv}', ['', 'x' * 2 ** 16, QUIET]) for _ in range(2)]
+        alice.bus.call(*BUS, 'GetId')
+        os.kill(self.machine.daemon.pid, signal.SIGCONT)
+        self.assertEqual(self.answers(alice, hers, 30), {'InvalidArgument': 2})
+        self.assertEqual(self.answers(self.bob, his, 30), {None: 50})
+
     def test_where_no_room_is_left_to_wait_who_has_the_most_is_refused(self):
         crowd = [Client(Bus(self.machine.uids['alice'])) for _ in range(8)]
         self.clients += crowd
