@@ -92,7 +92,7 @@ Turns::Message Turns::take_next() {
 /// What waited no longer does; its place in the queue is for the caller to remove.
 Turns::Message Turns::drop(Message& waiting) {
   --count_;
-  if (waiting.get() == large_) large_ = nullptr;
+  std::erase_if(large_, [&](const auto& of_one) { return of_one.second == waiting.get(); });
   return std::move(waiting);
 }
 
@@ -130,8 +130,8 @@ bool Turns::wait(const std::string& caller, sd_bus_message* message) {
 }
 
 bool Turns::wait_as_large(const std::string& caller, sd_bus_message* message) {
-  if (large_ != nullptr || count_ >= most_waiting) return refuse(message);
-  large_ = message;
+  if (large_.size() >= most_large || count_ >= most_waiting) return refuse(message);
+  if (!large_.emplace(caller, message).second) return refuse(message);
   return wait(caller, message);
 }
 

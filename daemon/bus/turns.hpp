@@ -18,12 +18,13 @@ namespace gpuctl {
 /// Method calls by turns: what comes while a slice of time is used up waits, and of those who wait each has
 /// one call after the other. Who sends many keeps himself waiting, not others; the order of a caller's own
 /// calls stays as it is. Few and small calls wait, so that nobody fills the memory: of large ones each caller
-/// has one in a slice, a single one of all callers waits (that of who sends them one after the other), and
-/// where no room is left who has the most is refused.
+/// has one in a slice and one that waits (that of who sends them one after the other), few of all callers
+/// wait, and where no room is left who has the most is refused.
 class Turns {
  public:
   static constexpr std::chrono::milliseconds slice{2};
   static constexpr std::size_t most_waiting = 512;
+  static constexpr std::size_t most_large = 4;     ///< that wait; of any size that the bus takes
   static constexpr std::size_t most_bytes = 4096;  ///< of path and arguments of a call that waits
 
   explicit Turns(sdbus::IConnection& connection);
@@ -61,7 +62,7 @@ class Turns {
   std::unique_ptr<sd_bus_slot, Free> filter_;
   std::map<std::string, std::deque<Message>> waiting_;  ///< by caller; none is empty
   std::set<std::string> had_large_;                     ///< in this slice
-  sd_bus_message* large_{};                             ///< the one that waits
+  std::map<std::string, sd_bus_message*> large_;        ///< those that wait, by caller
   std::size_t count_{};
   std::string last_;         ///< who had a turn
   sd_bus_message* given_{};  ///< back to sd-bus, and not yet seen again
