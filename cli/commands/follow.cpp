@@ -36,7 +36,6 @@ class Followed {
   Followed(Context& context, const std::string& path) : context_(context) {
     operation_.path = path;
     operation_.state = "running";
-    context.client().listen(path);  // before the first look: what ends in between is not missed
   }
 
   Operation to_its_end() {
@@ -52,8 +51,15 @@ class Followed {
   }
 
  private:
+  /// Before the first look: what ends in between is not missed.
+  void listen() {
+    if (!listening_) context_.client().listen(operation_.path);
+    listening_ = true;
+  }
+
   /// And waits for something to happen, if it runs.
   Wake look() try {
+    listen();
     operation_ = context_.client().operation(operation_.path);
     progress_.update(operation_);
     return operation_.running() ? context_.client().wait(interrupts_.fd()) : Wake::changed;
@@ -73,7 +79,11 @@ class Followed {
     return true;
   }
 
-  void connect_again() try { context_.reconnect().listen(operation_.path); } catch (const Failure&) {
+  void connect_again() try {
+    context_.reconnect();
+    listening_ = false;
+    listen();
+  } catch (const Failure&) {
     context_.console.complain("operation " + operation_.number() + " goes on; gpuctl --host " +
                               context_.host() + " cancel " + operation_.number() + " ends it");
     throw;
@@ -88,7 +98,7 @@ class Followed {
   const Interrupts interrupts_{};
   Progress progress_{context_.console};
   Operation operation_;
-  bool asked_{};
+  bool listening_{}, asked_{};
 };
 
 std::string done_sentence(const Operation& o) {

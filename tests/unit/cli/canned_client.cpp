@@ -298,7 +298,10 @@ std::string CannedClient::do_report() {
   return daemon_.report;
 }
 
-void CannedClient::do_listen(const std::string& path) { called("listen", " " + path); }
+void CannedClient::do_listen(const std::string& path) {
+  called("listen", " " + path);
+  happen(daemon_.at_listens);
+}
 
 Wake CannedClient::do_wait(int) {
   happen(daemon_.at_waits);

@@ -34,8 +34,8 @@ struct Daemon {
   std::deque<Operation> course;  ///< what the operation looks like at each look; the last one stays
   std::deque<std::function<void()>>
       at_looks;  ///< what happens at each look at the objects, as long as any is left
-  std::deque<std::function<void()>> at_waits;  ///< likewise
-  std::deque<Wake> wakes;                      ///< what wait() ends with; `changed` when nothing is left
+  std::deque<std::function<void()>> at_listens, at_waits;  ///< likewise
+  std::deque<Wake> wakes;  ///< what wait() ends with; `changed` when nothing is left
   std::vector<std::string> calls;
 };
 

@@ -203,12 +203,12 @@ TEST_CASE(
     "Ctrl-C also ends the ssh to another host: the operation is cancelled and followed through a new one") {
   auto program = attaching(ended("cancelled", "Cancelled", "Cancelled by the caller."));
   SUBCASE("heard before the connection is seen to be lost") { program.daemon.wakes = {Wake::interrupted}; }
-  SUBCASE("or only afterwards") {
-    program.daemon.at_waits = {[] {
-      raise(SIGINT);
-      throw Failure{"org.freedesktop.DBus.Error.NoReply", "lost"};
-    }};
-  }
+  const auto lost = [] {
+    raise(SIGINT);
+    throw Failure{"org.freedesktop.DBus.Error.NoReply", "lost"};
+  };
+  SUBCASE("or only afterwards") { program.daemon.at_waits = {lost}; }
+  SUBCASE("or before it has been looked at") { program.daemon.at_listens = {lost}; }
   const auto outcome = program.run({"--host", "there", "attach"});
   CHECK(outcome.status == 1);
   CHECK(program.connections == 2);
