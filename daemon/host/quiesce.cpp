@@ -173,11 +173,11 @@ DeviceUsers users_once_settled(const RootDir& root, const std::vector<PciAddress
   const auto end = std::chrono::steady_clock::now() + patience;
   auto pause = std::chrono::milliseconds{5};
   for (;;) {
+    const bool last = std::chrono::steady_clock::now() >= end;  // a look of when the time is over decides
     auto users = device_users(root, functions);
     const bool wait = std::ranges::any_of(users, [&](const auto& u) { return still_leaving(u, leaving); });
-    const auto now = std::chrono::steady_clock::now();
     if (!wait) return users;
-    if (now + pause > end) return without_hope(std::move(users));
+    if (last) return without_hope(std::move(users));
     std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, std::chrono::milliseconds{100});
   }
