@@ -30,7 +30,7 @@ struct Platform {
 /// For whoever waits for the answer: less than a query has.
 inline std::unique_ptr<Hypervisor> answering_hypervisor(const Platform& platform,
                                                         Patience patience = Patience::in_all) {
-  return std::make_unique<TimedHypervisor>(platform.hypervisor, std::chrono::seconds{17}, patience);
+  return std::make_unique<TimedHypervisor>(platform.hypervisor, std::chrono::seconds{15}, patience);
 }
 
 inline std::filesystem::path domain_locks(const Platform& platform) { return platform.runtime_dir / "vm"; }
