@@ -68,7 +68,7 @@ DeviceUser holder(pid_t pid, HolderKind kind = HolderKind::program) {
 TEST_CASE("a program that is ended gets SIGTERM, and SIGKILL if it does not listen") {
   Child polite, stubborn{true};
   const DeviceUsers users{holder(polite.pid()), holder(stubborn.pid())};
-  end_users([&] { return users; }, 1500ms);
+  end_users([&] { return users; }, 5s);
   CHECK(polite.ended_by() == SIGTERM);
   CHECK(stubborn.ended_by() == SIGKILL);
 }

@@ -11,9 +11,11 @@ using namespace std::chrono_literals;
 namespace {
 
 struct Leaving {
+  explicit Leaving(std::chrono::milliseconds patience = 60s)
+      : departures{loop, patience, [this](PciSlot, bool leaves) { told.push_back(leaves); }} {}
   EventLoop loop;
   std::vector<bool> told;
-  Departures departures{loop, 1s, [this](PciSlot, bool leaves) { told.push_back(leaves); }};
+  Departures departures;
   bool ready = false;
   void announce() {
     departures.announce({0, 1, 0}, [this] { ready = true; });
@@ -45,7 +47,7 @@ TEST_CASE("a lock delays the departure until it is closed") {
 }
 
 TEST_CASE("nobody delays it for ever") {
-  Leaving leaving;
+  Leaving leaving{1s};
   const auto lock = leaving.departures.lock(1000);
   leaving.announce();
   leaving.turn(500, 10ms);

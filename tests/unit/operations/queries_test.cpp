@@ -13,9 +13,10 @@ using namespace std::chrono_literals;
 namespace {
 
 struct Asker {
+  explicit Asker(std::chrono::milliseconds patience = 30s) : queries{loop, workers, patience} {}
   EventLoop loop;
   ForkWorkers workers{loop, nullptr};
-  Queries queries{loop, workers, 2000ms};
+  Queries queries;
   std::vector<std::variant<std::string, Error>> answers;
   void ask(Queries::Body body, std::uint32_t uid = 1000) {
     queries.ask("test", uid, std::move(body),
@@ -49,7 +50,7 @@ TEST_CASE("what a query throws is its answer") {
 }
 
 TEST_CASE("a query that hangs is given up, and one that dies is an error") {
-  Asker asker;
+  Asker asker{2s};
   asker.ask(wait_for_ever);
   asker.wait_for(1);
   CHECK(asker.code(0) == ErrorCode::timed_out);
@@ -59,7 +60,7 @@ TEST_CASE("a query that hangs is given up, and one that dies is an error") {
 }
 
 TEST_CASE("one user's queries do not use up everybody's") {
-  Asker asker;
+  Asker asker{2s};
   for (std::size_t i = 0; i < Queries::max_per_uid + 2; ++i) asker.ask(wait_for_ever, 1000);
   asker.ask([] { return std::string{"other"}; }, 1001);
   asker.wait_for(Queries::max_per_uid + 3);

@@ -86,14 +86,15 @@ struct Laptop {
 /// gpuctld, as far as recovery goes.
 struct Started {
   Laptop& laptop;
+  Recoveries::Retries retries;
   std::vector<PciAddress> held{functions_held_by_helpers(laptop.platform)};
   Inventory inventory{laptop.root, laptop.events, laptop.loop, [] { return Lookups{}; }, held};
   OperationList operations{laptop.loop, 60s};
   Departures departures{laptop.loop, 1s, [](PciSlot, bool) {}};
   Runner runner{laptop.loop, laptop.workers, inventory, operations, departures, laptop.timeouts};
-  Recoveries recoveries{laptop.loop, inventory, operations, runner, laptop.platform, {1s, 4s}};
+  Recoveries recoveries{laptop.loop, inventory, operations, runner, laptop.platform, retries};
 
-  explicit Started(Laptop& machine) : laptop(machine) {
+  explicit Started(Laptop& machine, Recoveries::Retries waits = {1s, 4s}) : laptop(machine), retries(waits) {
     recoveries.start();
     inventory.end_transition(held);
   }
@@ -233,7 +234,7 @@ TEST_CASE("a recovery that ends without its word begins again at once, and then 
   Laptop laptop;
   laptop.timeouts.other = 0s;
   laptop.leave_journal({1, 777});
-  Started daemon{laptop};
+  Started daemon{laptop, {3s, 4s}};
   std::function<void(const WorkerHandlers&)> end;
   SUBCASE("its process dies") {
     end = [](const auto& worker) { worker.on_exit(SIGSEGV); };

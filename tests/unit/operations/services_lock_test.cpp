@@ -62,11 +62,11 @@ TEST_CASE("whoever takes a GPU from its driver waits for a service that is being
 
 TEST_CASE("what is not to be had in its time is waited for once") {
   Locks it;
-  auto one = it.lock(hurried), starter = it.lock({0ms, 300ms});
+  auto one = it.lock(hurried), starter = it.lock({0ms, 2s});
   one.keep_stopped("nvidia");
   const auto begin = std::chrono::steady_clock::now();
   for (int i = 0; i < 10; ++i) CHECK_THROWS_AS(it.start(starter, "nvidia"), Error);
-  CHECK(std::chrono::steady_clock::now() - begin < 2s);
+  CHECK(std::chrono::steady_clock::now() - begin < 15s);
 }
 
 TEST_CASE("nobody else can open its lock; where it cannot be had services are started as ever") {
