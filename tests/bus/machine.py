@@ -31,6 +31,13 @@ def connected():
         return None
 
 
+def is_alive(pid):
+    try:
+        return pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class Machine(Polkit):
     """One for the whole test process: the namespace has one /sys and one system bus."""
     libvirt = 'test:///default'
@@ -191,6 +198,18 @@ class Machine(Polkit):
         self.daemon = None
         until(lambda: not self.root.owner(SERVICE), what='the end of gpuctld')
         return status
+
+    def workers(self):
+        """The processes of gpuctld's own."""
+        pid = self.daemon.pid
+        return [int(child) for child in pathlib.Path(f'/proc/{pid}/task/{pid}/children').read_text().split()]
+
+    def kill(self, *then):
+        """gpuctld at once; what it left in a write of the kernel's goes on when fakesys has been told, and is gone afterwards."""
+        workers = self.workers()
+        self.stop(signal.SIGKILL)
+        self.fake(*then)
+        until(lambda: not any(is_alive(pid) for pid in workers), what='the end of its processes')
 
     def status(self):
         if not self.daemon:

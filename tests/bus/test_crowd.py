@@ -130,7 +130,7 @@ class Crowd(BusTest):
         steps |= self.rest(root)
         mark = self.ask_state(root)
         root.bus.reply(mark)
-        monitor.wait(lambda: (root.bus.name, mark) in [(m.destination, m.reply_serial) for m in log[-5:]], 10, 'the last answer')
+        monitor.wait(lambda: (root.bus.name, mark) in [(m.destination, m.reply_serial) for m in log[-100:]], 10, 'the last answer')
         self.compare(log, steps)
 
     def compare(self, log, steps):

@@ -71,15 +71,15 @@ class Errors(matrix.Matrix):
         return [(verb, call.name, call.n) for call in trace.calls(OWN_FILES)]
 
     def refused_at(self, verb, name, n, error):
-        """(state, error, message), and the call that got the error."""
+        """(state, error, message), the call that got the error, and when that was told."""
         self.ready(verb)
         trace = Trace(f'{name}:error={error}:when={n}')
         trace.follow(self.machine.daemon.pid)
-        outcome = self.run_to_end(verb)
+        outcome, ended = self.run_to_end(verb), time.monotonic()
         trace.end()
         call = trace.said_at(OWN_FILES, name, n, '(INJECTED)')
         self.assertIsNotNone(call, 'never refused')
-        return outcome, call
+        return outcome, call, ended
 
     def assert_told(self, outcome, call, error):
         """"cannot sync /run/gpuctl/journal/0000:01:00: No space left on device"."""
@@ -95,8 +95,7 @@ class Errors(matrix.Matrix):
         calls = [call for verb in VERBS for call in self.calls_of(verb)]
         for (verb, name, n), error in self.chosen(itertools.product(calls, FILE_ERRORS)):
             with self.subTest(verb=verb, call=(name, n), error=error):
-                began = time.monotonic()
-                outcome, call = self.refused_at(verb, name, n, error)
+                outcome, call, began = self.refused_at(verb, name, n, error)
                 self.counts[f'errors at its own files: {outcome[0]}'] += 1
                 self.assert_told(outcome, call, error)
                 self.finish_what_failed()
@@ -151,8 +150,8 @@ class Errors(matrix.Matrix):
                 self.ready(verb)
                 self.machine.fake(f'{first} {a} 1')
                 self.machine.fake(f'{second} {b - 1} 1')
-                began = time.monotonic()
                 state, error, message = self.run_to_end(verb)
+                began = time.monotonic()
                 self.assertIsNotNone(self.address(a), 'never refused')
                 self.counts[f'pairs: {state}{"" if self.address(b) else ", the second never came"}'] += 1
                 if first != LATE:

@@ -30,7 +30,7 @@ class Hangs(BusTest):
         bob = self.client('bob')
         vms = bob.bus.send_call(SERVICE, ROOT, MANAGER, 'ListVms')
         operation = bob.release(ADDRESS, timeout=25)  # what clients wait as a rule
-        self.assertEqual(bob.error(bob.bus.reply, vms, 5), 'LibvirtUnavailable')
+        self.assertEqual(bob.error(bob.bus.reply, vms, 30), 'LibvirtUnavailable')
         self.assertEqual(bob.finish(operation)[0], 'succeeded')
         self.assert_drivers(gpu='nvidia', audio='snd_hda_intel')
 

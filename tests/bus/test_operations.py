@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Attach and release by the shipped daemon, over the bus, with real polkit, on a /sys that behaves like the kernel's."""
-import signal
 import unittest
 
 from case import BusTest
@@ -111,8 +110,7 @@ class Crash(BusTest):
                 try:
                     operation = bob.attach('0000:01:00.0')
                     until(lambda: len(self.machine.writes()) >= point, what=f'{point} writes')
-                    self.machine.stop(signal.SIGKILL)
-                    self.machine.fake('clear')
+                    self.machine.kill('clear')
                     self.machine.start()
                     self.settle()
                 finally:

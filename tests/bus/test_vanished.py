@@ -42,6 +42,17 @@ class Vanished(BusTest):
                 caller.close()
         return caller
 
+    @contextlib.contextmanager
+    def daemon_held(self):
+        """It reads what came meanwhile all at once afterwards."""
+        stat = f'/proc/{self.machine.daemon.pid}/stat'
+        self.machine.daemon.send_signal(signal.SIGSTOP)
+        until(lambda: open(stat).read().rpartition(')')[2].split()[0] == 'T', what='a stopped gpuctld')
+        try:
+            yield
+        finally:
+            self.machine.daemon.send_signal(signal.SIGCONT)
+
     def descriptors(self):
         return len(os.listdir(f'/proc/{self.machine.daemon.pid}/fd'))
 
@@ -60,8 +71,10 @@ class BeforePolkitAnswers(Vanished):
         witness, other = self.client(), self.client('mallory')
         self.assertEqual(other.error(other.attach, ADDRESS), 'NotAuthorized')
         descriptors = self.descriptors()
-        for number in range(CALLERS):
-            self.ask(number, close=True)
+        for batch in range(0, CALLERS, 50):
+            with self.daemon_held():
+                for number in range(batch, min(batch + 50, CALLERS)):
+                    self.ask(number, close=True)
         self.assertEqual(other.error(other.attach, ADDRESS), 'NotAuthorized')  # what went before has come as far
         self.assert_nothing_was_done(witness, descriptors)
         self.assert_who_stays_is_served()
@@ -118,17 +131,6 @@ class AfterPolkitSaidYes(Vanished):
 
     def say_yes(self, question):
         self.polkit.return_to(question, '(bba{ss})', [(True, False, {})])
-
-    @contextlib.contextmanager
-    def daemon_held(self):
-        """It reads what came meanwhile all at once afterwards."""
-        stat = f'/proc/{self.machine.daemon.pid}/stat'
-        self.machine.daemon.send_signal(signal.SIGSTOP)
-        until(lambda: open(stat).read().rpartition(')')[2].split()[0] == 'T', what='a stopped gpuctld')
-        try:
-            yield
-        finally:
-            self.machine.daemon.send_signal(signal.SIGCONT)
 
     def leave(self, caller):
         caller.close()
