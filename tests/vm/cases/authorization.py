@@ -3,7 +3,7 @@
 from lab import cache
 from lab.testing import (DONE, NOT_AUTHORIZED, NOT_FOUND, ON_HOST, ON_VFIO, REFUSED, UNREACHABLE, USAGE, case, ended)
 
-CALL = ("gdbus call --system --dest org.gpuctl1 --object-path /org/gpuctl1 --method org.gpuctl1.Manager.")
+CALL = ("gdbus call --system --timeout 120 --dest org.gpuctl1 --object-path /org/gpuctl1 --method org.gpuctl1.Manager.")
 
 
 @case("an unprivileged user without a rule: not authorized, exit 4, nothing changed; reading is free", main=True)
@@ -33,6 +33,8 @@ def with_example_rule(laptop):
 
 @case("two attaches at once: one works, the other is told Busy", main=True)
 def two_at_once(laptop):
+    laptop.run("mkdir -p /etc/gpuctl/gpuctl.toml.d; printf '[timeouts]\\nunbind = 300\\n' > /etc/gpuctl/gpuctl.toml.d/patient.toml; "
+               "systemctl restart gpuctld")
     laptop.gpuctl("list").ended(DONE)
     laptop.stub(remove_hangs=1)
     first = laptop.background("gpuctl attach")
@@ -59,16 +61,16 @@ def cancelled(laptop):
 
 
 WRONG_CALLS = [
-    ("Attach 0000:77:00.0 '' '{}'", ("NotFound",)),
-    ("Attach 0000:01:00.9 '' '{}'", ("InvalidArgument", "NotFound")),
-    ("Attach 'no such card' '' '{}'", ("NotFound",)),
-    ("Attach $(printf '\\001\\033[31m') '' '{}'", ("InvalidArgument", "NotFound")),
-    ("Attach 01:00 nosuch '{}'", ("VmNotFound",)),
+    ("Attach 0000:77:00.0 '' '@a{sv} {}'", ("NotFound",)),
+    ("Attach 0000:01:00.9 '' '@a{sv} {}'", ("InvalidArgument", "NotFound")),
+    ("Attach 'no such card' '' '@a{sv} {}'", ("NotFound",)),
+    ("Attach $(printf '\\001\\033[31m') '' '@a{sv} {}'", ("InvalidArgument", "NotFound")),
+    ("Attach 01:00 nosuch '@a{sv} {}'", ("VmNotFound",)),
     ("Attach 01:00 '' \"{'force': <'yes'>}\"", ("InvalidArgument",)),
     ("Attach 01:00 '' \"{'turbo': <true>}\"", ("InvalidArgument",)),
-    ("Release 0000:77:00.0 '{}'", ("NotFound",)),
-    ("Plan explode 01:00 '' '{}'", ("InvalidArgument",)),
-    ("Check 0000:77:00.0 '' '{}'", ("NotFound",)),
+    ("Release 0000:77:00.0 '@a{sv} {}'", ("NotFound",)),
+    ("Plan explode 01:00 '' '@a{sv} {}'", ("InvalidArgument",)),
+    ("Check 0000:77:00.0 '' '@a{sv} {}'", ("NotFound",)),
     ("ListUsers 0000:77:00.0", ("NotFound",)),
 ]
 

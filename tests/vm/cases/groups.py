@@ -33,6 +33,7 @@ def behind_switch(laptop):
     group = laptop.run(f"ls /sys/bus/pci/devices/{functions[0]}/iommu_group/devices").split()
     assert set(functions) < set(group), f"the group should hold a bridge too, but is {group}"
     before = laptop.drivers(*functions)
+    assert all(before.values()), before
     laptop.gpuctl("attach --gpu 03:00").ended(DONE)
     laptop.bound(dict.fromkeys(functions, "vfio-pci"))
     laptop.gpuctl("release").ended(DONE)
@@ -42,7 +43,6 @@ def behind_switch(laptop):
 @case("a card of four functions is moved whole", card="nvidia-four-functions", main=True)
 def four_functions(laptop):
     functions = [f"0000:01:00.{number}" for number in range(4)]
-    laptop.settled(lambda: laptop.drivers("0000:01:00.2")["0000:01:00.2"] == "xhci_hcd", 60, "xhci_hcd")
     before = laptop.drivers(*functions)
     laptop.gpuctl("attach").ended(DONE)
     laptop.bound(dict.fromkeys(functions, "vfio-pci"))

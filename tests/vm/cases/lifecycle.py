@@ -29,7 +29,8 @@ def home(laptop, timeout=60):
     """By itself: on the drivers of before, nothing left behind, both functions usable."""
     laptop.settled(lambda: laptop.drivers() == ON_HOST and laptop.gpu()["state"] == "host", timeout, "the GPU is home")
     laptop.no_override_left()
-    laptop.run("true < /dev/nvidia0; grep -q NVidia /proc/asound/cards")
+    laptop.run("true < /dev/nvidia0")
+    laptop.has_sound()
 
 
 def kill_qemu(laptop, vm="empty"):

@@ -39,19 +39,27 @@ def log(text):
     print(f"{time.time():.3f} {text}", flush=True)
 
 
-def listener(path, kind):
+def bound(path, kind):
     path.unlink(missing_ok=True)
     sock = socket.socket(socket.AF_UNIX, kind)
     sock.bind(str(path))
     return sock
 
 
+def listener(path):
+    """It has its name when it can be connected to."""
+    unready = path.with_name(path.name + ".unready")
+    sock = bound(unready, socket.SOCK_STREAM)
+    sock.listen(1)
+    unready.rename(path)
+    return sock
+
+
 class Server:
     def __init__(self, function, path):
         self.function, self.connection = function, None
-        self.control = listener(path.with_name(path.name + ".control"), socket.SOCK_DGRAM)
-        self.socket = listener(path, socket.SOCK_STREAM)
-        self.socket.listen(1)
+        self.control = bound(path.with_name(path.name + ".control"), socket.SOCK_DGRAM)
+        self.socket = listener(path)
 
     def run(self):
         while True:

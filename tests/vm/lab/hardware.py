@@ -86,6 +86,15 @@ def card(name, port):
     return [{**device, "bus": port} for device in CARDS[name]]
 
 
+def at_rest(device):
+    """Tests of the shell, @ for the function. snd_hda_intel does most of its work after it is bound, and lets those of
+    NVIDIA save power (snd/pci/hda/hda_intel.c, azx_probe_continue); Debian has no driver for the USB-C controller."""
+    tests = [] if device.get("fake") == "ucsi" else ["[ -e @/driver ]"]
+    if device.get("fake") == "hda":
+        tests += ["[ -e @/sound/card* ]"] + ([] if "ids" in device else ['[ "$(cat @/power/control)" = auto ]'])
+    return tests
+
+
 def in_order(devices):
     """For the command line, where a device's bus must exist before it and hda-output follows its controller."""
     audio = [d for d in devices if d["driver"] == "hda-output"]

@@ -36,6 +36,7 @@ class Machine:
         self.launch(image, (image / "disk.raw", "raw"), [*started_by, f"{append} {self.kernel_arguments}"])
         self.wait_until(self.ready, timeout, "boot")
         self.connect()
+        self.settle()
         return self
 
     def ready(self, since=0):
@@ -52,6 +53,7 @@ class Machine:
         self.shell.close()
         self.wait_until(lambda: self.ready(before), timeout, "reboot")
         self.connect()
+        self.settle()
 
     def restore(self, snapshot, timeout=600):
         """Goes on where `save` stopped: two or three seconds."""
@@ -72,7 +74,7 @@ class Machine:
         self.qmp.execute("stop")
         self.qmp.execute("migrate-set-parameters", **{"max-bandwidth": 10**11})
         self.qmp.execute("migrate", uri=f"file:{directory}/memory")
-        self.wait_until(lambda: self.qmp.execute("query-migrate")["status"] in ("completed", "failed"), 120, "save")
+        self.wait_until(lambda: self.qmp.execute("query-migrate")["status"] in ("completed", "failed"), 600, "save")
         outcome = self.qmp.execute("query-migrate")
         if outcome["status"] != "completed":
             raise MachineFailed(f"cannot save: {outcome.get('error-desc')}")
@@ -113,6 +115,10 @@ class Machine:
     def connect(self):
         self.attach()
         self.wait_until(lambda: self.shell.run("true").returncode == 0, 600, "shell")
+
+    def settle(self):
+        """Until udev has nothing left to do: the unit that says LAPTOP-READY gives up waiting for it after a minute."""
+        self.run("until udevadm settle -t 60; do :; done", timeout=600)
 
     def attach(self):
         forwarded = re.search(r"TCP\[HOST_FORWARD\]\s+\d+\s+\S+\s+(\d+)", self.qmp.human("info usernet"))
@@ -167,7 +173,7 @@ class Machine:
                 properties["socket"] = {"type": "unix", "path": str(path)}
             self.qmp.execute("device_add", **properties)
         if wait:
-            self.wait_for_drivers(port)
+            self.wait_for_drivers(devices, port)
 
     def serve(self, name, kind, ids, rom):
         path = self.directory / f"{name}.sock"
@@ -178,12 +184,12 @@ class Machine:
         self.wait_until(path.exists, 20, f"fakepci {kind}")
         return path
 
-    def wait_for_drivers(self, port):
-        """Until udev has loaded a driver for every function behind the port and those are bound."""
+    def wait_for_drivers(self, devices, port):
+        """Until every function of the card is as its driver leaves it, and udev has nothing left to do."""
         bus = int(port.removeprefix("rp"))
-        self.run("udevadm settle -t 30; for i in $(seq 600); do "
-                 f"set -- /sys/bus/pci/devices/0000:{bus:02x}:00.[01]; [ -e $1/driver ] && [ -e $2/driver ] && exit; "
-                 "sleep 0.1; done; exit 1")
+        there = " && ".join(test.replace("@", f"0000:{bus:02x}:00.{device['addr'][-1]}")
+                            for device in devices for test in hardware.at_rest(device))
+        self.run(f"cd /sys/bus/pci/devices; until {there}; do sleep 0.1; done; udevadm settle -t 120", timeout=300)
 
     def unplug(self, device="rp1-gpu0"):
         """An orderly eject of the whole slot; the guest's drivers may delay it."""

@@ -7,6 +7,7 @@ LAB = cache.VM_DIR / "lab"
 RECIPE = (LAB / "hardware.py", LAB / "snapshots.py")
 # What is slow the first time: libvirt asks QEMU for its capabilities, modules come from the disk.
 WARM_UP = r"""set -e
+until [ -c /dev/kvm ]; do sleep 0.1; done
 for file in /usr/share/laptop/*.xml; do virsh -q define $file; done
 virsh domcapabilities --virttype kvm > /dev/null; virsh domcapabilities --virttype qemu > /dev/null
 virsh capabilities > /dev/null; virsh nodedev-list > /dev/null
@@ -30,7 +31,7 @@ def booted():
 def make_booted(directory):
     with Machine() as laptop:
         laptop.boot()
-        laptop.run(WARM_UP)
+        laptop.run(WARM_UP, timeout=900)
         laptop.save(directory)
 
 
@@ -51,4 +52,4 @@ def make_installed(directory, package):
 def install(laptop, package):
     """As apt would, but the dependencies are in the image and there is no network: a missing one is an error."""
     laptop.shell.put(package, "/var/tmp/gpuctl.deb")
-    laptop.run("dpkg -i /var/tmp/gpuctl.deb")
+    laptop.run("dpkg -i /var/tmp/gpuctl.deb", timeout=600)

@@ -117,6 +117,10 @@ class Laptop(Machine):
             assert time.monotonic() < deadline, f"{what}: not within {timeout} s"
             time.sleep(0.1)
 
+    def has_sound(self):
+        """Of the card; its driver does most of its work after it is bound."""
+        self.settled(lambda: self.ask("grep -q NVidia /proc/asound/cards").status == 0, what="its sound card")
+
     def stub(self, **parameters):
         """Sets parameters of the nvidia stub: probe_error, remove_delay_ms, remove_hangs, ..."""
         self.run("; ".join(f"echo {value} > /sys/module/nvidia/parameters/{name}" for name, value in parameters.items()))
