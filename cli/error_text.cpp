@@ -23,7 +23,10 @@ constexpr std::array gpuctl_errors{
     Row{"NotAuthorized", {Exit::not_authorized, "gpuctl(1), AUTHORIZATION, has more."}},
     Row{"Busy", {Exit::refused, "gpuctl operations shows what runs; try again when it has finished."}},
     Row{"Blocked", {Exit::refused, ""}},
-    Row{"VmNotFound", {Exit::not_found, "gpuctl vm list shows the VMs. A GPU is named with --gpu."}},
+    Row{"VmNotFound",
+        {Exit::not_found,
+         "gpuctl vm list shows the VMs; those of a user's own session (GNOME Boxes) cannot have a GPU. "
+         "A GPU is named with --gpu."}},
     Row{"VmRunning", {Exit::refused, "Shut the VM down first, or change the running one with --live."}},
     Row{"LibvirtUnavailable",
         {Exit::refused,

@@ -87,7 +87,8 @@ Domain LibvirtHypervisor::find(const std::string& name_or_uuid) {
   if (Domain found{virDomainLookupByUUIDString(connection_.get(), name_or_uuid.c_str())}) return found;
   if (Domain found{virDomainLookupByName(connection_.get(), name_or_uuid.c_str())}) return found;
   if (libvirt::last_code() == VIR_ERR_NO_DOMAIN)
-    throw Error(ErrorCode::vm_not_found, fmt::format("libvirt has no VM called '{}'.", name_or_uuid));
+    throw Error(ErrorCode::vm_not_found,
+                fmt::format("libvirt has no VM called '{}' at {}.", name_or_uuid, uri_));
   fail("looking for the VM");
 }
 
