@@ -14,6 +14,7 @@ namespace gpuctl {
 namespace {
 
 constexpr std::size_t item_bytes = 8;
+constexpr std::size_t most_items = Turns::most_bytes / item_bytes;  // looking at them takes time
 constexpr std::size_t too_much = SIZE_MAX;
 
 bool is_container(char type) { return std::strchr("avre", type) != nullptr; }
@@ -41,15 +42,15 @@ std::size_t pass_item(sd_bus_message* message, int& depth) {
 }
 
 /// sd-bus tells no message's size. Of its header only the path has no limit.
-bool is_small(sd_bus_message* message) {
+bool fits(sd_bus_message* message, std::size_t most_bytes) {
   const char* path = sd_bus_message_get_path(message);
-  std::size_t bytes = path == nullptr ? 0 : std::strlen(path);
-  for (int depth = 0; bytes <= Turns::most_bytes;) {
+  std::size_t bytes = path == nullptr ? 0 : std::strlen(path), items = 0;
+  for (int depth = 0; bytes <= most_bytes && items <= most_items; ++items) {
     if (depth == 0 && sd_bus_message_at_end(message, 1) != 0) break;
     const auto item = pass_item(message, depth);
     bytes = item == too_much ? too_much : bytes + item;
   }
-  return sd_bus_message_rewind(message, 1) >= 0 && bytes <= Turns::most_bytes;
+  return sd_bus_message_rewind(message, 1) >= 0 && bytes <= most_bytes && items <= most_items;
 }
 
 int on_message(sd_bus_message* message, void* turns, sd_bus_error*) noexcept {
@@ -83,16 +84,17 @@ Turns::Message Turns::take_next() {
   auto caller = waiting_.upper_bound(last_);
   if (caller == waiting_.end()) caller = waiting_.begin();
   last_ = caller->first;
-  auto message = drop(caller->second.front());
+  if (is_large(last_, caller->second.front())) had_large_.insert(last_);
+  auto message = drop(last_, caller->second.front());
   caller->second.pop_front();
   if (caller->second.empty()) waiting_.erase(caller);
   return message;
 }
 
 /// What waited no longer does; its place in the queue is for the caller to remove.
-Turns::Message Turns::drop(Message& waiting) {
+Turns::Message Turns::drop(const std::string& caller, Message& waiting) {
   --count_;
-  std::erase_if(large_, [&](const auto& of_one) { return of_one.second == waiting.get(); });
+  if (is_large(caller, waiting)) large_.erase(caller);
   return std::move(waiting);
 }
 
@@ -111,13 +113,18 @@ bool Turns::waits(const std::string& caller) const {
   return waiting_.contains(caller) || (given_ != nullptr && caller == last_);
 }
 
+bool Turns::is_large(const std::string& caller, const Message& waiting) const {
+  const auto large = large_.find(caller);
+  return large != large_.end() && large->second == waiting.get();
+}
+
 bool Turns::takes(sd_bus_message* message) {
   if (message == given_) return given_ = nullptr, false;
   const char* sender = sd_bus_message_get_sender(message);
   if (sd_bus_message_is_method_call(message, nullptr, nullptr) <= 0 || sender == nullptr) return false;
   const bool queued = waits(sender);
   if (!queued && Clock::now() < end_) return false;
-  if (is_small(message)) return wait(sender, message);
+  if (fits(message, most_bytes)) return wait(sender, message);
   const bool may_pass = !queued && had_large_.insert(sender).second;
   return may_pass ? false : wait_as_large(sender, message);
 }
@@ -130,8 +137,10 @@ bool Turns::wait(const std::string& caller, sd_bus_message* message) {
 }
 
 bool Turns::wait_as_large(const std::string& caller, sd_bus_message* message) {
-  if (large_.size() >= most_large || count_ >= most_waiting) return refuse(message);
-  if (!large_.emplace(caller, message).second) return refuse(message);
+  const bool none =
+      large_.size() >= most_large || large_.contains(caller) || !fits(message, most_large_bytes);
+  if (none || (count_ >= most_waiting && !make_room(caller))) return refuse(message);
+  large_[caller] = message;
   return wait(caller, message);
 }
 
@@ -140,7 +149,7 @@ bool Turns::make_room(const std::string& caller) {
   const auto most =
       std::ranges::max_element(waiting_, {}, [](const auto& of_one) { return of_one.second.size(); });
   if (most == waiting_.end() || most->first == caller) return false;
-  refuse(drop(most->second.back()).get());
+  refuse(drop(most->first, most->second.back()).get());
   most->second.pop_back();
   if (most->second.empty()) waiting_.erase(most);
   return true;

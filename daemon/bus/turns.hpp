@@ -24,8 +24,9 @@ class Turns {
  public:
   static constexpr std::chrono::milliseconds slice{2};
   static constexpr std::size_t most_waiting = 512;
-  static constexpr std::size_t most_large = 4;     ///< that wait; of any size that the bus takes
-  static constexpr std::size_t most_bytes = 4096;  ///< of path and arguments of a call that waits
+  static constexpr std::size_t most_bytes = 4096;  ///< of path and arguments of a small call
+  static constexpr std::size_t most_large = 4;     ///< that wait
+  static constexpr std::size_t most_large_bytes = 2 << 20;
 
   explicit Turns(sdbus::IConnection& connection);
   ~Turns();
@@ -53,9 +54,10 @@ class Turns {
   bool wait(const std::string& caller, sd_bus_message* message);
   bool wait_as_large(const std::string& caller, sd_bus_message* message);
   Message take_next();
-  Message drop(Message& waiting);
+  Message drop(const std::string& caller, Message& waiting);
   bool give();
   bool waits(const std::string& caller) const;
+  bool is_large(const std::string& caller, const Message& waiting) const;
 
   dbus::Underneath underneath_;
   sd_bus* bus_;

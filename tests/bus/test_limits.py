@@ -155,19 +155,28 @@ class Limits(BusTest):
 
     def test_who_sends_large_calls_one_after_the_other_is_not_refused(self):
         """The second comes before what others sent is done, as on a slow machine also those of who waits for each answer."""
+        for answers in self.two_each_of_two_callers(['', 'x' * 2 ** 16, QUIET]):
+            self.assertEqual(answers, {'InvalidArgument': 2})
+
+    def test_a_call_that_takes_long_to_look_at_does_not_wait(self):
+        for answers in self.two_each_of_two_callers(['', '', {'list': Variant('as', [''] * 600)}]):
+            self.assertEqual(answers, {'InvalidArgument': 1, 'LimitsExceeded': 1})
+
+    def two_each_of_two_callers(self, arguments):
+        """What they are answered who both send the same two attaches after 50 calls of bob, which take a while."""
         callers = [self.client('alice') for _ in range(2)]
         for alice in callers:
             self.answers(alice, self.send_attaches(alice, 1, {}), 30)
         os.kill(self.machine.daemon.pid, signal.SIGSTOP)
         his = [self.bob.bus.send_call(SERVICE, ROOT, 'org.freedesktop.DBus.ObjectManager', 'GetManagedObjects') for _ in range(50)]
         self.bob.bus.call(*BUS, 'GetId')
-        large = lambda alice: alice.bus.send_call(SERVICE, ROOT, MANAGER, 'Attach', 'ssa{sv}', ['', 'x' * 2 ** 16, QUIET])
-        hers = [(alice, [large(alice), large(alice)]) for alice in callers]
+        hers = [(alice, [alice.bus.send_call(SERVICE, ROOT, MANAGER, 'Attach', 'ssa{sv}', arguments) for _ in range(2)])
+                for alice in callers]
         callers[-1].bus.call(*BUS, 'GetId')
         os.kill(self.machine.daemon.pid, signal.SIGCONT)
-        for alice, serials in hers:
-            self.assertEqual(self.answers(alice, serials, 30), {'InvalidArgument': 2})
+        answered = [self.answers(alice, serials, 30) for alice, serials in hers]
         self.assertEqual(self.answers(self.bob, his, 30), {None: 50})
+        return answered
 
     def test_where_no_room_is_left_to_wait_who_has_the_most_is_refused(self):
         crowd = [Client(Bus(self.machine.uids['alice'])) for _ in range(8)]
