@@ -178,7 +178,7 @@ DeviceUsers users_once_settled(const RootDir& root, const std::vector<PciAddress
     const bool wait = std::ranges::any_of(users, [&](const auto& u) { return still_leaving(u, leaving); });
     if (!wait) return users;
     if (last) return without_hope(std::move(users));
-    std::this_thread::sleep_for(pause);
+    std::this_thread::sleep_until(std::min(std::chrono::steady_clock::now() + pause, end));
     pause = std::min(pause * 2, std::chrono::milliseconds{100});
   }
 }
