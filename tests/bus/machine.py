@@ -204,11 +204,11 @@ class Machine(Polkit):
         pid = self.daemon.pid
         return [int(child) for child in pathlib.Path(f'/proc/{pid}/task/{pid}/children').read_text().split()]
 
-    def kill(self, *then):
+    def kill(self, then):
         """gpuctld at once; what it left in a write of the kernel's goes on when fakesys has been told, and is gone afterwards."""
         workers = self.workers()
         self.stop(signal.SIGKILL)
-        self.fake(*then)
+        self.fake(then)
         until(lambda: not any(is_alive(pid) for pid in workers), what='the end of its processes')
 
     def status(self):
