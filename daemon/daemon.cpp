@@ -56,11 +56,12 @@ Daemon::Daemon(const DaemonOptions& options)
       boot_application_(operations_, requests_),
       host_(*connection_, gate_, queries_, configuring_, inventory_, boot_application_, platform_),
       sleep_guard_(*connection_, loop_, workers_, inventory_, operations_, requests_, assignments_,
-                   platform_.config.sleep.while_vm_has_gpu),
+                   configuring_, platform_.config.sleep.while_vm_has_gpu),
       terminate_(loop_.on_signal(SIGTERM, [this] { stop(0); })),
       interrupt_(loop_.on_signal(SIGINT, [this] { stop(0); })) {
   workers_.keep_from_children(bus_loop_.fd());
   remember_departures();
+  configuring_.on_change([this] { sleep_guard_.update_later(); });
   vm_watch_.on_change([this] {
     sleep_guard_.update_later();
     tree_.update_later();

@@ -13,6 +13,8 @@ namespace {
 constexpr auto manager_interface = "org.freedesktop.login1.Manager";
 /// logind asks nobody who holds off sleep alone when the lid is closed (LidSwitchIgnoreInhibited=yes).
 constexpr auto inhibited = "sleep:handle-lid-switch";
+constexpr auto also_shutdown = "shutdown:sleep:handle-lid-switch";
+constexpr auto configuring = "what the next boot needs is being written";
 constexpr auto moving = "a GPU is being moved between the host and a virtual machine";
 constexpr auto in_use = "a running virtual machine has a GPU, which would not survive sleep";
 
@@ -20,13 +22,14 @@ constexpr auto in_use = "a running virtual machine has a GPU, which would not su
 
 SleepGuard::SleepGuard(sdbus::IConnection& connection, EventLoop& loop, ForkWorkers& workers,
                        Inventory& inventory, OperationList& operations, Requests& requests,
-                       Assignments& assignments, SleepPolicy policy)
+                       Assignments& assignments, const Configuring& work, SleepPolicy policy)
     : loop_(loop),
       workers_(workers),
       inventory_(inventory),
       operations_(operations),
       requests_(requests),
       assignments_(assignments),
+      configuring_(work),
       policy_(policy),
       logind_(dbus::make_proxy(connection, "org.freedesktop.login1", "/org/freedesktop/login1")) {
   logind_->uponSignal("PrepareForSleep").onInterface(manager_interface).call([this](const bool& begins) {
@@ -40,6 +43,7 @@ SleepGuard::SleepGuard(sdbus::IConnection& connection, EventLoop& loop, ForkWork
 }
 
 const char* SleepGuard::reason() const {
+  if (configuring_.busy()) return configuring;
   if (operations_.busy()) return moving;
   if (policy_ == SleepPolicy::allow) return nullptr;
   const auto all = assignments_.all();
@@ -70,7 +74,8 @@ void SleepGuard::update() {
 void SleepGuard::take(const char* why) {
   logind_->callMethodAsync("Inhibit")
       .onInterface(manager_interface)
-      .withArguments(std::string{inhibited}, std::string{"gpuctl"}, std::string{why}, std::string{"block"})
+      .withArguments(std::string{why == configuring ? also_shutdown : inhibited}, std::string{"gpuctl"},
+                     std::string{why}, std::string{"block"})
       .uponReplyInvoke(
           dbus::reply_handler<sdbus::UnixFd>([this, why](const sdbus::Error* error, sdbus::UnixFd lock) {
             if (error != nullptr || held_for_ != why) return;

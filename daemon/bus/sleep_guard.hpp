@@ -5,6 +5,7 @@
 
 #include "inventory/inventory.hpp"
 #include "operations/assignments.hpp"
+#include "operations/configuring.hpp"
 #include "operations/operation_list.hpp"
 #include "operations/requests.hpp"
 #include "os/fork_workers.hpp"
@@ -15,12 +16,14 @@ namespace gpuctl {
 /// Keeps the machine awake while a GPU is on its way, and, as configured, while a running VM has one:
 /// vfio-pci saves nothing of a device in use, so the guest's driver would not survive (Linux:
 /// vfio_pci_core_pm_ops has runtime PM only). Between logind's PrepareForSleep true and false nothing is
-/// started; afterwards everything is read again.
+/// started; afterwards everything is read again. While an initramfs or a boot loader's files are being
+/// written the machine is not shut down either: half of one does not boot.
 class SleepGuard {
  public:
   SleepGuard(sdbus::IConnection& connection, EventLoop& loop, ForkWorkers& workers, Inventory& inventory,
-             OperationList& operations, Requests& requests, Assignments& assignments, SleepPolicy policy);
-  /// A domain with a GPU has started or ended.
+             OperationList& operations, Requests& requests, Assignments& assignments,
+             const Configuring& configuring, SleepPolicy policy);
+  /// A domain with a GPU has started or ended, or what the next boot needs is being written or done.
   void update_later();
 
  private:
@@ -37,6 +40,7 @@ class SleepGuard {
   OperationList& operations_;
   Requests& requests_;
   Assignments& assignments_;
+  const Configuring& configuring_;
   SleepPolicy policy_;
   std::unique_ptr<sdbus::IProxy> logind_;
   std::optional<sdbus::UnixFd> lock_;

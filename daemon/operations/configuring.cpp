@@ -27,11 +27,13 @@ void Configuring::refuse(Queries::Answer answer) {
 void Configuring::start(Work work, Queries::Answer answer) {
   running_ = std::move(work.what);
   running_is_brief_ = work.brief;
+  told_();
   queries_.ask(
       "configuration", work.uid, std::move(work.body),
       [this, answer = std::move(answer)](std::variant<std::string, Error> result) {
         running_.clear();
         let_in();
+        told_();
         answer(std::move(result));
       },
       work.brief ? std::chrono::milliseconds{brief_deadline} : std::chrono::milliseconds{deadline});

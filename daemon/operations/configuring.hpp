@@ -2,7 +2,9 @@
 #pragma once
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <string>
+#include <utility>
 
 #include "operations/queries.hpp"
 
@@ -29,6 +31,10 @@ class Configuring {
 
   Configuring(EventLoop& loop, WorkerPool& workers) : loop_(loop), queries_(loop, workers, deadline) {}
 
+  /// Told when work that takes minutes begins and ends: `busy` says which.
+  void on_change(std::function<void()> told) { told_ = std::move(told); }
+  bool busy() const { return !running_.empty() && !running_is_brief_; }
+
   /// As Queries::ask; Error(busy) naming what runs, where neither of the two is brief.
   void run(Work work, Queries::Answer answer);
 
@@ -47,6 +53,7 @@ class Configuring {
   std::string running_;
   bool running_is_brief_{};
   std::deque<Waiting> waiting_;
+  std::function<void()> told_ = [] {};
 };
 
 }  // namespace gpuctl

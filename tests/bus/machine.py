@@ -92,9 +92,8 @@ class Machine(Polkit):
         pathlib.Path('/run/dbus/system_bus_socket').unlink(missing_ok=True)
         self.bus = self._child(['dbus-daemon', '--system', '--nofork', '--nopidfile'], 'dbus')
         self.root = until(connected, what='the bus')
-        self._child(['/usr/bin/python3', str(HERE / 'fake_systemd.py'), str(self.control), str(WORK / 'units.log'),
-                     BUILD / 'daemon/apply/gpuctl-apply'],
-                    'systemd')
+        self.systemd = self._child(['/usr/bin/python3', str(HERE / 'fake_systemd.py'), str(self.control), str(WORK / 'units.log'),
+                                    BUILD / 'daemon/apply/gpuctl-apply'], 'systemd')
         until(lambda: self.root.owner('org.freedesktop.systemd1'), what='systemd1')
 
     def restart_bus(self):

@@ -31,6 +31,19 @@ class Sleep(BusTest):
         self.assertEqual(bob.finish(operation)[0], 'succeeded')
         until(lambda: not self.login.held(), what='the end of the lock')
 
+    def test_while_what_the_next_boot_needs_is_written_it_is_not_shut_down_either(self):
+        root = self.client()
+        systemd = self.machine.systemd
+        systemd.send_signal(signal.SIGSTOP)
+        self.addCleanup(systemd.send_signal, signal.SIGCONT)
+        serial = root.bus.send_call(SERVICE, ROOT, 'org.gpuctl1.Host', 'SetBootPolicy', 'ssa{sv}', ['0000:01:00.0', 'vm', {}])
+        until(lambda: self.login.held() == [('shutdown:sleep:handle-lid-switch', 'gpuctl', 'block')], what='a lock')
+        self.assertNotIn(serial, root.bus.replies)
+        systemd.send_signal(signal.SIGCONT)
+        root.bus.reply(serial, 30)
+        until(lambda: not self.login.held(), what='the end of the lock')
+        root.bus.call(SERVICE, ROOT, 'org.gpuctl1.Host', 'SetBootPolicy', 'ssa{sv}', ['0000:01:00.0', 'clear', {}])
+
     def test_a_refusal_after_all_does_not_keep_it_awake(self):
         self.machine.freeze()
         questions, bob = self.machine.questions(), self.client('bob')
