@@ -47,10 +47,11 @@ void act_on(const BootPolicy& policy, bool vm, const Snapshot& snapshot, BootAct
     return;
   }
   if (checks::stays_with_host(*gpu, snapshot)) {
-    result.problems.push_back(
-        refusal("boot-policy-boot-display", policy.gpu,
-                "this GPU shows the host's picture in this boot, so it stays with the host",
-                "gpuctl boot clear " + policy.gpu.str()));
+    result.problems.push_back(refusal(
+        "boot-policy-boot-display", policy.gpu,
+        "this GPU shows the host's picture in this boot, so it stays with the host, or goes back to it",
+        "gpuctl boot clear " + policy.gpu.str()));
+    if (bound_state(*gpu, snapshot) == GpuState::vm) result.actions.push_back({policy.gpu, BootSide::host});
     return;
   }
   if (bound_state(*gpu, snapshot) != GpuState::vm) result.actions.push_back({policy.gpu, BootSide::vm});

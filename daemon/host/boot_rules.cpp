@@ -3,6 +3,10 @@
 
 #include <algorithm>
 #include <cctype>
+#include <iterator>
+#include <map>
+#include <set>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -31,6 +35,8 @@ TEST=="/conf/gpuctl", GOTO="gpuctl_boot_begin"
 constexpr auto conditions = R"(# Without gpuctld nobody would give the GPU back.
 TEST!=")" GPUCTLD R"(", GOTO="gpuctl_boot_end"
 LABEL="gpuctl_boot_begin"
+# Without an IOMMU vfio-pci takes nothing, and the host's driver would be kept out.
+TEST!="/sys/kernel/iommu_groups/0", GOTO="gpuctl_boot_end"
 IMPORT{cmdline}="gpuctl.boot"
 ENV{gpuctl.boot}=="host", GOTO="gpuctl_boot_end"
 )";
@@ -53,6 +59,13 @@ std::string rule(const PinnedFunction& f) {
       "ATTR{{subsystem_vendor}}==\"0x{:04x}\", ATTR{{subsystem_device}}==\"0x{:04x}\", "
       "ATTR{{driver_override}}=\"vfio-pci\", ENV{{GPUCTL_BOOT}}=\"vm\"\n",
       f.address.str(), f.id.vendor, f.id.device, f.id.subsystem_vendor, f.id.subsystem_device);
+}
+
+/// The screen on which the firmware and the kernel show the boot: also where another card had it when the
+/// policy was set.
+std::string unless_boot_display(const BootPolicy& policy) {
+  return fmt::format("KERNEL==\"{}.*\", ATTR{{[pci/{}]boot_vga}}==\"1\", GOTO=\"gpuctl_boot_end\"\n",
+                     policy.gpu.slot().str(), policy.gpu.str());
 }
 
 bool belongs(const BootPolicy& policy, RuleFile file) {
@@ -114,6 +127,13 @@ fi
      false},
 };
 
+/// dracut's packages may bring an update-initramfs that calls dracut, and those of initramfs-tools leave
+/// their mkinitramfs behind when dracut takes their place.
+bool by_initramfs_tools(const RootDir& root) {
+  return installed(root, "mkinitramfs") &&
+         root.text("usr/sbin/update-initramfs").find("mkinitramfs") != std::string::npos;
+}
+
 void edit(ApplyRequest& request, const RootDir& root, const std::string& path, const std::string& text,
           bool executable = false) {
   const auto before = read_exactly(root, path);
@@ -136,6 +156,61 @@ std::string preset_configs(const RootDir& root) {
   return all;
 }
 
+/// mkinitcpio(8): -c, which such a line of a preset becomes, leaves drop-ins out.
+std::string preset_obstacle(const RootDir& root) {
+  const auto lines = preset_configs(root);
+  if (lines.empty()) return {};
+  return fmt::format(
+      "the host's driver has it first, for with {} mkinitcpio ignores the rule in /etc/mkinitcpio.conf.d: "
+      "put a # in front of that, then run `sudo mkinitcpio -P`",
+      lines);
+}
+
+/// Whether a word of MODULES=(...) is a host driver for GPUs of this vendor.
+bool loads_driver(const std::string& line, std::uint16_t vendor) {
+  static const std::map<std::uint16_t, std::set<std::string>> drivers{
+      {0x10de, {"nvidia", "nvidia_drm", "nvidia-drm", "nouveau", "nova_core"}},
+      {0x1002, {"amdgpu", "radeon"}},
+      {0x8086, {"i915", "xe"}}};
+  auto words = line;
+  std::ranges::replace_if(
+      words, [](char c) { return std::string_view{"()\"'=+\t"}.find(c) != std::string_view::npos; }, ' ');
+  std::istringstream text{words};
+  const auto known = drivers.find(vendor);
+  return known != drivers.end() &&
+         std::any_of(std::istream_iterator<std::string>{text}, {},
+                     [&](const auto& word) { return known->second.contains(word); });
+}
+
+/// Its init loads MODULES before udev begins (mkinitcpio: init, and systemd-modules-load for the systemd
+/// hook).
+std::string early_modules_obstacle(const RootDir& root, const BootPolicy& policy) {
+  auto lines = find_lines(root, {"etc"}, "mkinitcpio.conf", "MODULES");
+  std::ranges::move(find_lines(root, {"etc/mkinitcpio.conf.d"}, ".conf", "MODULES"),
+                    std::back_inserter(lines));
+  for (const auto& [path, line] : lines)
+    if (!policy.functions.empty() && loads_driver(line, policy.functions.front().id.vendor))
+      return fmt::format(
+          "the host's driver has it first, for `{}` in /{} loads that before any rule counts: take it out "
+          "there, "
+          "then run `sudo mkinitcpio -P`",
+          line, path);
+  return {};
+}
+
+std::string mkinitcpio_obstacle(const RootDir& root, const BootPolicy& policy) {
+  const auto obstacle = preset_obstacle(root);
+  return obstacle.empty() ? early_modules_obstacle(root, policy) : obstacle;
+}
+
+/// Of Arch: its hooks give dracut names of images that dracut by itself does not know
+/// (/boot/initramfs-linux.img).
+bool names_images_itself(const RootDir& root) {
+  return std::ranges::any_of(root.list("usr/lib/modules"), [&](const auto& kernel) {
+    return root.exists("usr/lib/modules/" + kernel + "/pkgbase");
+  });
+}
+
 }  // namespace
 
 std::string_view installed_daemon() { return GPUCTLD; }
@@ -154,33 +229,36 @@ std::string path_of(RuleFile file) {
 
 std::string boot_rules(const BootPolicies& policies, RuleFile file) {
   std::string rules;
-  for (const auto& policy : policies)
-    if (belongs(policy, file))
-      for (const auto& function : policy.functions) rules += rule(function);
+  for (const auto& policy : policies) {
+    if (!belongs(policy, file)) continue;
+    rules += unless_boot_display(policy);
+    for (const auto& function : policy.functions) rules += rule(function);
+  }
   return rules.empty() ? "" : begin_of(file) + rules + tail;
 }
 
 std::string initramfs_tool(const RootDir& root) {
   if (root.exists("run/ostree-booted")) return {};  // its initramfs belongs to the image
   if (by_sdbootutil(root)) return by_dracut;  // what dracut itself writes below /boot nobody starts there
-  // dracut's packages may bring an update-initramfs that calls dracut
-  if (installed(root, "dracut") && !installed(root, "mkinitramfs") && !installed(root, "mkinitcpio"))
-    return "dracut";
+  if (installed(root, "dracut") && !by_initramfs_tools(root) && !installed(root, "mkinitcpio"))
+    return names_images_itself(root) ? "" : "dracut";
   for (const auto* tool : {"update-initramfs", "mkinitcpio"})
     if (installed(root, tool)) return tool;
   return {};
 }
 
-/// mkinitcpio(8): -c, which such a line of a preset becomes, leaves drop-ins out.
+bool in_initramfs(const RootDir& root, const BootPolicy& policy) {
+  return wants_initramfs(policy) && !initramfs_tool(root).empty();
+}
+
 std::string initramfs_obstacle(const RootDir& root, const BootPolicy& policy) {
-  if (!wants_initramfs(policy) || initramfs_tool(root) != "mkinitcpio") return {};
-  const auto lines = preset_configs(root);
-  if (lines.empty()) return {};
-  return fmt::format(
-      "the host's driver has it first, for with {} mkinitcpio ignores the rule in /etc/mkinitcpio.conf.d: "
-      "put a # in "
-      "front of that, then run `sudo mkinitcpio -P`",
-      lines);
+  if (!wants_initramfs(policy)) return {};
+  const auto tool = initramfs_tool(root);
+  if (tool.empty())
+    return "the host's driver has it first: the initramfs of this system is not gpuctl's to make, so the GPU "
+           "is "
+           "moved before the display manager starts";
+  return tool == "mkinitcpio" ? mkinitcpio_obstacle(root, policy) : "";
 }
 
 ApplyRequest boot_files_request(const RootDir& root, const BootPolicies& policies) {

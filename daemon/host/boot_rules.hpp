@@ -33,6 +33,9 @@ std::string boot_rules(const BootPolicies& policies, RuleFile file);
 /// for others.
 std::string initramfs_tool(const RootDir& root);
 
+/// Whether the rule of this policy is to be in the initramfs, and can be put there.
+bool in_initramfs(const RootDir& root, const BootPolicy& policy);
+
 /// Why the initramfs cannot get the rule that this policy wants in it, with the way out; "" where nothing is
 /// known.
 std::string initramfs_obstacle(const RootDir& root, const BootPolicy& policy);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -60,11 +61,11 @@ Problem lines_left(const BootPolicy& policy) {
 }
 
 Problem behind(const BootPolicy& policy) {
-  return {"boot-policy-initramfs-behind", Severity::info, policy.gpu.str(),
-          "nobody confirmed the policy: the lines of /etc/modprobe.d that were put out of action for it are "
-          "back, "
-          "but the initramfs still has them out of action",
-          fmt::format("`gpuctl boot clear {}` makes the initramfs anew", policy.gpu.str())};
+  return {
+      "boot-policy-initramfs-behind", Severity::info, policy.gpu.str(),
+      "nobody confirmed the policy, but the initramfs may still have what was written for it: the rule, or "
+      "lines of /etc/modprobe.d that are out of action",
+      fmt::format("`gpuctl boot clear {}` makes the initramfs anew", policy.gpu.str())};
 }
 
 /// What the boot could not undo of a policy that nobody confirmed.
@@ -78,6 +79,24 @@ Problems not_undone(const BootPolicies& policies, const std::string& initramfs_t
       found.push_back(behind(policy));
   }
   return found;
+}
+
+/// In its trial nobody had told that the rule comes too late, or it does although it is in the initramfs.
+Problem late(const RootDir& root, const BootPolicy& policy, bool known) {
+  const auto gpu = policy.gpu.str();
+  const std::string message =
+      "a host driver had this GPU before the boot policy's rule: the initramfs holds that driver";
+  if (!in_initramfs(root, policy))
+    return {"boot-policy-late", Severity::info, gpu,
+            message + ", and the GPU is moved before the display manager starts", ""};
+  if (!known)
+    return {"boot-policy-late", Severity::info, gpu, message,
+            fmt::format("gpuctl boot confirm {} puts the rule there too", gpu)};
+  const auto obstacle = initramfs_obstacle(root, policy);
+  return {"boot-policy-late", Severity::warning, gpu, message + ", although the rule is there too",
+          obstacle.empty()
+              ? "take that driver out of the modules that the initramfs is told to load, and make it anew"
+              : obstacle};
 }
 
 /// "" when nothing is left.
@@ -136,15 +155,22 @@ void HostService::carry_out(const ApplyRequest& request) {
   if (request != ApplyRequest{}) apply_by_systemd(root_, systemd_, paths_, "boot-policy", request);
 }
 
+/// A tool that fails may have written an initramfs before: one that the files no longer agree with.
+BootPolicies HostService::perhaps_behind(BootPolicies policies, const ApplyRequest& request) {
+  for (auto& policy : policies) policy.initramfs_behind = policy.initramfs_behind || !request.tools.empty();
+  return policies;
+}
+
 /// The store is the truth, and written first: begin_boot() brings rules into line with it after any crash.
 void HostService::commit(const BootPolicies& before, BootPolicies after, const FileEdits& also) {
   const BootStore store{paths_.state};
   for (auto& policy : after) policy.initramfs_behind = false;
   store.save(after);
+  const auto request = files_request(before, after, also);
   try {
-    carry_out(files_request(before, after, also));
+    carry_out(request);
   } catch (const Error&) {
-    store.save(before);
+    store.save(perhaps_behind(before, request));
     throw;
   }
 }
@@ -228,13 +254,10 @@ BootActions HostService::apply_boot_policy(const Snapshot& snapshot) {
       boot_actions(policies, KernelCommandLine{root_.text("proc/cmdline")}, snapshot, read_boot_id(root_));
   for (const auto& action : result.actions) {
     auto* policy = find(policies, action.gpu);
-    if (policy == nullptr || action.to != BootSide::vm || policy->late) continue;
-    policy->late = true;
-    if (policy->state == PolicyState::confirmed)
-      result.problems.push_back(
-          {"boot-policy-late", Severity::info, action.gpu.str(),
-           "a host driver had this GPU before the boot policy's rule: the initramfs holds that driver",
-           fmt::format("gpuctl boot confirm {} puts the rule there too", action.gpu.str())});
+    if (policy == nullptr || action.to != BootSide::vm) continue;
+    const bool known = std::exchange(policy->late, true);
+    if (policy->state == PolicyState::confirmed && (!known || in_initramfs(root_, *policy)))
+      result.problems.push_back(late(root_, *policy, known));
   }
   if (policies != before) BootStore{paths_.state}.save(policies);
   std::ranges::move(not_undone(policies, initramfs_tool(root_)), std::back_inserter(result.problems));

@@ -65,6 +65,7 @@ class HostService {
   std::string told(const BootPolicy& policy) const;
   ApplyRequest files_request(const BootPolicies& before, const BootPolicies& after,
                              const FileEdits& also) const;
+  static BootPolicies perhaps_behind(BootPolicies policies, const ApplyRequest& request);
   void carry_out(const ApplyRequest& request);
   void commit(const BootPolicies& before, BootPolicies after, const FileEdits& also = {});
   void renew_initramfs(const std::vector<ToolRun>& tools);

@@ -149,6 +149,10 @@ TEST_CASE("the GPU that shows the host's picture is refused, when set and at boo
   const auto result = boot_actions(policies, normal, moved, "boot-b");
   CHECK(result.actions.empty());
   CHECK(ids(result.problems) == std::vector<std::string>{"boot-policy-boot-display"});
+  auto taken = laptop("vfio-pci");  // by the rule of an older gpuctl
+  taken.functions[gpu_address].boot_vga = true;
+  CHECK(boot_actions(policies, normal, taken, "boot-b").actions ==
+        std::vector<BootAction>{{gpu_address, BootSide::host}});
 }
 
 TEST_CASE("\"last\" follows the GPU from one boot to the next") {
@@ -181,7 +185,13 @@ TEST_CASE("rules name address and ids of each function, before udev loads driver
             "ATTR{subsystem_vendor}==\"0x1043\", ATTR{subsystem_device}==\"0x1ccc\", "
             "ATTR{driver_override}=\"vfio-pci\"") != std::string::npos);
   CHECK(rules.find("KERNEL==\"0000:01:00.1\"") != std::string::npos);
-  CHECK(rules.find("ENV{gpuctl.boot}==\"host\", GOTO=") < rules.find("KERNEL=="));
+  const auto first = rules.find("KERNEL==");
+  CHECK(rules.find("ENV{gpuctl.boot}==\"host\", GOTO=") < first);
+  CHECK(rules.find("TEST!=\"/sys/kernel/iommu_groups/0\", GOTO=") < first);
+  CHECK(
+      rules.find(
+          "KERNEL==\"0000:01:00.*\", ATTR{[pci/0000:01:00.0]boot_vga}==\"1\", GOTO=\"gpuctl_boot_end\"\n") ==
+      first);
   for (const auto file : rule_files)
     CHECK(path_of(file).substr(path_of(file).rfind('/') + 1) < "80-drivers.rules");
 }

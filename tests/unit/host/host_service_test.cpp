@@ -131,6 +131,65 @@ TEST_CASE("what cannot be applied is not remembered") {
   CHECK_FALSE(host.root.exists(confirmed_rules));
 }
 
+TEST_CASE("a tool that failed may have written an initramfs: it is made anew when the policy is cleared") {
+  PolicyHost host;
+  host.set("vm");
+  host.boot("boot-b");
+  host.service.apply_boot_policy(host.snapshot);
+  host.systemd.failing = "update-initramfs";
+  CHECK_THROWS_AS(host.service.confirm_boot_policy(host.gpu()), Error);
+  host.boot("boot-c");
+  const auto problems = host.service.apply_boot_policy(host.snapshot).problems;
+  REQUIRE(problems.size() == 1);
+  CHECK(problems[0].id == "boot-policy-initramfs-behind");
+  host.systemd.failing.clear();
+  host.systemd.commands.clear();
+  host.set("clear");
+  CHECK(host.systemd.commands == std::vector<std::string>{"/usr/sbin/update-initramfs -u -k all"});
+}
+
+TEST_CASE("a rule that comes too late although the initramfs has it is told at each boot") {
+  PolicyHost host;
+  host.set("vm");
+  host.boot("boot-b");
+  host.service.apply_boot_policy(host.snapshot);
+  host.service.confirm_boot_policy(host.gpu());
+  for (const auto* boot : {"boot-c", "boot-d"}) {
+    host.boot(boot);
+    const auto problems = host.service.apply_boot_policy(host.snapshot).problems;
+    REQUIRE(problems.size() == 1);
+    CHECK(problems[0].id == "boot-policy-late");
+    CHECK(problems[0].message.ends_with("although the rule is there too"));
+  }
+}
+
+TEST_CASE("what an initramfs cannot get is not promised") {
+  PolicyHost host;
+  host.machine.erase("usr/sbin/update-initramfs").file("run/ostree-booted", "");
+  host.set("vm");
+  host.boot("boot-b");
+  host.service.apply_boot_policy(host.snapshot);
+  CHECK(host.service.confirm_boot_policy(host.gpu()).find("is not gpuctl's to make") != std::string::npos);
+  host.boot("boot-c");
+  CHECK(host.service.apply_boot_policy(host.snapshot).problems.empty());
+}
+
+TEST_CASE("a driver that mkinitcpio loads before the rules is named where the GPU is one of its") {
+  PolicyHost host;
+  host.machine.erase("usr/sbin/update-initramfs")
+      .file("usr/bin/mkinitcpio", "")
+      .file("etc/mkinitcpio.conf", "#MODULES=(nvidia)\nMODULES=(btrfs amdgpu)\n");
+  host.set("vm");
+  host.boot("boot-b");
+  host.service.apply_boot_policy(host.snapshot);
+  const std::string kept = "0000:01:00.0 goes to \"vm\" at every boot";
+  CHECK(host.service.confirm_boot_policy(host.gpu()) == kept);
+  host.machine.file("etc/mkinitcpio.conf.d/gpu.conf", "MODULES+=(nvidia nvidia_drm)\n");
+  CHECK(host.service.confirm_is_settled(host.gpu())
+            .starts_with(kept + ", but the host's driver has it first, for `MODULES+=(nvidia nvidia_drm)` in "
+                                "/etc/mkinitcpio.conf.d/gpu.conf loads that"));
+}
+
 TEST_CASE("setting what holds changes nothing, host and clear take effect at once") {
   PolicyHost host;
   host.set("vm");
@@ -180,7 +239,13 @@ TEST_CASE("an update-initramfs that dracut brings is dracut") {
   CHECK(initramfs_tool(host.root) == "update-initramfs");
   host.machine.file("usr/bin/dracut", "");
   CHECK(initramfs_tool(host.root) == "dracut");
-  host.machine.file("usr/sbin/mkinitramfs", "");  // dracut-core alone, for its lsinitrd
+  host.machine.file("usr/lib/modules/6.1/pkgbase", "linux\n");  // of Arch, where dracut knows no image's name
+  CHECK(initramfs_tool(host.root).empty());
+  host.machine.erase("usr/lib/modules/6.1/pkgbase");
+  host.machine.file("usr/sbin/mkinitramfs", "");  // left behind
+  CHECK(initramfs_tool(host.root) == "dracut");
+  host.machine.file("usr/sbin/update-initramfs",
+                    "mkinitramfs -o \"$new\"\n");  // dracut-core, for its lsinitrd
   CHECK(initramfs_tool(host.root) == "update-initramfs");
 }
 
