@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <string_view>
 #include <thread>
 
@@ -67,21 +68,39 @@ bool is_pinned_by_module(const DeviceUser& user) {
   return user.via == Via::kernel && user.what == "nvidia-drm modeset";
 }
 
-/// First card of a colon-separated list of nodes, as KWin and wlroots read it.
-bool names_first(const std::string& environment, std::string_view variable,
-                 const std::vector<std::string>& cards) {
-  const auto all = '\0' + environment;
+/// First of a colon-separated list of nodes, as KWin and wlroots read it; KWin takes "\\:" for a colon.
+/// Empty: the variable is not set.
+std::string first_named(const std::string& environment, std::string_view variable) {
+  const auto all = '\0' + environment + '\0';
   const auto at = all.find('\0' + std::string{variable} + '=');
-  if (at == std::string::npos) return false;
-  const auto begin = at + variable.size() + 2;
-  const auto first = all.substr(begin, all.find_first_of(std::string_view{":\0", 2}, begin) - begin);
-  return std::ranges::any_of(cards, [&](const std::string& card) { return first == "/dev/dri/" + card; });
+  std::string first;
+  if (at == std::string::npos) return first;
+  for (auto i = at + variable.size() + 2; all[i] != '\0' && all[i] != ':'; ++i) {
+    if (all[i] == '\\' && all[i + 1] == ':') ++i;
+    first += all[i];
+  }
+  return first;
 }
 
+/// Compositors follow the links that people name there, as numbers of cards change.
+bool is_node_of_another_card(const RootDir& root, const std::string& path,
+                             const std::vector<std::string>& cards) {
+  std::error_code unknown;
+  const auto from = std::filesystem::canonical(root.path(), unknown);
+  const auto target = std::filesystem::canonical(from / std::filesystem::path{path}.relative_path(), unknown);
+  const std::string node = unknown ? path : "/" + target.lexically_relative(from).string();
+  return node.starts_with("/dev/dri/card") &&
+         std::ranges::none_of(cards, [&](const std::string& card) { return node == "/dev/dri/" + card; });
+}
+
+/// Also where it was told something that leads nowhere from here.
 bool told_to_start_here(const RootDir& root, pid_t pid, const std::vector<std::string>& cards) {
   const auto environment = root.read("proc/" + std::to_string(pid) + "/environ", 1 << 20).value_or("");
-  return names_first(environment, "KWIN_DRM_DEVICES", cards) ||
-         names_first(environment, "WLR_DRM_DEVICES", cards);
+  constexpr std::array variables{"KWIN_DRM_DEVICES", "WLR_DRM_DEVICES"};
+  return std::ranges::any_of(variables, [&](const char* variable) {
+    const auto first = first_named(environment, variable);
+    return !first.empty() && !is_node_of_another_card(root, first, cards);
+  });
 }
 
 /// Display functions other than this GPU's.

@@ -173,6 +173,19 @@ TEST_CASE(
   CHECK_FALSE(facts.other_nvidia_gpu);
   machine.file("proc/20/environ", std::string("KWIN_DRM_DEVICES=/dev/dri/card0:/dev/dri/card1\0", 47));
   CHECK(quiesce_facts(root, nodes, device_users(root, nodes)).started_on_this.empty());
+  const auto started_here = [&](const std::string& first) {
+    machine.file("proc/20/environ", "KWIN_DRM_DEVICES=" + first + ":/dev/dri/card1" + '\0');
+    return quiesce_facts(root, nodes, device_users(root, nodes)).started_on_this.contains(20);
+  };
+  machine.file("dev/dri/card0", "").file("dev/dri/card1", "");
+  machine.link("dev/dri/nvidia", "dev/dri/card1")
+      .link("dev/dri/by-path/pci-0000:00:02.0-card", "dev/dri/card0");
+  machine.link("dev/dri/igpu", "dev/dri/card0");
+  CHECK(started_here("/dev/dri/nvidia"));
+  CHECK_FALSE(started_here("/dev/dri/igpu"));
+  CHECK_FALSE(started_here("/dev/dri/by-path/pci-0000\\:00\\:02.0-card"));
+  CHECK(started_here("/dev/dri/by-path/pci-0000:00:02.0-card"));  // to the first colon, where nothing is
+  CHECK(started_here("/home/me/card"));
 }
 
 TEST_CASE("the users are settled at once when nobody is waited for, and late when somebody stays") {
