@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "operations/requests.hpp"
 
+#include <algorithm>
+#include <array>
+
 #include <fmt/format.h>
 
+#include "core/shell_word.hpp"
 #include "inventory/find_gpu.hpp"
 #include "inventory/isolation.hpp"
 #include "operations/assignments.hpp"
@@ -26,6 +30,14 @@ constexpr std::chrono::milliseconds reading_lasts{100};
 PciSlot slot_of(const Request& request) { return PciAddress::parse(request.gpu)->slot(); }
 
 const char* kind_of(const Request& request) { return request.verb == Verb::attach ? "attach" : "release"; }
+
+/// As lspci and people write it: the domain left out, of a slot or of one of its functions.
+bool is_meant(PciSlot slot, const std::string& argument) {
+  return std::ranges::any_of(std::array{"", "0000:"}, [&](const char* domain) {
+    const auto address = PciAddress::parse(domain + argument);
+    return PciSlot::parse(domain + argument) == slot || (address && address->slot() == slot);
+  });
+}
 
 std::string running_sentence(const Operation& operation, const Request& request) {
   return fmt::format("operation {} ({}) is running on {}", operation.id, operation.kind, request.gpu);
@@ -69,10 +81,30 @@ Requests::Requests(Inventory& inventory, OperationList& operations, Queries& que
       recoveries_(recoveries),
       platform_(std::move(platform)) {}
 
-Request Requests::resolve(Request request) const {
+Request Requests::resolve(Request request) const try {
   const bool any_away = request.verb == Verb::release && request.gpu.empty();
   request.gpu = any_away ? gpu_to_release() : find_gpu(inventory_.snapshot(), request.gpu).address.str();
   return request;
+} catch (const Error& error) {
+  if (error.code() != ErrorCode::not_found) throw;
+  for (const auto& [slot, assignment] : assigned())
+    if (is_meant(slot, request.gpu)) require_there(assignment);
+  throw;
+}
+
+std::map<PciSlot, Assignment> Requests::assigned() const {
+  StateDir dir(platform_.state_dir / "assignments");
+  return Assignments(dir).all();
+}
+
+/// Unplugged, or switched off by the firmware. What has it is known still.
+void Requests::require_there(const Assignment& assignment) const {
+  if (inventory_.snapshot().gpus.contains(assignment.gpu)) return;
+  throw Error(
+      ErrorCode::not_found,
+      fmt::format("{} is not there; {} was given it.\nRelease it when it is back, or take it out of the "
+                  "definition: gpuctl vm setup {}",
+                  assignment.gpu.str(), assignment.vm_name, shell_word(assignment.vm_name)));
 }
 
 /// The only GPU that is away; else one of those at home.
@@ -87,14 +119,15 @@ std::string Requests::gpu_to_release() const try {
 /// which there is nothing to do. Of several without a definition none is meant.
 std::string Requests::gpu_at_home_to_release(const Error& none_away) const {
   const auto& snapshot = inventory_.snapshot();
-  StateDir dir(platform_.state_dir / "assignments");
-  const auto assigned = Assignments(dir).all();
-  const auto gpu = assigned.size() == 1 ? snapshot.gpus.find(assigned.begin()->first) : snapshot.gpus.end();
-  if (gpu != snapshot.gpus.end()) return gpu->second.address.str();
+  auto given = assigned();
+  const auto gone = [&](const auto& entry) { return !snapshot.gpus.contains(entry.first); };
+  if (!given.empty() && std::ranges::all_of(given, gone)) require_there(given.begin()->second);
+  std::erase_if(given, gone);
+  if (given.size() == 1) return snapshot.gpus.at(given.begin()->first).address.str();
   try {
     return find_gpu(snapshot, "").address.str();
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::ambiguous_gpu && assigned.empty()) throw Error(none_away);
+    if (error.code() == ErrorCode::ambiguous_gpu && given.empty()) throw Error(none_away);
     throw;
   }
 }

@@ -6,7 +6,7 @@ import unittest
 
 from case import BusTest
 from dbus_wire import Variant
-from machine import ROOT, SERVICE
+from machine import ROOT, SERVICE, until
 
 ADDRESS, UUID = '0000:01:00.0', '11111111-2222-3333-4444-555555555555'
 NODE = f'''<node><domain type="test" xmlns:test="http://libvirt.org/schemas/domain/test/1.0"><test:runstate>5</test:runstate>
@@ -26,6 +26,16 @@ class Saved(BusTest):
         self.assert_untouched()
         checked = self.bob.bus.call(SERVICE, ROOT, 'org.gpuctl1.Vms', 'CheckVm', 'sa{sv}', ['saved', {}])[0]
         self.assertIn('vm-managed-save', [problem['id'].value for problem in checked])
+
+    def test_a_gpu_that_is_gone_is_not_taken_for_another_one(self):
+        self.assertEqual(self.bob.finish(self.bob.attach(ADDRESS, 'saved'))[0], 'succeeded')
+        self.machine.fake(f'unplug {ADDRESS}')
+        until(lambda: len(self.bob.gpus()) == 1, what='the end of the GPU')
+        for gpu in ('', ADDRESS, '01:00'):
+            self.assertEqual(self.bob.error(self.bob.release, gpu), 'NotFound', gpu)
+            self.assertIn('0000:01:00 is not there; saved was given it', self.bob.last_message)
+        self.assertEqual(self.bob.error(self.bob.release, '02:00'), 'NotFound')
+        self.assertNotIn('saved', self.bob.last_message)
 
     def test_it_is_defined_with_it_under_a_lock_that_nobody_else_can_hold(self):
         self.assertEqual(self.bob.finish(self.bob.attach(ADDRESS, 'saved'))[0], 'succeeded')
