@@ -17,6 +17,7 @@
 #include "operations/survey_problems.hpp"
 #include "operations/vm_part.hpp"
 #include "rebind/live_state.hpp"
+#include "rebind/native_driver.hpp"
 #include "rebind/plan.hpp"
 #include "vm/domain_demand.hpp"
 #include "vm/hostdev.hpp"
@@ -177,11 +178,23 @@ Snapshot with_modules_of_today(const Work& work) {
   return today;
 }
 
+/// Of a GPU that was on VFIO since boot: its parts of NVIDIA's driver that udev would have loaded when the
+/// device was added, which it does not when it is bound. Without nvidia_drm it has no card for compositors.
+void add_modules_beside(const Work& work, const Snapshot& today, Binding& home) {
+  const auto* display = today.find(work.gpu.address);
+  const auto* there = home.find(work.gpu.address);
+  const bool comes_home = display != nullptr && there != nullptr && there->driver != display->driver;
+  if (!comes_home || work.root.exists("sys/module/nvidia_drm")) return;
+  add_missing(home.unloaded_modules,
+              modules_beside(there->driver, display->modules, kept_away_modules(work.platform.root)));
+}
+
 Binding home_binding(const Work& work) {
   if (auto saved = saved_binding(work)) return *saved;
-  return with_boot_id(native_binding(work.gpu, with_modules_of_today(work), work.drivers,
-                                     kept_away_modules(work.platform.root)),
-                      work.root);
+  const auto today = with_modules_of_today(work);
+  auto home = native_binding(work.gpu, today, work.drivers, kept_away_modules(work.platform.root));
+  add_modules_beside(work, today, home);
+  return with_boot_id(std::move(home), work.root);
 }
 
 /// A record that says otherwise is stale then.

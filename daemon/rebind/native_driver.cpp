@@ -56,4 +56,15 @@ NativeDriver native_driver(const std::vector<std::string>& modules, const Driver
   return loadable.value_or(first);
 }
 
+std::vector<std::string> modules_beside(const std::string& driver, const std::vector<std::string>& modules,
+                                        const std::set<std::string>& kept_away) {
+  std::vector<std::string> beside;
+  for (const auto& name : modules) {
+    const auto module = loaded_name(name);
+    const bool is_part = driver_of(module).empty() && module.starts_with(driver + "_");
+    if (is_part && !kept_away.contains(name)) beside.push_back(module);
+  }
+  return beside;
+}
+
 }  // namespace gpuctl

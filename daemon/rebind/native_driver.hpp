@@ -19,4 +19,9 @@ struct NativeDriver {
 NativeDriver native_driver(const std::vector<std::string>& modules, const Drivers& registered,
                            const std::set<std::string>& kept_away = {});
 
+/// Modules that match the alias without having a PCI driver, as parts of this one: nvidia_drm for "nvidia".
+/// udev loads them by the event of an added device, not of a bound one.
+std::vector<std::string> modules_beside(const std::string& driver, const std::vector<std::string>& modules,
+                                        const std::set<std::string>& kept_away);
+
 }  // namespace gpuctl

@@ -214,3 +214,25 @@ TEST_CASE("a GPU goes home to the driver that is installed today") {
   CHECK(home.functions[0].driver == "installed_today");
   CHECK(home.functions[1].driver == "snd_hda_intel");
 }
+
+TEST_CASE(
+    "a GPU that was on vfio since boot gets the parts of its driver that udev loads for added devices only") {
+  Laptop laptop;
+  laptop.machine.bind("0000:01:00.0", "vfio-pci").bind("0000:01:00.1", "vfio-pci");
+  laptop.machine.erase("sys/module/nvidia_drm");
+  const std::string alias = "pci:v000010DEd*sv*sd*bc03sc*i*";
+  write_module_aliases(laptop.platform.modules_dir, {{alias, "nvidia_drm"}, {alias, "nvidia"}});
+  const auto modules = [&] { return laptop.look(Verb::release).transaction.home.unloaded_modules; };
+  CHECK(modules() == std::vector<std::string>{"nvidia_drm"});
+  const auto plan = laptop.look(Verb::release).survey.plan;
+  const auto load = std::ranges::find_if(plan, [](const Step& step) { return step.subject == "nvidia_drm"; });
+  REQUIRE(load != plan.end());
+  CHECK(std::find_if(load, plan.end(), [](const Step& step) { return step.kind == StepKind::bind; }) ==
+        plan.end());
+  SUBCASE("not where it is loaded") { laptop.machine.file("sys/module/nvidia_drm/refcnt", "0"); }
+  SUBCASE("not what modprobe.d keeps away") {
+    laptop.machine.file("etc/modprobe.d/no.conf", "blacklist nvidia_drm\n");
+  }
+  SUBCASE("not for a GPU that is at home") { laptop.machine.bind("0000:01:00.0", "nvidia"); }
+  CHECK(modules().empty());
+}
