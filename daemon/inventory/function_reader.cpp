@@ -129,7 +129,7 @@ void read_power(const RootDir& dir, PciFunction& function) {
 /// sriov_numvfs waits for the device's lock, which a running probe or remove holds: Linux 5.6 to 6.8, commit
 /// 35ff867b7657 (PCI/IOV: Serialize sysfs sriov_numvfs reads vs writes).
 void read_sriov(const RootDir& dir, PciFunction& function, Reading reading) {
-  if (reading == Reading::all && !is_being_unbound(function))
+  if (reading == Reading::all && !function.vfio && !is_being_unbound(function))
     function.virtual_functions = number<unsigned>(dir.attribute("sriov_numvfs").value_or(""), 10);
   const auto physical = dir.link_name("physfn");
   function.physical_function = physical.empty() ? std::nullopt : PciAddress::parse(physical);
@@ -140,6 +140,12 @@ bool may_read_config(const PciFunction& function) {
   const auto& status = function.runtime_status;
   return !function.vfio && !is_being_unbound(function) && (status == "active" || status == "unsupported") &&
          function.power_state != "D3cold";
+}
+
+/// While a guest's QEMU opens it the kernel may reset it, a minute long for a card that does not answer, and
+/// has its lock; up to Linux 6.11 driver_override waits for that, and has put it there.
+bool is_still_with_vfio(const PciFunction& known, const PciFunction& now) {
+  return now.vfio && known.vfio && known.id == now.id && known.driver_override == now.driver;
 }
 
 /// drivers/firmware/sysfb.c makes one of these; it goes when the GPU's own driver, or vfio-pci since
@@ -158,7 +164,8 @@ bool answers(const RootDir& dir) {
 
 }  // namespace
 
-std::optional<PciFunction> read_function(const RootDir& root, PciAddress address, Reading reading) {
+std::optional<PciFunction> read_function(const RootDir& root, PciAddress address, Reading reading,
+                                         const PciFunction* known) {
   auto path = "sys/bus/pci/devices/" + address.str();
   const auto target = root.link(path).value_or("");
   const auto dir = root.directory(path);
@@ -169,11 +176,14 @@ std::optional<PciFunction> read_function(const RootDir& root, PciAddress address
   function.driver = dir->link_name("driver");
   take_uevent(*uevent, function);
   function.revision = number<std::uint8_t>(dir->attribute("revision").value_or(""), 16);
-  if (reading == Reading::all && !is_being_unbound(function)) function.driver_override = override_of(*dir);
+  function.vfio = function.driver == "vfio-pci" || (!function.driver.empty() && dir->exists("vfio-dev"));
+  const bool as_known = known != nullptr && is_still_with_vfio(*known, function);
+  if (as_known) function.driver_override = known->driver_override;
+  if (reading == Reading::all && !as_known && !is_being_unbound(function))
+    function.driver_override = override_of(*dir);
   function.iommu_group = whole_number(dir->link_name("iommu_group"));
   function.parent = parent_in(target);
   function.bridge = (function.id.class_code >> 16) == 0x06;
-  function.vfio = function.driver == "vfio-pci" || (!function.driver.empty() && dir->exists("vfio-dev"));
   return function;
 }
 

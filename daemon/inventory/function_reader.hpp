@@ -11,8 +11,9 @@ namespace gpuctl {
 enum class Reading { all, without_waiting };
 
 /// Identity, drivers, group and place of one function: what is cheap (14 system calls). Nothing if it is not
-/// there.
-std::optional<PciFunction> read_function(const RootDir&, PciAddress, Reading);
+/// there. `known`: as it was read before, for what is not worth waiting for.
+std::optional<PciFunction> read_function(const RootDir&, PciAddress, Reading,
+                                         const PciFunction* known = nullptr);
 
 /// Adds what matters for a GPU: power, reset, ROM, connectors, device links, SR-IOV, presence. Fields it does
 /// not read keep their values. Never wakes the device.

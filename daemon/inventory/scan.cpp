@@ -56,9 +56,9 @@ class Scanner {
   void read(PciAddress address) {
     touched_.insert(touched_.end(), address);
     now_.functions.erase(address);
-    auto function = read_function(root_, address, reading(address));
-    if (!function) return;
     const auto* known = before_.find(address);
+    auto function = read_function(root_, address, reading(address), known);
+    if (!function) return;
     if (known != nullptr && known->id == function->id) keep(*known, *function);
     if (known == nullptr || known->id != function->id) look_up(*function);
     now_.functions.emplace_hint(now_.functions.end(), address, std::move(*function));

@@ -235,6 +235,19 @@ TEST_CASE("in transition a function keeps what cannot be read without waiting") 
   CHECK_FALSE(afterwards.find(gpu)->present);
 }
 
+TEST_CASE("the override of a function on VFIO is not read again: that may wait for a guest's reset") {
+  FakeMachine m;
+  m.gpu("0000:01:00.0", {.id = laptop_gpu_id}).bind("0000:01:00.0", "vfio-pci");
+  m.set("0000:01:00.0", "driver_override", "vfio-pci\n");
+  const RootDir root{m.root()};
+  const auto gpu = at("0000:01:00.0");
+  auto known = scan(root, {});
+  m.set("0000:01:00.0", "driver_override", "unread\n");
+  CHECK(rescan(root, {}, known, {.functions = {gpu}}).find(gpu)->driver_override == "vfio-pci");
+  known.functions.at(gpu).driver_override.clear();  // as it was before it went there
+  CHECK(rescan(root, {}, known, {.functions = {gpu}}).find(gpu)->driver_override == "unread");
+}
+
 TEST_CASE("another card at the same address gets its own names") {
   FakeMachine m;
   m.gpu("0000:01:00.0", {.id = laptop_gpu_id});
