@@ -2,6 +2,8 @@
 #include "bus/sleep_guard.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -15,6 +17,7 @@ constexpr auto manager_interface = "org.freedesktop.login1.Manager";
 constexpr auto inhibited = "sleep:handle-lid-switch";
 constexpr auto also_shutdown = "shutdown:sleep:handle-lid-switch";
 constexpr auto configuring = "what the next boot needs is being written";
+constexpr std::chrono::seconds until_again{5};
 constexpr auto moving = "a GPU is being moved between the host and a virtual machine";
 constexpr auto in_use = "a running virtual machine has a GPU, which would not survive sleep";
 
@@ -78,12 +81,22 @@ void SleepGuard::take(const char* why) {
                      std::string{why}, std::string{"block"})
       .uponReplyInvoke(
           dbus::reply_handler<sdbus::UnixFd>([this, why](const sdbus::Error* error, sdbus::UnixFd lock) {
-            if (error != nullptr || held_for_ != why) return;
+            if (error != nullptr) return failed(why, error->getMessage());
+            if (held_for_ != why) return;
             drop_lock();
             lock_ = std::move(lock);
             workers_.keep_from_children(lock_->get());
             log(why == in_use ? events::sleep_blocked : events::debug, fmt::format("no sleep: {}", why));
           }));
+}
+
+/// logind may be starting anew.
+void SleepGuard::failed(const char* why, const std::string& error) {
+  if (std::exchange(told_, error) != error)
+    log(events::warning, fmt::format("the machine may sleep although {}: {}", why, error));
+  again_ = loop_.after(until_again, [this, why] {
+    if (held_for_ == why) take(why);
+  });
 }
 
 void SleepGuard::drop_lock() {

@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "inventory/inventory.hpp"
 #include "operations/assignments.hpp"
@@ -31,6 +32,7 @@ class SleepGuard {
   bool in_use_now(const Assignment& assignment) const;
   void update();
   void take(const char* why);
+  void failed(const char* why, const std::string& error);
   void drop_lock();
   void on_sleep(bool begins);
 
@@ -44,6 +46,8 @@ class SleepGuard {
   SleepPolicy policy_;
   std::unique_ptr<sdbus::IProxy> logind_;
   std::optional<sdbus::UnixFd> lock_;
+  EventLoop::Source again_;
+  std::string told_;        ///< why there was no lock the last time
   const char* held_for_{};  ///< why the lock is held, or asked for
 };
 

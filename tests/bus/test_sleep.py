@@ -132,6 +132,18 @@ class Sleep(BusTest):
         self.assertEqual(client.finish(client.release('0000:01:00.0'))[0], 'succeeded')
         until(lambda: not self.login.held(), what='the end of the lock')
 
+    def test_logind_that_refuses_a_lock_is_asked_again(self):
+        self.login.refuses = True
+        self.machine.fake('block bus/pci/drivers/nvidia/unbind')
+        client = self.client()
+        operation = client.attach('0000:01:00.0')
+        until(lambda: self.login.asked, what='a question')
+        client.state()
+        self.login.refuses = False
+        until(lambda: len(self.login.held()) == 1, what='a lock against sleep')
+        self.machine.fake('clear')
+        self.assertEqual(client.finish(operation)[0], 'succeeded')
+
     def test_nothing_is_started_while_the_machine_goes_to_sleep(self):
         bob = self.client('bob')
         self.login.prepare_for_sleep(True)
