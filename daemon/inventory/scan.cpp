@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "inventory/scan.hpp"
 
+#include <algorithm>
 #include <map>
 #include <unordered_map>
 #include <utility>
@@ -107,7 +108,25 @@ class Scanner {
   void read_details(PciAddress address, std::set<PciAddress>& detailed) {
     const bool unchanged = !touched_.contains(address) && before_.gpu_of(address) != nullptr;
     if (unchanged || !detailed.insert(address).second) return;
-    read_gpu_details(root_, now_.functions.at(address), reading(address));
+    auto& function = now_.functions.at(address);
+    read_gpu_details(root_, function, reading(address));
+    keep_ties(function);
+  }
+
+  /// The link between an Arc card and its audio, in another slot, is the host drivers' (Linux:
+  /// intel_audio_component_bind) and goes with them.
+  void keep_ties(PciFunction& function) const {
+    const auto* known = before_.find(function.address);
+    if (known == nullptr || known->id != function.id) return;
+    for (const auto other : known->linked) {
+      const bool is_new = std::ranges::find(function.linked, other) == function.linked.end();
+      if (is_new && (is_away(function.address) || is_away(other))) function.linked.push_back(other);
+    }
+  }
+
+  bool is_away(PciAddress address) const {
+    const auto* function = now_.find(address);
+    return function != nullptr && (function->vfio || function->driver.empty());
   }
 
   /// Members come from the functions' own links: one reading of the truth, and no directory to list.

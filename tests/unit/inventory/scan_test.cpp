@@ -248,6 +248,32 @@ TEST_CASE("the override of a function on VFIO is not read again: that may wait f
   CHECK(rescan(root, {}, known, {.functions = {gpu}}).find(gpu)->driver_override == "unread");
 }
 
+TEST_CASE("what the host's drivers tie to a GPU stays with it while it is away") {
+  FakeMachine m;
+  m.gpu("0000:03:00.0", {.id = {0x8086, 0x56a0, 0, 0, 0x030000}})
+      .gpu("0000:04:00.0", {.id = {0x8086, 0x4f90, 0, 0, 0x040300}});
+  m.bind("0000:03:00.0", "i915")
+      .bind("0000:04:00.0", "snd_hda_intel")
+      .device_link("0000:04:00.0", "0000:03:00.0");
+  const RootDir root{m.root()};
+  const std::vector both{at("0000:03:00.0"), at("0000:04:00.0")};
+  const ScanScope scope{.functions = {both.begin(), both.end()}};
+  auto known = scan(root, {});
+  REQUIRE(known.gpus.at(both[0].slot()).functions == both);
+  for (const auto* link :
+       {"0000:03:00.0/consumer:pci:0000:04:00.0", "0000:04:00.0/supplier:pci:0000:03:00.0"})
+    m.erase(std::string{"sys/bus/pci/devices/"} + link);
+  m.unbind("0000:04:00.0");
+  known = rescan(root, {}, known, scope);
+  m.unbind("0000:03:00.0").bind("0000:04:00.0", "vfio-pci").bind("0000:03:00.0", "vfio-pci");
+  known = rescan(root, {}, known, scope);
+  CHECK(known.gpus.at(both[0].slot()).functions == both);
+  CHECK(known.gpu_of(both[1]) == &known.gpus.at(both[0].slot()));
+  for (const auto* address : {"0000:03:00.0", "0000:04:00.0"}) m.unbind(address);
+  m.bind("0000:03:00.0", "i915").bind("0000:04:00.0", "snd_hda_intel");  // whose word counts again
+  CHECK(rescan(root, {}, known, scope).gpus.at(both[0].slot()).functions.size() == 1);
+}
+
 TEST_CASE("another card at the same address gets its own names") {
   FakeMachine m;
   m.gpu("0000:01:00.0", {.id = laptop_gpu_id});
