@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "core/quoted.hpp"
+#include "host/compositor_remedies.hpp"
 #include "host/holder_remedies.hpp"
 #include "host/kernel_users.hpp"
 
@@ -69,6 +70,7 @@ DeviceUsers device_users(const RootDir& root, const GpuNodes& nodes) {
   for (const auto& hold : scan.holds) users.push_back(user_of(root, hold));
   if (!scan.unreadable.empty()) users.push_back(unreadable_processes(nodes, scan.unreadable));
   for (auto& user : kernel_users(root, nodes)) users.push_back(std::move(user));
+  fit_compositor_remedies(root, nodes, users);
   return users;
 }
 
