@@ -10,14 +10,13 @@
 #include "host/node_fence.hpp"
 #include "inventory/card_problems.hpp"
 #include "inventory/isolation.hpp"
-#include "inventory/kept_away_modules.hpp"
 #include "inventory/module_aliases.hpp"
 #include "operations/assignments.hpp"
+#include "operations/home_binding.hpp"
 #include "operations/service_units.hpp"
 #include "operations/survey_problems.hpp"
 #include "operations/vm_part.hpp"
 #include "rebind/live_state.hpp"
-#include "rebind/native_driver.hpp"
 #include "rebind/plan.hpp"
 #include "vm/domain_demand.hpp"
 #include "vm/hostdev.hpp"
@@ -152,60 +151,13 @@ std::map<PciAddress, std::string> vfio_drivers(const Work& work) {
   return result;
 }
 
-Binding with_boot_id(Binding binding, const RootDir& root) {
-  binding.boot_id = boot_id(root);
-  return binding;
-}
-
-Binding current_binding(const Work& work) {
-  return with_boot_id(record_binding(work.gpu, work.snapshot, work.drivers), work.root);
-}
-
-std::optional<Binding> saved_binding(const Work& work) {
-  StateDir dir(work.platform.runtime_dir / "bindings");
-  return SavedBindings(dir, boot_id(work.root)).find(work.gpu.slot());
-}
-
-/// A driver may have been installed since the GPU was first seen.
-Snapshot with_modules_of_today(const Work& work) {
-  ModuleAliases aliases(work.platform.modules_dir);
-  Snapshot today;
-  for (const auto address : work.gpu.functions)
-    if (const auto* function = work.snapshot.find(address)) {
-      auto& found = today.functions[address] = *function;
-      if (auto modules = aliases.modules(modalias(found.id)); !modules.empty()) found.modules = modules;
-    }
-  return today;
-}
-
-/// Of a GPU that was on VFIO since boot: its parts of NVIDIA's driver that udev would have loaded when the
-/// device was added, which it does not when it is bound. Without nvidia_drm it has no card for compositors.
-void add_modules_beside(const Work& work, const Snapshot& today, Binding& home) {
-  const auto* display = today.find(work.gpu.address);
-  const auto* there = home.find(work.gpu.address);
-  const bool comes_home = display != nullptr && there != nullptr && there->driver != display->driver;
-  if (!comes_home || work.root.exists("sys/module/nvidia_drm")) return;
-  add_missing(home.unloaded_modules,
-              modules_beside(there->driver, display->modules, kept_away_modules(work.platform.root)));
-}
-
-Binding home_binding(const Work& work) {
-  if (auto saved = saved_binding(work)) return *saved;
-  const auto today = with_modules_of_today(work);
-  auto home = native_binding(work.gpu, today, work.drivers, kept_away_modules(work.platform.root));
-  add_modules_beside(work, today, home);
-  return with_boot_id(std::move(home), work.root);
-}
-
-/// A record that says otherwise is stale then.
-bool belongs_as_it_is(const Work& work) {
-  StateDir dir(work.platform.runtime_dir / "bindings");
-  return is_where_it_belongs(work.gpu, work.snapshot, SavedBindings(dir, boot_id(work.root)));
+HomeFacts facts_of(const Work& work) {
+  return {work.gpu, work.snapshot, work.root, work.drivers, work.platform};
 }
 
 /// Where release will bring it.
 Binding home_of_attach(const Work& work, const AttachTarget& target) {
-  auto home = belongs_as_it_is(work) ? current_binding(work) : home_binding(work);
+  auto home = home_before_attach(facts_of(work));
   add_missing(home.stopped_units, target.stop_units);
   add_missing(home.unloaded_modules, target.unload_modules);
   home.vm = work.result.survey.vm_uuid;
@@ -223,7 +175,7 @@ void prepare_attach(Work& work) {
   if (moves) plan_quiescing(work, target);
   work.result.survey.plan = attach_plan(work.gpu, work.snapshot, work.drivers, target);
   auto home = home_of_attach(work, target);
-  work.result.transaction = {"attach",        work.result.survey.plan,    current_binding(work),
+  work.result.transaction = {"attach",        work.result.survey.plan,    current_binding(facts_of(work)),
                              std::move(home), work.result.survey.vm_uuid, 0};
 }
 
@@ -291,7 +243,7 @@ void prepare_release(Work& work) {
   ReleaseTarget target;
   target.revival = work.request.revival;
   plan_vm_for_release(work, target.first);
-  const auto home = home_binding(work);
+  const auto home = home_binding(facts_of(work));
   auto& problems = work.result.survey.problems;
   append(problems, identity_problems(home, work.snapshot));
   const auto nodes = device_nodes(work.root, work.gpu.functions);
@@ -302,7 +254,8 @@ void prepare_release(Work& work) {
   if (moves) append(problems, revival_problems(work));
   if (moves && !unplugs_first(target.first) && !is_blocked(problems))
     append(problems, user_problems(device_users(work.root, nodes), force(work)));
-  work.result.transaction = {"release", work.result.survey.plan, current_binding(work), home, home.vm, 0};
+  work.result.transaction = {
+      "release", work.result.survey.plan, current_binding(facts_of(work)), home, home.vm, 0};
 }
 
 }  // namespace

@@ -215,6 +215,18 @@ TEST_CASE("a GPU goes home to the driver that is installed today") {
   CHECK(home.functions[1].driver == "snd_hda_intel");
 }
 
+TEST_CASE("a GPU that a VM takes at boot, before udev has loaded its driver, goes home to that") {
+  Laptop laptop;
+  laptop.machine.unbind("0000:01:00.0");
+  const auto driver = [&] { return laptop.home_of_attach().functions[0].driver; };
+  CHECK(driver().empty());
+  laptop.machine.file("run/udev/queue", "");
+  CHECK(driver() == "nvidia");
+  CHECK(laptop.home_of_attach().functions[1].driver == "snd_hda_intel");
+  laptop.machine.file("etc/modprobe.d/no.conf", "blacklist nvidia\n");
+  CHECK(driver().empty());
+}
+
 TEST_CASE(
     "a GPU that was on vfio since boot gets the parts of its driver that udev loads for added devices only") {
   Laptop laptop;
