@@ -37,11 +37,12 @@ class OnVfioSinceTheBoot(BusTest):
         file.write_text('\n'.join(lines) + '\n')
         self.addCleanup(file.unlink)
 
-    def test_it_comes_home_to_nvidia_where_nouveau_is_blacklisted(self):
+    def test_it_comes_home_to_nvidia_with_nvidia_drm_where_nouveau_is_blacklisted(self):
         self.blacklist('blacklist nouveau')
         bob = self.client('bob')
         self.assertEqual(bob.finish(bob.release(GPU)), ('succeeded', '', ''))
         self.assert_drivers(gpu='nvidia', audio='snd_hda_intel')
+        self.assertTrue(pathlib.Path('/sys/module/nvidia_drm').exists())
 
     def test_it_comes_home_to_nouveau_where_that_may_be_loaded(self):
         self.blacklist('options snd_hda_intel power_save=1')
