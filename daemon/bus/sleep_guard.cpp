@@ -17,7 +17,6 @@ constexpr auto manager_interface = "org.freedesktop.login1.Manager";
 constexpr auto inhibited = "sleep:handle-lid-switch";
 constexpr auto also_shutdown = "shutdown:sleep:handle-lid-switch";
 constexpr auto configuring = "what the next boot needs is being written";
-constexpr std::chrono::seconds until_again{5};
 constexpr auto moving = "a GPU is being moved between the host and a virtual machine";
 constexpr auto in_use = "a running virtual machine has a GPU, which would not survive sleep";
 
@@ -85,6 +84,8 @@ void SleepGuard::take(const char* why) {
             if (held_for_ != why) return;
             drop_lock();
             lock_ = std::move(lock);
+            told_.clear();
+            pause_ = first_pause;
             workers_.keep_from_children(lock_->get());
             log(why == in_use ? events::sleep_blocked : events::debug, fmt::format("no sleep: {}", why));
           }));
@@ -92,11 +93,13 @@ void SleepGuard::take(const char* why) {
 
 /// logind may be starting anew.
 void SleepGuard::failed(const char* why, const std::string& error) {
+  if (held_for_ != why) return;
   if (std::exchange(told_, error) != error)
-    log(events::warning, fmt::format("the machine may sleep although {}: {}", why, error));
-  again_ = loop_.after(until_again, [this, why] {
+    log(events::warning, fmt::format("the machine may sleep or be shut down although {}: {}", why, error));
+  again_ = loop_.after(pause_, [this, why] {
     if (held_for_ == why) take(why);
   });
+  pause_ = std::min(pause_ * 2, longest_pause);
 }
 
 void SleepGuard::drop_lock() {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +29,7 @@ class SleepGuard {
   void update_later();
 
  private:
+  static constexpr std::chrono::seconds first_pause{5}, longest_pause{600};  ///< until logind is asked again
   const char* reason() const;
   bool in_use_now(const Assignment& assignment) const;
   void update();
@@ -47,7 +49,8 @@ class SleepGuard {
   std::unique_ptr<sdbus::IProxy> logind_;
   std::optional<sdbus::UnixFd> lock_;
   EventLoop::Source again_;
-  std::string told_;        ///< why there was no lock the last time
+  std::string told_;  ///< why there was no lock the last time
+  std::chrono::seconds pause_{first_pause};
   const char* held_for_{};  ///< why the lock is held, or asked for
 };
 

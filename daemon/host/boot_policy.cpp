@@ -27,6 +27,11 @@ Problem refusal(const char* id, PciAddress gpu, std::string message, std::string
   return {id, Severity::warning, gpu.str(), std::move(message), std::move(remedy)};
 }
 
+Problem no_iommu(const Gpu& gpu, Severity severity) {
+  return {"boot-policy-no-iommu", severity, gpu.address.str(),
+          "there is no IOMMU, so no VM could use the GPU", "gpuctl doctor"};
+}
+
 void act_on(const BootPolicy& policy, bool vm, const Snapshot& snapshot, BootActions& result) {
   const auto* gpu = snapshot.gpu_of(policy.gpu);
   if (gpu == nullptr) {
@@ -54,7 +59,9 @@ void act_on(const BootPolicy& policy, bool vm, const Snapshot& snapshot, BootAct
     if (bound_state(*gpu, snapshot) == GpuState::vm) result.actions.push_back({policy.gpu, BootSide::host});
     return;
   }
-  if (bound_state(*gpu, snapshot) != GpuState::vm) result.actions.push_back({policy.gpu, BootSide::vm});
+  if (bound_state(*gpu, snapshot) == GpuState::vm) return;
+  if (snapshot.host.iommu == "none") return result.problems.push_back(no_iommu(*gpu, Severity::warning));
+  result.actions.push_back({policy.gpu, BootSide::vm});
 }
 
 bool covers(const BootPolicy& policy, PciAddress address) {
@@ -138,9 +145,7 @@ Problems boot_policy_problems(const Gpu& gpu, BootSide side, const Snapshot& sna
         {"boot-policy-boot-display", Severity::blocker, gpu.address.str(),
          "the host's picture comes from this GPU: without it the machine would boot into the dark",
          "choose another GPU, or let the screens and the firmware use another one"});
-  if (snapshot.host.iommu == "none")
-    found.push_back({"boot-policy-no-iommu", Severity::blocker, gpu.address.str(),
-                     "there is no IOMMU, so no VM could use the GPU", "gpuctl doctor"});
+  if (snapshot.host.iommu == "none") found.push_back(no_iommu(gpu, Severity::blocker));
   return found;
 }
 

@@ -2,6 +2,7 @@
 #include "host/boot_rules.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <iterator>
 #include <map>
@@ -36,7 +37,7 @@ constexpr auto conditions = R"(# Without gpuctld nobody would give the GPU back.
 TEST!=")" GPUCTLD R"(", GOTO="gpuctl_boot_end"
 LABEL="gpuctl_boot_begin"
 # Without an IOMMU vfio-pci takes nothing, and the host's driver would be kept out.
-TEST!="/sys/kernel/iommu_groups/0", GOTO="gpuctl_boot_end"
+TEST!="iommu_group", GOTO="gpuctl_boot_end"
 IMPORT{cmdline}="gpuctl.boot"
 ENV{gpuctl.boot}=="host", GOTO="gpuctl_boot_end"
 )";
@@ -64,8 +65,10 @@ std::string rule(const PinnedFunction& f) {
 /// The screen on which the firmware and the kernel show the boot: also where another card had it when the
 /// policy was set.
 std::string unless_boot_display(const BootPolicy& policy) {
-  return fmt::format("KERNEL==\"{}.*\", ATTR{{[pci/{}]boot_vga}}==\"1\", GOTO=\"gpuctl_boot_end\"\n",
-                     policy.gpu.slot().str(), policy.gpu.str());
+  std::set<std::string> slots{policy.gpu.slot().str() + ".*"};
+  for (const auto& function : policy.functions) slots.insert(function.address.slot().str() + ".*");
+  return fmt::format("KERNEL==\"{}\", ATTR{{[pci/{}]boot_vga}}==\"1\", GOTO=\"gpuctl_boot_end\"\n",
+                     fmt::join(slots, "|"), policy.gpu.str());
 }
 
 bool belongs(const BootPolicy& policy, RuleFile file) {
@@ -206,8 +209,11 @@ std::string mkinitcpio_obstacle(const RootDir& root, const BootPolicy& policy) {
 /// Of Arch: its hooks give dracut names of images that dracut by itself does not know
 /// (/boot/initramfs-linux.img).
 bool names_images_itself(const RootDir& root) {
-  return std::ranges::any_of(root.list("usr/lib/modules"), [&](const auto& kernel) {
-    return root.exists("usr/lib/modules/" + kernel + "/pkgbase");
+  // the first is where gpuctld.service shows the modules that its sandbox hides
+  return std::ranges::any_of(std::array{"run/gpuctl/modules", "usr/lib/modules"}, [&](const std::string dir) {
+    return std::ranges::any_of(root.list(dir), [&](const auto& kernel) {
+      return root.exists(fmt::format("{}/{}/pkgbase", dir, kernel));
+    });
   });
 }
 
@@ -247,8 +253,12 @@ std::string initramfs_tool(const RootDir& root) {
   return {};
 }
 
-bool in_initramfs(const RootDir& root, const BootPolicy& policy) {
+bool for_initramfs(const RootDir& root, const BootPolicy& policy) {
   return wants_initramfs(policy) && !initramfs_tool(root).empty();
+}
+
+bool in_initramfs(const RootDir& root, const BootPolicy& policy, const BootPolicies& all) {
+  return for_initramfs(root, policy) && boot_files_request(root, all) == ApplyRequest{};
 }
 
 std::string initramfs_obstacle(const RootDir& root, const BootPolicy& policy) {
@@ -270,10 +280,11 @@ ApplyRequest boot_files_request(const RootDir& root, const BootPolicies& policie
   const auto tool = initramfs_tool(root);
   const bool wanted = std::ranges::any_of(policies, wants_initramfs);
   for (const auto& file : initramfs_files) {
-    if (file.tool != (tool == by_dracut ? "dracut" : tool)) continue;
-    const bool there = root.exists(file.path);
-    if (wanted || there) edit(request, root, file.path, wanted ? file.text : "", file.executable);
-    if ((wanted || there) && (rules_changed || wanted != there)) request.tools.push_back({tool, {}});
+    const bool of_this_tool = file.tool == (tool == by_dracut ? "dracut" : tool);
+    const bool needed = wanted && of_this_tool, there = root.exists(file.path);  // perhaps of an earlier tool
+    if (needed || there) edit(request, root, file.path, needed ? file.text : "", file.executable);
+    if (of_this_tool && (wanted || there) && (rules_changed || wanted != there))
+      request.tools.push_back({tool, {}});
   }
   return request;
 }

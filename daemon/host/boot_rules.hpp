@@ -34,7 +34,9 @@ std::string boot_rules(const BootPolicies& policies, RuleFile file);
 std::string initramfs_tool(const RootDir& root);
 
 /// Whether the rule of this policy is to be in the initramfs, and can be put there.
-bool in_initramfs(const RootDir& root, const BootPolicy& policy);
+bool for_initramfs(const RootDir& root, const BootPolicy& policy);
+/// Whether it has been put there: nothing has to be written, and no tool to be run for it.
+bool in_initramfs(const RootDir& root, const BootPolicy& policy, const BootPolicies& all);
 
 /// Why the initramfs cannot get the rule that this policy wants in it, with the way out; "" where nothing is
 /// known.

@@ -25,26 +25,6 @@ void go_first(Way& way, const fs::path& path) {
   way.insert(way.end(), parts.rbegin(), parts.rend());
 }
 
-/// Where links lead, absolute ones below the root too; what is not there yet stays as it is written.
-fs::path resolved(const fs::path& root, const fs::path& path) {
-  Way way;
-  go_first(way, path);
-  fs::path found;
-  for (int links = 0; !way.empty();) {
-    const auto part = way.back();
-    way.pop_back();
-    std::error_code no_link;
-    const auto target = fs::read_symlink(root / found / part, no_link);
-    if (!no_link && ++links <= most_links) {
-      if (target.is_absolute()) found.clear();
-      go_first(way, target.relative_path());
-    } else {
-      found = part == ".." ? found.parent_path() : found / part;
-    }
-  }
-  return root / found;
-}
-
 std::optional<std::string> contents(const fs::path& path) {
   std::error_code none;
   if (!fs::is_regular_file(path, none)) return std::nullopt;
@@ -69,6 +49,25 @@ void require_unchanged(const std::filesystem::path& root, const FileEdit& edit) 
 }
 
 }  // namespace
+
+std::filesystem::path resolved(const fs::path& root, const fs::path& path) {
+  Way way;
+  go_first(way, path);
+  fs::path found;
+  for (int links = 0; !way.empty();) {
+    const auto part = way.back();
+    way.pop_back();
+    std::error_code no_link;
+    const auto target = fs::read_symlink(root / found / part, no_link);
+    if (!no_link && ++links <= most_links) {
+      if (target.is_absolute()) found.clear();
+      go_first(way, target.relative_path());
+    } else {
+      found = part == ".." ? found.parent_path() : found / part;
+    }
+  }
+  return root / found;
+}
 
 std::optional<std::string> read_exactly(const RootDir& root, const std::string& path) {
   root.exists(path);  // for a recorder

@@ -25,6 +25,9 @@ using FileContents = std::map<std::string, std::optional<std::string>>;
 /// A file's exact contents (RootDir::read leaves the last newline out); nothing if absent.
 std::optional<std::string> read_exactly(const RootDir& root, const std::string& path);
 
+/// Where links lead, absolute ones below the root too; what is not there is as it is written.
+std::filesystem::path resolved(const std::filesystem::path& root, const std::filesystem::path& path);
+
 FileEdits reversed(FileEdits edits);
 
 /// All of them, each atomically. First looks whether every file still is as `before`; throws

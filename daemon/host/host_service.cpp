@@ -82,14 +82,14 @@ Problems not_undone(const BootPolicies& policies, const std::string& initramfs_t
 }
 
 /// In its trial nobody had told that the rule comes too late, or it does although it is in the initramfs.
-Problem late(const RootDir& root, const BootPolicy& policy, bool known) {
+Problem late(const RootDir& root, const BootPolicy& policy, const BootPolicies& all) {
   const auto gpu = policy.gpu.str();
   const std::string message =
       "a host driver had this GPU before the boot policy's rule: the initramfs holds that driver";
-  if (!in_initramfs(root, policy))
+  if (!for_initramfs(root, policy))
     return {"boot-policy-late", Severity::info, gpu,
             message + ", and the GPU is moved before the display manager starts", ""};
-  if (!known)
+  if (!in_initramfs(root, policy, all))
     return {"boot-policy-late", Severity::info, gpu, message,
             fmt::format("gpuctl boot confirm {} puts the rule there too", gpu)};
   const auto obstacle = initramfs_obstacle(root, policy);
@@ -256,8 +256,8 @@ BootActions HostService::apply_boot_policy(const Snapshot& snapshot) {
     auto* policy = find(policies, action.gpu);
     if (policy == nullptr || action.to != BootSide::vm) continue;
     const bool known = std::exchange(policy->late, true);
-    if (policy->state == PolicyState::confirmed && (!known || in_initramfs(root_, *policy)))
-      result.problems.push_back(late(root_, *policy, known));
+    if (policy->state == PolicyState::confirmed && (!known || for_initramfs(root_, *policy)))
+      result.problems.push_back(late(root_, *policy, policies));
   }
   if (policies != before) BootStore{paths_.state}.save(policies);
   std::ranges::move(not_undone(policies, initramfs_tool(root_)), std::back_inserter(result.problems));

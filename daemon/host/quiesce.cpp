@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "host/quiesce.hpp"
 
+#include "host/file_edit.hpp"
 #include "host/holder_remedies.hpp"
 #include "host/nvidia_nodes.hpp"
 #include "os/bound_functions.hpp"
@@ -82,13 +83,14 @@ std::string first_named(const std::string& environment, std::string_view variabl
   return first;
 }
 
-/// Compositors follow the links that people name there, as numbers of cards change.
-bool is_node_of_another_card(const RootDir& root, const std::string& path,
+/// Compositors follow the links that people name there, as numbers of cards change. gpuctld has a /dev of its
+/// own, without any card.
+bool is_node_of_another_card(const RootDir& root, pid_t pid, const std::string& path,
                              const std::vector<std::string>& cards) {
-  std::error_code unknown;
-  const auto from = std::filesystem::canonical(root.path(), unknown);
-  const auto target = std::filesystem::canonical(from / std::filesystem::path{path}.relative_path(), unknown);
-  const std::string node = unknown ? path : "/" + target.lexically_relative(from).string();
+  const auto their_root = root.path() / "proc" / std::to_string(pid) / "root";
+  const auto node = "/" + resolved(their_root, std::filesystem::path{path}.relative_path())
+                              .lexically_relative(their_root)
+                              .string();
   return node.starts_with("/dev/dri/card") &&
          std::ranges::none_of(cards, [&](const std::string& card) { return node == "/dev/dri/" + card; });
 }
@@ -99,7 +101,7 @@ bool told_to_start_here(const RootDir& root, pid_t pid, const std::vector<std::s
   constexpr std::array variables{"KWIN_DRM_DEVICES", "WLR_DRM_DEVICES"};
   return std::ranges::any_of(variables, [&](const char* variable) {
     const auto first = first_named(environment, variable);
-    return !first.empty() && !is_node_of_another_card(root, first, cards);
+    return !first.empty() && !is_node_of_another_card(root, pid, first, cards);
   });
 }
 

@@ -8,7 +8,7 @@ namespace {
 
 Problem not_moved(const BootAction& action, const std::string& why) {
   return {"boot-policy-not-applied", Severity::warning, action.gpu.str(),
-          fmt::format("the GPU is not on the side \"{}\" that its boot policy wants: {}",
+          fmt::format("the GPU is not on the side \"{}\", where it belongs in this boot: {}",
                       to_string(action.to), why),
           action.to == BootSide::vm ? fmt::format("gpuctl check --gpu {}", action.gpu.str())
                                     : fmt::format("gpuctl release {}", action.gpu.str())};

@@ -103,8 +103,10 @@ void Requests::require_there(const Assignment& assignment) const {
   throw Error(
       ErrorCode::not_found,
       fmt::format("{} is not there; {} was given it.\nRelease it when it is back, or take it out of the "
-                  "definition: gpuctl vm setup {}",
-                  assignment.gpu.str(), assignment.vm_name, shell_word(assignment.vm_name)));
+                  "definition: {} {}. Another GPU is released by its address.",
+                  assignment.gpu.str(), assignment.vm_name,
+                  assignment.lease_only ? "sudo virsh edit" : "gpuctl vm setup",
+                  shell_word(assignment.vm_name)));
 }
 
 /// The only GPU that is away; else one of those at home.

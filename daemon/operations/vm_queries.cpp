@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "operations/vm_queries.hpp"
 
+#include <algorithm>
+
 #include "host/apply.hpp"
 #include "host/kernel_args.hpp"
 #include "inventory/find_gpu.hpp"
+#include "operations/assignments.hpp"
 #include "operations/auto_rom.hpp"
 #include "operations/messages.hpp"
+#include "vm/hostdev.hpp"
 #include "vm/looking_glass.hpp"
 
 namespace gpuctl {
@@ -75,6 +79,18 @@ std::optional<PciSlot> only_attachable(const Snapshot& snapshot) try {
   return std::nullopt;
 }
 
+/// Its definition has nothing of them any more, and they cannot be released.
+void forget_gpus_that_are_gone(const Vm& vm, const Snapshot& snapshot, const Platform& platform) {
+  StateDir dir(platform.state_dir / "assignments");
+  Assignments assignments(dir);
+  const auto own = own_functions(vm.inactive_xml);
+  for (const auto& [slot, assignment] : assignments.all()) {
+    const bool defined = std::ranges::any_of(
+        assignment.functions, [&](PciAddress f) { return std::ranges::find(own, f) != own.end(); });
+    if (assignment.vm_uuid == vm.uuid && !snapshot.gpus.contains(slot) && !defined) assignments.remove(slot);
+  }
+}
+
 }  // namespace
 
 std::string vm_name(const std::string& name_or_uuid, const Platform& platform) {
@@ -100,7 +116,10 @@ std::string looking_glass_check(const std::string& vm, std::uint32_t uid, const 
 std::string vm_setup(const std::string& vm, SetupRequest request, std::uint32_t uid, const Snapshot& snapshot,
                      const Platform& platform) {
   request.only_gpu = only_attachable(snapshot);
-  return Session(platform, Patience::for_each_answer, snapshot).service.setup(vm, request, snapshot, uid);
+  Session session(platform, Patience::for_each_answer, snapshot);
+  auto diff = session.service.setup(vm, request, snapshot, uid);
+  if (!request.dry_run) forget_gpus_that_are_gone(session.hypervisor->vm(vm), snapshot, platform);
+  return diff;
 }
 
 std::string vm_undo(const std::string& vm, bool dry_run, const Snapshot& snapshot, const Platform& platform) {

@@ -62,7 +62,7 @@ std::vector<std::string> modules_beside(const std::string& driver, const std::ve
   for (const auto& name : modules) {
     const auto module = loaded_name(name);
     const bool is_part = driver_of(module).empty() && module.starts_with(driver + "_");
-    if (is_part && !kept_away.contains(name)) beside.push_back(module);
+    if (is_part && !kept_away.contains(name) && !kept_away.contains(module)) beside.push_back(module);
   }
   return beside;
 }

@@ -8,7 +8,7 @@ from authorization_table import (CALLERS, CARD, DOMAINS, GUARDED, POLICIES, RUNN
                                  granted, is_allowed, reads, refused)
 from case import BusTest
 from dbus_wire import Variant
-from machine import OPERATION, PROPERTIES, ROOT, SERVICE, SOURCE, WORK, run
+from machine import OPERATION, PROPERTIES, ROOT, SERVICE, SOURCE, WORK, run, until
 from sessions import IS_BOOTED
 from test_contract import documented
 

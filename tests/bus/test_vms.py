@@ -36,6 +36,9 @@ class Saved(BusTest):
             self.assertIn('0000:01:00 is not there; saved was given it', self.bob.last_message)
         self.assertEqual(self.bob.error(self.bob.release, '02:00'), 'NotFound')
         self.assertNotIn('saved', self.bob.last_message)
+        self.client().bus.call(SERVICE, ROOT, 'org.gpuctl1.Vms', 'SetupVm', 'sa{sv}', ['saved', {}])
+        self.assertEqual(self.bob.error(self.bob.release, ADDRESS), 'NotFound')
+        self.assertNotIn('saved', self.bob.last_message)
 
     def test_it_is_defined_with_it_under_a_lock_that_nobody_else_can_hold(self):
         self.assertEqual(self.bob.finish(self.bob.attach(ADDRESS, 'saved'))[0], 'succeeded')

@@ -177,10 +177,9 @@ TEST_CASE(
     machine.file("proc/20/environ", "KWIN_DRM_DEVICES=" + first + ":/dev/dri/card1" + '\0');
     return quiesce_facts(root, nodes, device_users(root, nodes)).started_on_this.contains(20);
   };
-  machine.file("dev/dri/card0", "").file("dev/dri/card1", "");
-  machine.link("dev/dri/nvidia", "dev/dri/card1")
-      .link("dev/dri/by-path/pci-0000:00:02.0-card", "dev/dri/card0");
-  machine.link("dev/dri/igpu", "dev/dri/card0");
+  const std::string dri = "proc/20/root/dev/dri/";  // and nowhere else, as in the sandbox of gpuctld
+  machine.link(dri + "nvidia", dri + "card1").link(dri + "by-path/pci-0000:00:02.0-card", dri + "card0");
+  machine.link(dri + "igpu", dri + "card0");
   CHECK(started_here("/dev/dri/nvidia"));
   CHECK_FALSE(started_here("/dev/dri/igpu"));
   CHECK_FALSE(started_here("/dev/dri/by-path/pci-0000\\:00\\:02.0-card"));
