@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "operations/requests.hpp"
 
-#include <algorithm>
-#include <array>
-
 #include <fmt/format.h>
 
-#include "core/shell_word.hpp"
-#include "inventory/find_gpu.hpp"
 #include "inventory/isolation.hpp"
 #include "operations/assignments.hpp"
 #include "operations/carry_out.hpp"
+#include "operations/gpu_meant.hpp"
 #include "operations/messages.hpp"
 #include "operations/polkit_details.hpp"
 #include "operations/return_waits.hpp"
@@ -30,14 +26,6 @@ constexpr std::chrono::milliseconds reading_lasts{100};
 PciSlot slot_of(const Request& request) { return PciAddress::parse(request.gpu)->slot(); }
 
 const char* kind_of(const Request& request) { return request.verb == Verb::attach ? "attach" : "release"; }
-
-/// As lspci and people write it: the domain left out, of a slot or of one of its functions.
-bool is_meant(PciSlot slot, const std::string& argument) {
-  return std::ranges::any_of(std::array{"", "0000:"}, [&](const char* domain) {
-    const auto address = PciAddress::parse(domain + argument);
-    return PciSlot::parse(domain + argument) == slot || (address && address->slot() == slot);
-  });
-}
 
 std::string running_sentence(const Operation& operation, const Request& request) {
   return fmt::format("operation {} ({}) is running on {}", operation.id, operation.kind, request.gpu);
@@ -81,57 +69,9 @@ Requests::Requests(Inventory& inventory, OperationList& operations, Queries& que
       recoveries_(recoveries),
       platform_(std::move(platform)) {}
 
-Request Requests::resolve(Request request) const try {
-  const bool any_away = request.verb == Verb::release && request.gpu.empty();
-  request.gpu = any_away ? gpu_to_release() : find_gpu(inventory_.snapshot(), request.gpu).address.str();
+Request Requests::resolve(Request request) const {
+  request.gpu = gpu_meant(request, inventory_.snapshot(), platform_);
   return request;
-} catch (const Error& error) {
-  if (error.code() != ErrorCode::not_found) throw;
-  for (const auto& [slot, assignment] : assigned())
-    if (is_meant(slot, request.gpu)) require_there(assignment);
-  throw;
-}
-
-std::map<PciSlot, Assignment> Requests::assigned() const {
-  StateDir dir(platform_.state_dir / "assignments");
-  return Assignments(dir).all();
-}
-
-/// Unplugged, or switched off by the firmware. What has it is known still.
-void Requests::require_there(const Assignment& assignment) const {
-  if (inventory_.snapshot().gpus.contains(assignment.gpu)) return;
-  throw Error(
-      ErrorCode::not_found,
-      fmt::format("{} is not there; {} was given it.\nRelease it when it is back, or take it out of the "
-                  "definition: {} {}. Another GPU is released by its address.",
-                  assignment.gpu.str(), assignment.vm_name,
-                  assignment.lease_only ? "sudo virsh edit" : "gpuctl vm setup",
-                  shell_word(assignment.vm_name)));
-}
-
-/// The only GPU that is away; else one of those at home.
-std::string Requests::gpu_to_release() const try {
-  return find_gpu(inventory_.snapshot(), "", GpuChoice::away).address.str();
-} catch (const Error& error) {
-  if (error.code() != ErrorCode::not_found) throw;
-  return gpu_at_home_to_release(error);
-}
-
-/// The only one that a domain's definition still has by gpuctl; else the only one that could be away, for
-/// which there is nothing to do. Of several without a definition none is meant.
-std::string Requests::gpu_at_home_to_release(const Error& none_away) const {
-  const auto& snapshot = inventory_.snapshot();
-  auto given = assigned();
-  const auto gone = [&](const auto& entry) { return !snapshot.gpus.contains(entry.first); };
-  if (!given.empty() && std::ranges::all_of(given, gone)) require_there(given.begin()->second);
-  std::erase_if(given, gone);
-  if (given.size() == 1) return snapshot.gpus.at(given.begin()->first).address.str();
-  try {
-    return find_gpu(snapshot, "").address.str();
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::ambiguous_gpu && given.empty()) throw Error(none_away);
-    throw;
-  }
 }
 
 /// What no event tells: power, and whether a card answers.

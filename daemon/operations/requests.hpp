@@ -10,7 +10,6 @@
 #include <variant>
 
 #include "inventory/inventory.hpp"
-#include "operations/assignments.hpp"
 #include "operations/departures.hpp"
 #include "operations/operation_list.hpp"
 #include "operations/platform.hpp"
@@ -84,10 +83,6 @@ class Requests {
   bool still_holds(const Look& look, const Request& request) const;
   WorkerPool::Body work(Request request, std::uint32_t uid, const std::optional<Look>& look);
   void add_running(const Request& request, Problems& problems) const;
-  std::string gpu_to_release() const;
-  std::map<PciSlot, Assignment> assigned() const;
-  void require_there(const Assignment& assignment) const;
-  std::string gpu_at_home_to_release(const Error& none_away) const;
   std::string vm_of(const Request& request) const;
   bool leaves_host(const Request& request) const;
 
