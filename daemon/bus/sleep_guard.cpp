@@ -68,6 +68,8 @@ void SleepGuard::update() {
   const char* why = reason();
   if (why == held_for_) return;
   held_for_ = why;
+  pause_ = first_pause;
+  told_.clear();
   why == nullptr ? drop_lock() : take(why);
 }
 

@@ -2,7 +2,9 @@
 #include "host/compositor_remedies.hpp"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -13,6 +15,17 @@ constexpr auto no_other_gpu =
     "Nothing else can show a picture here: stop the display manager from ssh or a text console (systemctl "
     "stop "
     "display-manager), attach with --force, and start it again when the GPU is back.";
+
+/// Of Wayland: X draws by NVIDIA's own driver, and a login screen ends by itself.
+bool uses_egl(const DeviceUser& user) {
+  constexpr std::array names{"kwin_wayland", "gnome-shell", "mutter", "sway",     "wayfire",    "labwc",
+                             "river",        "Hyprland",    "niri",   "Xwayland", "cosmic-comp"};
+  return std::ranges::any_of(names, [&](std::string_view name) { return user.comm.starts_with(name); });
+}
+
+bool is_of_nvidia(const DeviceUser& user) {
+  return user.node == NodeKind::nvidia || (user.node == NodeKind::nvidia_shared && !user.shared);
+}
 
 bool is_compositor(const DeviceUser& user) {
   return user.kind == HolderKind::compositor && user.owner.container.empty();
@@ -57,7 +70,7 @@ void fit_compositor_remedies(const RootDir& root, const GpuNodes& nodes, DeviceU
     if (!is_compositor(user)) continue;
     if (!other_gpu)
       user.remedy = no_other_gpu;
-    else if (user.node == NodeKind::nvidia && !holds_card(users, user.pid))
+    else if (is_of_nvidia(user) && uses_egl(user) && !holds_card(users, user.pid))
       user.remedy = by_egl(user);
   }
 }

@@ -2,6 +2,7 @@
 #include "operations/home_binding.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "inventory/kept_away_modules.hpp"
 #include "inventory/module_aliases.hpp"
@@ -53,17 +54,26 @@ bool belongs_as_it_is(const HomeFacts& facts) {
   return is_where_it_belongs(facts.gpu, facts.snapshot, SavedBindings(dir, boot_id(facts.root)));
 }
 
+/// After that what has no driver is not to have one.
+bool is_booting(const RootDir& root) {
+  constexpr double long_enough = 300;  // s
+  const auto uptime = root.text("proc/uptime");
+  return root.exists("run/udev/queue") && !uptime.empty() && std::atof(uptime.c_str()) < long_enough;
+}
+
 /// A VM that libvirt starts at boot may be earlier than udev: what has no driver then would have had one in a
-/// moment.
+/// moment. A driver that is there already has been asked.
 Binding with_drivers_to_come(const HomeFacts& facts, Binding home) {
-  if (!facts.root.exists("run/udev/queue")) return home;
+  if (!is_booting(facts.root)) return home;
   const auto today = with_modules_of_today(facts);
   const auto kept_away = kept_away_modules(facts.platform.root);
   for (auto& f : home.functions) {
     const auto* function = today.find(f.address);
-    if (function == nullptr || !f.driver.empty()) continue;
+    if (function == nullptr || !f.driver.empty() || !f.driver_override.empty()) continue;
     const auto native = native_driver(function->modules, facts.drivers, kept_away);
-    if (!kept_away.contains(native.module)) f.driver = native.driver, f.module = native.module;
+    if (native.kept_away || facts.drivers.contains(native.driver)) continue;
+    f.driver = native.driver;
+    f.module = native.module;
   }
   return home;
 }

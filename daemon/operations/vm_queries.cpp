@@ -9,6 +9,8 @@
 #include "operations/assignments.hpp"
 #include "operations/auto_rom.hpp"
 #include "operations/messages.hpp"
+#include "os/log.hpp"
+#include "rebind/journal.hpp"
 #include "vm/hostdev.hpp"
 #include "vm/looking_glass.hpp"
 
@@ -79,15 +81,27 @@ std::optional<PciSlot> only_attachable(const Snapshot& snapshot) try {
   return std::nullopt;
 }
 
+/// Nothing uses it, ends, or is to be in force again after it, and no operation is under way.
+bool is_over(const Assignment& given, const Platform& platform) {
+  StateDir journals(platform.runtime_dir / "journal");
+  return !given.lease_only && !given.running && !given.returning && !given.unsettled &&
+         given.displaced.empty() && !JournalStore(journals).has(given.gpu);
+}
+
 /// Its definition has nothing of them any more, and they cannot be released.
 void forget_gpus_that_are_gone(const Vm& vm, const Snapshot& snapshot, const Platform& platform) {
   StateDir dir(platform.state_dir / "assignments");
   Assignments assignments(dir);
+  const RootDir root(platform.root);
   const auto own = own_functions(vm.inactive_xml);
-  for (const auto& [slot, assignment] : assignments.all()) {
+  for (const auto& [slot, given] : assignments.all()) {
     const bool defined = std::ranges::any_of(
-        assignment.functions, [&](PciAddress f) { return std::ranges::find(own, f) != own.end(); });
-    if (assignment.vm_uuid == vm.uuid && !snapshot.gpus.contains(slot) && !defined) assignments.remove(slot);
+        given.functions, [&](PciAddress f) { return std::ranges::find(own, f) != own.end(); });
+    const bool gone =
+        !snapshot.gpus.contains(slot) && std::ranges::none_of(given.functions, [&](PciAddress f) {
+          return root.text("sys/bus/pci/devices/" + f.str() + "/class").starts_with("0x03");
+        });
+    if (given.vm_uuid == vm.uuid && gone && !defined && is_over(given, platform)) assignments.remove(slot);
   }
 }
 
@@ -118,7 +132,11 @@ std::string vm_setup(const std::string& vm, SetupRequest request, std::uint32_t 
   request.only_gpu = only_attachable(snapshot);
   Session session(platform, Patience::for_each_answer, snapshot);
   auto diff = session.service.setup(vm, request, snapshot, uid);
-  if (!request.dry_run) forget_gpus_that_are_gone(session.hypervisor->vm(vm), snapshot, platform);
+  try {
+    if (!request.dry_run) forget_gpus_that_are_gone(session.hypervisor->vm(vm), snapshot, platform);
+  } catch (const Error& error) {  // the next set-up does it; this one is done
+    log(events::warning, error.what());
+  }
   return diff;
 }
 

@@ -50,8 +50,9 @@ NativeDriver native_driver(const std::vector<std::string>& modules, const Driver
     for (const auto& [driver, its_module] : registered)
       if (its_module == module) return {driver, module};
     if (driver_of(module).empty()) continue;
-    if (first.driver.empty()) first = {driver_of(module), module};
-    if (!loadable && !kept_away.contains(name)) loadable = {driver_of(module), module};
+    if (first.driver.empty()) first = {driver_of(module), module, true};
+    const bool may_load = !kept_away.contains(name) && !kept_away.contains(module);
+    if (!loadable && may_load) loadable = {driver_of(module), module};
   }
   return loadable.value_or(first);
 }

@@ -11,6 +11,7 @@ namespace gpuctl {
 struct NativeDriver {
   std::string driver;  ///< empty: none known
   std::string module;
+  bool kept_away{};  ///< by modprobe.d, as all that would have the device
 };
 
 /// The PCI driver that would have a device whose alias matches `modules`: a registered one first, else the

@@ -176,9 +176,11 @@ TEST_CASE("a compositor is told what helps on this machine") {
   Laptop laptop;
   add_process(laptop, {.pid = 20, .comm = "gnome-shell", .descriptors = {"/dev/dri/card1", "/dev/nvidia0"}});
   add_process(laptop, {.pid = 30, .comm = "kwin_wayland", .descriptors = {"/dev/nvidia0"}});
+  add_process(laptop, {.pid = 40, .comm = "Xorg", .descriptors = {"/dev/nvidia0"}});
   const auto remedy = [&](pid_t pid) { return user(laptop.users(), pid, "/dev/nvidia0")->remedy; };
   CHECK(remedy(20).find("mutter-device-ignore") != std::string::npos);
   CHECK(remedy(30).starts_with("kwin_wayland holds it by NVIDIA's EGL library alone"));
+  CHECK(remedy(40).starts_with("Keep X off this card"));
   laptop.bind("0000:00:02.0", "vfio-pci");  // then nothing else draws for the host
   for (const auto pid : {20, 30})
     CHECK(remedy(pid).find("systemctl stop display-manager") != std::string::npos);

@@ -248,10 +248,12 @@ TEST_CASE("the override of a function on VFIO is not read again: that may wait f
   CHECK(rescan(root, {}, known, {.functions = {gpu}}).find(gpu)->driver_override == "unread");
 }
 
-TEST_CASE("what the host's drivers tie to a GPU stays with it while it is away") {
-  FakeMachine m;
-  m.gpu("0000:03:00.0", {.id = {0x8086, 0x56a0, 0, 0, 0x030000}})
-      .gpu("0000:04:00.0", {.id = {0x8086, 0x4f90, 0, 0, 0x040300}});
+TEST_CASE("what the host's drivers tie to a GPU of the same card stays with it while it is away") {
+  FakeMachine m;  // an Arc card, whose GPU and audio are behind its own switch
+  m.bridge("0000:01:00.0").bridge("0000:02:01.0", "pcieport", {.parent = "0000:01:00.0"});
+  m.bridge("0000:02:04.0", "pcieport", {.parent = "0000:01:00.0"});
+  m.gpu("0000:03:00.0", {.id = {0x8086, 0x56a0, 0, 0, 0x030000}, .parent = "0000:02:01.0"});
+  m.gpu("0000:04:00.0", {.id = {0x8086, 0x4f90, 0, 0, 0x040300}, .parent = "0000:02:04.0"});
   m.bind("0000:03:00.0", "i915")
       .bind("0000:04:00.0", "snd_hda_intel")
       .device_link("0000:04:00.0", "0000:03:00.0");
@@ -272,6 +274,24 @@ TEST_CASE("what the host's drivers tie to a GPU stays with it while it is away")
   for (const auto* address : {"0000:03:00.0", "0000:04:00.0"}) m.unbind(address);
   m.bind("0000:03:00.0", "i915").bind("0000:04:00.0", "snd_hda_intel");  // whose word counts again
   CHECK(rescan(root, {}, known, scope).gpus.at(both[0].slot()).functions.size() == 1);
+}
+
+TEST_CASE("the board's own sound chip is no part of an integrated GPU that no longer drives it") {
+  FakeMachine m;
+  m.gpu("0000:00:02.0", {.id = laptop_igpu_id})
+      .function("0000:00:1f.3", {.id = {0x8086, 0x51c8, 0, 0, 0x040380}});
+  m.bind("0000:00:02.0", "i915")
+      .bind("0000:00:1f.3", "snd_hda_intel")
+      .device_link("0000:00:1f.3", "0000:00:02.0");
+  const RootDir root{m.root()};
+  const auto sound = at("0000:00:1f.3");
+  const auto known = scan(root, {});
+  for (const auto* link :
+       {"0000:00:02.0/consumer:pci:0000:00:1f.3", "0000:00:1f.3/supplier:pci:0000:00:02.0"})
+    m.erase(std::string{"sys/bus/pci/devices/"} + link);
+  m.unbind("0000:00:1f.3").bind("0000:00:1f.3", "vfio-pci");
+  const auto now = rescan(root, {}, known, {.functions = {sound, at("0000:00:02.0")}});
+  CHECK(now.gpu_of(sound) == nullptr);
 }
 
 TEST_CASE("another card at the same address gets its own names") {

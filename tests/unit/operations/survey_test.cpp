@@ -217,13 +217,22 @@ TEST_CASE("a GPU goes home to the driver that is installed today") {
 
 TEST_CASE("a GPU that a VM takes at boot, before udev has loaded its driver, goes home to that") {
   Laptop laptop;
-  laptop.machine.unbind("0000:01:00.0");
+  laptop.machine.unbind("0000:01:00.0").erase("sys/bus/pci/drivers/nvidia");
   const auto driver = [&] { return laptop.home_of_attach().functions[0].driver; };
   CHECK(driver().empty());
-  laptop.machine.file("run/udev/queue", "");
+  laptop.machine.file("run/udev/queue", "").file("proc/uptime", "20.5 31.0\n");
   CHECK(driver() == "nvidia");
   CHECK(laptop.home_of_attach().functions[1].driver == "snd_hda_intel");
-  laptop.machine.file("etc/modprobe.d/no.conf", "blacklist nvidia\n");
+  SUBCASE("not where modprobe.d keeps that away") {
+    laptop.machine.file("etc/modprobe.d/no.conf", "blacklist nvidia\n");
+  }
+  SUBCASE("not where the driver is there, and has not taken it") {
+    laptop.machine.file("sys/bus/pci/drivers/nvidia/bind", "");
+  }
+  SUBCASE("not where an override keeps it from that") {
+    laptop.machine.set("0000:01:00.0", "driver_override", "none\n");
+  }
+  SUBCASE("not long after the boot") { laptop.machine.file("proc/uptime", "5000.5 31.0\n"); }
   CHECK(driver().empty());
 }
 
