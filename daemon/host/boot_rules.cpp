@@ -195,8 +195,7 @@ std::string early_modules_obstacle(const RootDir& root, const BootPolicy& policy
     if (!policy.functions.empty() && loads_driver(line, policy.functions.front().id.vendor))
       return fmt::format(
           "the host's driver has it first, for `{}` in /{} loads that before any rule counts: take it out "
-          "there, "
-          "then run `sudo mkinitcpio -P`",
+          "there, then run `sudo mkinitcpio -P`",
           line, path);
   return {};
 }
@@ -266,8 +265,7 @@ std::string initramfs_obstacle(const RootDir& root, const BootPolicy& policy) {
   const auto tool = initramfs_tool(root);
   if (tool.empty())
     return "the host's driver has it first: the initramfs of this system is not gpuctl's to make, so the GPU "
-           "is "
-           "moved before the display manager starts";
+           "is moved before the display manager starts";
   return tool == "mkinitcpio" ? mkinitcpio_obstacle(root, policy) : "";
 }
 

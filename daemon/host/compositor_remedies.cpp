@@ -13,8 +13,7 @@ namespace {
 
 constexpr auto no_other_gpu =
     "Nothing else can show a picture here: stop the display manager from ssh or a text console (systemctl "
-    "stop "
-    "display-manager), attach with --force, and start it again when the GPU is back.";
+    "stop display-manager), attach with --force, and start it again when the GPU is back.";
 
 /// Of Wayland: X draws by NVIDIA's own driver, and a login screen ends by itself.
 bool uses_egl(const DeviceUser& user) {
@@ -31,33 +30,21 @@ bool is_compositor(const DeviceUser& user) {
   return user.kind == HolderKind::compositor && user.owner.container.empty();
 }
 
-bool draws_for_the_host(const RootDir& root, const std::string& function) {
-  const auto dir = "sys/bus/pci/devices/" + function;
-  if (!root.text(dir + "/class").starts_with("0x03")) return false;
+bool has_host_driver(const RootDir& root, PciAddress function) {
+  const auto dir = "sys/bus/pci/devices/" + function.str();
   const auto driver = std::filesystem::path{root.link(dir + "/driver").value_or("")}.filename().string();
   return !driver.empty() && driver != "vfio-pci" && !root.exists(dir + "/vfio-dev");
 }
 
-bool has_other_gpu(const RootDir& root, const GpuNodes& nodes) {
-  return std::ranges::any_of(root.list("sys/bus/pci/devices"), [&](const std::string& name) {
-    const auto address = PciAddress::parse(name);
-    const bool own = address && std::ranges::find(nodes.functions, *address) != nodes.functions.end();
-    return address && !own && draws_for_the_host(root, name);
-  });
-}
-
 bool holds_card(const DeviceUsers& users, pid_t pid) {
-  return std::ranges::any_of(users, [&](const DeviceUser& user) {
-    return user.pid == pid && (user.node == NodeKind::drm || user.node == NodeKind::framebuffer);
-  });
+  return std::ranges::any_of(users, [&](const DeviceUser& user) { return user.pid == pid && is_card(user); });
 }
 
 std::string by_egl(const DeviceUser& user) {
   return fmt::format(
       "{} holds it by NVIDIA's EGL library alone: set "
       "__EGL_VENDOR_LIBRARY_FILENAMES=/usr/share/glvnd/egl_vendor.d/50_mesa.json in /etc/environment, and "
-      "log out "
-      "and in.",
+      "log out and in.",
       user.comm);
 }
 
@@ -65,7 +52,8 @@ std::string by_egl(const DeviceUser& user) {
 
 void fit_compositor_remedies(const RootDir& root, const GpuNodes& nodes, DeviceUsers& users) {
   if (std::ranges::none_of(users, is_compositor)) return;
-  const bool other_gpu = has_other_gpu(root, nodes);
+  const bool other_gpu =
+      std::ranges::any_of(other_gpus(root, nodes), [&](PciAddress f) { return has_host_driver(root, f); });
   for (auto& user : users) {
     if (!is_compositor(user)) continue;
     if (!other_gpu)

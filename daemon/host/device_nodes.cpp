@@ -176,4 +176,14 @@ GpuNodes device_nodes(const RootDir& root, const std::vector<PciAddress>& functi
   return found;
 }
 
+std::vector<PciAddress> other_gpus(const RootDir& root, const GpuNodes& nodes) {
+  std::vector<PciAddress> others;
+  for (const auto& name : root.list("sys/bus/pci/devices")) {
+    const auto address = PciAddress::parse(name);
+    if (!address || std::ranges::find(nodes.functions, *address) != nodes.functions.end()) continue;
+    if (root.text("sys/bus/pci/devices/" + name + "/class").starts_with("0x03")) others.push_back(*address);
+  }
+  return others;
+}
+
 }  // namespace gpuctl

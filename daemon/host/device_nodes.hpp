@@ -53,4 +53,7 @@ struct GpuNodes {
 /// the VFIO group, and what the NVIDIA driver keeps outside sysfs.
 GpuNodes device_nodes(const RootDir& root, const std::vector<PciAddress>& functions);
 
+/// Display functions other than this GPU's.
+std::vector<PciAddress> other_gpus(const RootDir& root, const GpuNodes& nodes);
+
 }  // namespace gpuctl

@@ -74,6 +74,10 @@ DeviceUsers device_users(const RootDir& root, const GpuNodes& nodes) {
   return users;
 }
 
+bool is_card(const DeviceUser& user) {
+  return user.node == NodeKind::drm || user.node == NodeKind::framebuffer;
+}
+
 DeviceUsers visible_to(uid_t caller, DeviceUsers users) {
   if (caller == 0) return users;
   for (auto& user : users)

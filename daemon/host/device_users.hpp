@@ -47,6 +47,9 @@ struct DeviceUser {
 
 using DeviceUsers = std::vector<DeviceUser>;
 
+/// It is the display that the user holds, not what computes.
+bool is_card(const DeviceUser& user);
+
 /// Everybody who has the GPU now, processes by pid, then the kernel. Processes that could not be looked into
 /// are one entry of their own (via unreadable). Slow (see scan_processes): worker processes only.
 DeviceUsers device_users(const RootDir& root, const GpuNodes& nodes);

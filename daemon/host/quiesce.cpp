@@ -26,10 +26,6 @@ bool survives(const DeviceUser& user) {
                              [&](std::string_view name) { return user.comm.starts_with(name); });
 }
 
-bool is_card(const DeviceUser& user) {
-  return user.node == NodeKind::drm || user.node == NodeKind::framebuffer;
-}
-
 /// Units of the system manager that hold this very GPU.
 void plan_units(const DeviceUsers& users, const QuiescePolicy& policy, QuiescePlan& plan) {
   std::set<std::string> holding;
@@ -69,7 +65,7 @@ bool is_pinned_by_module(const DeviceUser& user) {
   return user.via == Via::kernel && user.what == "nvidia-drm modeset";
 }
 
-/// First of a colon-separated list of nodes, as KWin and wlroots read it; KWin takes "\\:" for a colon.
+/// First of a colon-separated list of nodes, as KWin and wlroots read it; KWin takes "\:" for a colon.
 /// Empty: the variable is not set.
 std::string first_named(const std::string& environment, std::string_view variable) {
   const auto all = '\0' + environment + '\0';
@@ -103,17 +99,6 @@ bool told_to_start_here(const RootDir& root, pid_t pid, const std::vector<std::s
     const auto first = first_named(environment, variable);
     return !first.empty() && !is_node_of_another_card(root, pid, first, cards);
   });
-}
-
-/// Display functions other than this GPU's.
-std::vector<PciAddress> other_gpus(const RootDir& root, const GpuNodes& nodes) {
-  std::vector<PciAddress> others;
-  for (const auto& name : root.list("sys/bus/pci/devices")) {
-    const auto address = PciAddress::parse(name);
-    if (!address || std::ranges::find(nodes.functions, *address) != nodes.functions.end()) continue;
-    if (root.text("sys/bus/pci/devices/" + name + "/class").starts_with("0x03")) others.push_back(*address);
-  }
-  return others;
 }
 
 bool is_primary_node(const DeviceNode& node) { return node.path.starts_with("/dev/dri/card"); }
