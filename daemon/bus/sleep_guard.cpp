@@ -86,8 +86,6 @@ void SleepGuard::take(const char* why) {
             if (held_for_ != why) return;
             drop_lock();
             lock_ = std::move(lock);
-            told_.clear();
-            pause_ = first_pause;
             workers_.keep_from_children(lock_->get());
             log(why == in_use ? events::sleep_blocked : events::debug, fmt::format("no sleep: {}", why));
           }));
