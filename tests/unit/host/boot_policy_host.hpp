@@ -2,6 +2,9 @@
 #pragma once
 #include <string>
 
+#include <doctest/doctest.h>
+
+#include "core/error.hpp"
 #include "host/boot_rules.hpp"
 #include "host/boot_store.hpp"
 #include "host/host_service.hpp"
@@ -42,6 +45,17 @@ struct PolicyHost {
   void boot(const std::string& id) {
     machine.file("proc/sys/kernel/random/boot_id", id + "\n");
     begin_boot(root, systemd.paths().state);
+  }
+  /// A policy on trial in a boot in which a host driver may have been faster.
+  void try_for_a_boot() {
+    set("vm");
+    boot("boot-b");
+    service.apply_boot_policy(snapshot);
+  }
+  /// The initramfs' tool writes one, perhaps, and fails.
+  void fail_to_confirm() {
+    systemd.failing = "update-initramfs";
+    CHECK_THROWS_AS(service.confirm_boot_policy(gpu()), Error);
   }
   std::string set(const std::string& side, bool migrate = false) {
     return service.set_boot_policy(gpu(), side, migrate, snapshot);

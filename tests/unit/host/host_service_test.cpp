@@ -86,9 +86,7 @@ TEST_CASE("what keeps mkinitcpio from putting the rule into the initramfs is tol
       .file("etc/mkinitcpio.d/linux.preset",
             "#default_config=\"/etc/mkinitcpio.conf\"\nALL_config=\"/etc/"
             "mkinitcpio.conf\"\nfallback_config=\"\"\n");
-  host.set("vm");
-  host.boot("boot-b");
-  host.service.apply_boot_policy(host.snapshot);
+  host.try_for_a_boot();
   const std::string kept = "0000:01:00.0 goes to \"vm\" at every boot";
   const auto told = host.service.confirm_boot_policy(host.gpu());
   CHECK(
@@ -106,9 +104,7 @@ TEST_CASE("a preset's config is no matter for a rule that was early enough") {
   host.machine.erase("usr/sbin/update-initramfs")
       .file("usr/bin/mkinitcpio", "")
       .file("etc/mkinitcpio.d/linux.preset", "ALL_config=\"/etc/mkinitcpio.conf\"\n");
-  host.set("vm");
-  host.boot("boot-b");
-  host.service.apply_boot_policy(host.snapshot);
+  host.try_for_a_boot();
   CHECK(host.service.confirm_boot_policy(host.gpu()) == "0000:01:00.0 goes to \"vm\" at every boot");
 }
 
@@ -122,22 +118,16 @@ TEST_CASE("a GPU that was early enough makes nothing late") {
 
 TEST_CASE("what cannot be applied is not remembered") {
   PolicyHost host;
-  host.set("vm");
-  host.boot("boot-b");
-  host.service.apply_boot_policy(host.snapshot);
-  host.systemd.failing = "update-initramfs";
-  CHECK_THROWS_AS(host.service.confirm_boot_policy(host.gpu()), Error);
+  host.try_for_a_boot();
+  host.fail_to_confirm();
   CHECK(host.service.boot_policies().at(0).state == PolicyState::trial);
   CHECK_FALSE(host.root.exists(confirmed_rules));
 }
 
 TEST_CASE("a tool that failed may have written an initramfs: it is made anew when the policy is cleared") {
   PolicyHost host;
-  host.set("vm");
-  host.boot("boot-b");
-  host.service.apply_boot_policy(host.snapshot);
-  host.systemd.failing = "update-initramfs";
-  CHECK_THROWS_AS(host.service.confirm_boot_policy(host.gpu()), Error);
+  host.try_for_a_boot();
+  host.fail_to_confirm();
   host.boot("boot-c");
   const auto problems = host.service.apply_boot_policy(host.snapshot).problems;
   REQUIRE(problems.size() == 1);
@@ -150,9 +140,7 @@ TEST_CASE("a tool that failed may have written an initramfs: it is made anew whe
 
 TEST_CASE("a rule that comes too late although the initramfs has it is told at each boot") {
   PolicyHost host;
-  host.set("vm");
-  host.boot("boot-b");
-  host.service.apply_boot_policy(host.snapshot);
+  host.try_for_a_boot();
   host.service.confirm_boot_policy(host.gpu());
   for (const auto* boot : {"boot-c", "boot-d"}) {
     host.boot(boot);
@@ -166,9 +154,7 @@ TEST_CASE("a rule that comes too late although the initramfs has it is told at e
 TEST_CASE("what an initramfs cannot get is not promised") {
   PolicyHost host;
   host.machine.erase("usr/sbin/update-initramfs").file("run/ostree-booted", "");
-  host.set("vm");
-  host.boot("boot-b");
-  host.service.apply_boot_policy(host.snapshot);
+  host.try_for_a_boot();
   CHECK(host.service.confirm_boot_policy(host.gpu()).find("is not gpuctl's to make") != std::string::npos);
   host.boot("boot-c");
   CHECK(host.service.apply_boot_policy(host.snapshot).problems.empty());
@@ -179,9 +165,7 @@ TEST_CASE("a driver that mkinitcpio loads before the rules is named where the GP
   host.machine.erase("usr/sbin/update-initramfs")
       .file("usr/bin/mkinitcpio", "")
       .file("etc/mkinitcpio.conf", "#MODULES=(nvidia)\nMODULES=(btrfs amdgpu)\n");
-  host.set("vm");
-  host.boot("boot-b");
-  host.service.apply_boot_policy(host.snapshot);
+  host.try_for_a_boot();
   const std::string kept = "0000:01:00.0 goes to \"vm\" at every boot";
   CHECK(host.service.confirm_boot_policy(host.gpu()) == kept);
   host.machine.file("etc/mkinitcpio.conf.d/gpu.conf", "MODULES+=(nvidia nvidia_drm)\n");
@@ -256,9 +240,7 @@ TEST_CASE("where sdbootutil keeps the initrds, it and not dracut makes them anew
       .file("usr/bin/sdbootutil", "")
       .file("etc/kernel/cmdline", "quiet\n")
       .file("etc/sysconfig/bootloader", "LOADER_TYPE=\"grub2-bls\"\n");
-  host.set("vm");
-  host.boot("boot-b");
-  host.service.apply_boot_policy(host.snapshot);
+  host.try_for_a_boot();
   host.service.confirm_boot_policy(host.gpu());
   const std::string conf = "etc/dracut.conf.d/90-gpuctl.conf";
   CHECK(host.root.text(conf).find(" /" + confirmed_rules + " /" + conf + " ") != std::string::npos);
