@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "cli/client.hpp"
@@ -27,6 +28,9 @@ struct Surroundings {
   std::function<std::shared_ptr<void>()> start_agent;
   /// Starts the Looking Glass client; false if it is not installed.
   std::function<bool()> start_viewer;
+  /// Files of the user, whom they are named by: read_whole_file(), write_whole_file().
+  std::function<std::string(const std::string& path, std::size_t most)> read_file;
+  std::function<void(const std::string& path, std::string_view bytes)> write_file;
 };
 
 /// What a command works with.

@@ -17,6 +17,7 @@
 #include "cli/output/stream.hpp"
 #include "cli/polkit_agent.hpp"
 #include "cli/program.hpp"
+#include "cli/whole_file.hpp"
 
 namespace {
 
@@ -68,6 +69,8 @@ Surroundings real_surroundings() {
   s.connect = connect_to_bus;
   s.start_agent = PolkitAgent::start;
   s.start_viewer = start_viewer;
+  s.read_file = read_whole_file;
+  s.write_file = write_whole_file;
   return s;
 }
 

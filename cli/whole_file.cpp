@@ -13,6 +13,8 @@
 #include <filesystem>
 #include <memory>
 
+#include <fmt/format.h>
+
 #include "cli/clean_text.hpp"
 #include "cli/client.hpp"
 
@@ -29,6 +31,11 @@ struct Closer {
   const auto reason = std::string{std::strerror(errno)};
   throw Failure{std::string{"org.gpuctl1.Error."} + name,
                 clean(path) + " cannot be " + what + ": " + reason + remedy};
+}
+
+[[noreturn]] void refuse_size(const std::string& path, std::size_t most) {
+  throw Failure{"org.gpuctl1.Error.InvalidArgument",
+                fmt::format("{} has more than {} MiB, the most that is read", clean(path), most >> 20)};
 }
 
 struct Descriptor {
@@ -117,13 +124,15 @@ bool write_to(int place, std::string_view bytes) {
 
 }  // namespace
 
-std::string read_whole_file(const std::string& path) {
+std::string read_whole_file(const std::string& path, std::size_t most) {
   const std::unique_ptr<std::FILE, Closer> file{std::fopen(path.c_str(), "rbe")};
   if (!file) fail("NotFound", path, "read", no_gpu_either);
   std::string bytes;
   std::array<char, 65536> buffer{};
-  while (const auto got = std::fread(buffer.data(), 1, buffer.size(), file.get()))
+  while (const auto got = std::fread(buffer.data(), 1, buffer.size(), file.get())) {
     bytes.append(buffer.data(), got);
+    if (bytes.size() > most) refuse_size(path, most);
+  }
   if (std::ferror(file.get()) != 0) fail("NotFound", path, "read", no_gpu_either);
   return bytes;
 }

@@ -4,7 +4,6 @@
 #include "cli/commands/commands.hpp"
 #include "cli/output/json.hpp"
 #include "cli/output/problems.hpp"
-#include "cli/whole_file.hpp"
 
 namespace gpuctl::cli {
 namespace {
@@ -30,7 +29,7 @@ Exit doctor(Context& context, const std::string& report_file) {
   const auto findings = context.client().diagnose();
   const auto& console = context.console;
   const auto write_report = [&] {
-    if (!report_file.empty()) write_whole_file(report_file, context.client().report());
+    if (!report_file.empty()) context.surroundings().write_file(report_file, context.client().report());
   };
   if (console.json()) write_report();  // one document: the findings, or the error
   const auto* in_the_way = obstacle(findings);

@@ -13,10 +13,11 @@
 #include "cli/output/json.hpp"
 #include "cli/output/problems.hpp"
 #include "cli/output/table.hpp"
-#include "cli/whole_file.hpp"
 
 namespace gpuctl::cli {
 namespace {
+
+constexpr std::size_t largest_rom = 16 << 20;  // bytes; the largest window that the PCI specification allows
 
 /// Where the bytes came from, and for which card they are if that is known.
 struct Source {
@@ -58,7 +59,7 @@ Source from_card(Context& context, const std::string& argument) {
 
 Source source_of(Context& context, const std::string& argument) {
   if (!is_file(argument)) return from_card(context, argument);
-  return {argument, read_whole_file(argument), {}};
+  return {argument, context.surroundings().read_file(argument, largest_rom), {}};
 }
 
 Problem problem_of(const gpuctl::Problem& p) {
@@ -167,7 +168,7 @@ Exit rom_dump(Context& context, const RomDumpArguments& arguments) {
     console.print(bytes);
     return Exit::done;
   }
-  write_whole_file(arguments.output, bytes);
+  context.surroundings().write_file(arguments.output, bytes);
   if (console.json()) print_json(console, {{"file", arguments.output}, {"bytes", bytes.size()}});
   return Exit::done;
 }

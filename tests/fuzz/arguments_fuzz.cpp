@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The command line: one argument a line. No daemon answers.
+// The command line: one argument a line. No daemon answers, and each file that is named holds the same bytes.
 #include <cstdlib>
 #include <sstream>
 
@@ -22,6 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   };
   around.start_agent = [] { return std::shared_ptr<void>{}; };
   around.start_viewer = [] { return false; };
+  around.read_file = [&](const std::string&, std::size_t) { return lines.str(); };
+  around.write_file = [](const std::string&, std::string_view) {};
   const int status = run(arguments, around);
   if (status < 0 || status > 6 || (status != 0 && said.empty())) std::abort();
   return 0;
@@ -37,5 +39,6 @@ std::vector<std::string> fuzz::seeds() {
           "cancel\n3\n",
           "__complete\ngpus\n",
           "operations\n",
-          "rom\ncheck\n/dev/null\n"};
+          "rom\ncheck\n/card.rom\n",
+          "rom\ndump\n/card.rom\n--raw\n--output\nother.rom\n"};
 }

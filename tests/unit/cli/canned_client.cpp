@@ -2,6 +2,7 @@
 #include "unit/cli/canned_client.hpp"
 
 #include "cli/output/stream.hpp"
+#include "cli/whole_file.hpp"
 
 namespace gpuctl::cli::test {
 namespace {
@@ -332,6 +333,8 @@ Outcome Program::run(const std::vector<std::string>& arguments) {
   };
   s.start_agent = [&] { return ++agents_started, std::make_shared<int>(); };
   s.start_viewer = [&] { return ++viewers_started, viewer_installed; };
+  s.read_file = read_whole_file;
+  s.write_file = write_whole_file;
   outcome.status = cli::run(arguments, s);
   return outcome;
 }

@@ -244,6 +244,13 @@ TEST_CASE("rom dump does not pour bytes over a terminal") {
   CHECK(program.run({"rom", "dump", "01:00"}).status == 2);
 }
 
+TEST_CASE("a file without an end is not read for ever") {
+  Program program;
+  const auto endless = program.run({"rom", "check", "/dev/zero"});
+  CHECK(endless.status == 2);
+  CHECK(endless.err.starts_with("gpuctl: /dev/zero has more than 16 MiB, the most that is read"));
+}
+
 TEST_CASE("a file that cannot be read or written is told with its name") {
   Program program;
   const auto missing = program.run({"rom", "show", "/nonexistent/card.rom"});
