@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "bus/caller.hpp"
 
+#include <fstream>
 #include <map>
+#include <optional>
+#include <string>
 
 #include "core/error.hpp"
 
@@ -22,6 +25,16 @@ std::uint32_t uid_of(const sdbus::Message& call, const std::string& name) {
   return uid;
 }
 
+std::optional<std::uint32_t> login_uid(const sdbus::Message& call) try {
+  constexpr std::uint32_t nobody_logged_in = -1;
+  std::ifstream in{"/proc/" + std::to_string(call.getCredsPid()) + "/loginuid"};
+  std::uint32_t uid = nobody_logged_in;
+  if (!(in >> uid) || uid == nobody_logged_in) return std::nullopt;
+  return uid;
+} catch (const sdbus::Error&) {  // the caller has left the bus
+  return std::nullopt;
+}
+
 }  // namespace
 
 BusCaller caller_of(const sdbus::Message& call) {
@@ -34,6 +47,11 @@ BusCaller caller_of(const sdbus::Message& call) {
 }
 
 BusCaller current_caller(const sdbus::IObject& object) { return caller_of(dbus::current_call(object)); }
+
+std::uint32_t person_behind(const sdbus::IObject& object) {
+  const auto uid = current_caller(object).uid;
+  return uid == 0 ? login_uid(dbus::current_call(object)).value_or(uid) : uid;
+}
 
 Caller doctor_caller(const sdbus::IObject& object) {
   return {current_caller(object).uid, dbus::sender_groups(dbus::current_call(object))};

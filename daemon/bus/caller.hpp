@@ -10,7 +10,10 @@ namespace gpuctl {
 BusCaller caller_of(const sdbus::Message& call);
 /// Of the call that `object` is handling.
 BusCaller current_caller(const sdbus::IObject& object);
-/// The same with its groups, for the doctor.
+/// The uid of who sits behind that call: where root calls, of who logged in before sudo, su or pkexec
+/// (/proc/PID/loginuid, which pam_loginuid sets), or root where nothing is known.
+std::uint32_t person_behind(const sdbus::IObject& object);
+/// The caller with its groups, for the doctor.
 Caller doctor_caller(const sdbus::IObject& object);
 
 }  // namespace gpuctl

@@ -72,9 +72,11 @@ void VmsObject::CheckLookingGlass(sdbus::Result<Dicts>&& result, std::string vm,
     wire::require_plain("the VM's name", vm);
     require_known(options, {"interactive"});
     static_cast<void>(flag(options, "interactive", true));
-    const auto uid = current_caller(getObject()).uid;
     queries_.ask(
-        "libvirt", uid, [vm, uid, platform = platform_] { return looking_glass_check(vm, uid, platform); },
+        "libvirt", current_caller(getObject()).uid,
+        [vm, person = person_behind(getObject()), platform = platform_] {
+          return looking_glass_check(vm, person, platform);
+        },
         problems_to(reply));
   });
 }
@@ -89,9 +91,9 @@ void VmsObject::SetupVm(sdbus::Result<std::string>&& result, std::string vm, wir
       request.gpu = gpu->slot();
       details = polkit_details(*gpu, inventory_.snapshot(), {});
     }
-    const auto uid = current_caller(getObject()).uid;
-    const auto body = [vm, request, uid, snapshot = inventory_.snapshot(), platform = platform_] {
-      return vm_setup(vm, request, uid, snapshot, platform);
+    const auto person = person_behind(getObject());
+    const auto body = [vm, request, person, snapshot = inventory_.snapshot(), platform = platform_] {
+      return vm_setup(vm, request, person, snapshot, platform);
     };
     Change change{vm, std::move(details), flag(options, "interactive", true), body};
     request.dry_run ? run(body, reply) : configure(std::move(change), reply);

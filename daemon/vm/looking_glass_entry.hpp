@@ -11,7 +11,7 @@ namespace gpuctl {
 std::string looking_glass_entry(const std::string& text);
 
 /// `text` with the line that gives the file to `uid`, in the place of what made it before; all else stays.
-/// Root keeps the line that is there: sudo hides who looks at the picture.
+/// Root keeps the line that is there: nobody looks at the picture as root.
 std::string with_looking_glass_entry(const std::string& text, unsigned uid);
 
 }  // namespace gpuctl

@@ -40,6 +40,19 @@ class Saved(BusTest):
         self.assertEqual(self.bob.error(self.bob.release, ADDRESS), 'NotFound')
         self.assertNotIn('saved', self.bob.last_message)
 
+    def test_the_picture_belongs_to_who_logged_in_before_sudo(self):
+        setup = lambda caller: caller.bus.call(
+            SERVICE, ROOT, 'org.gpuctl1.Vms', 'SetupVm', 'sa{sv}',
+            ['saved', {'looking-glass': Variant('s', '1920x1080'), 'dry-run': Variant('b', True)}])[0]
+        root, bob = self.client(), self.machine.uids['bob']
+        login = pathlib.Path('/proc/self/loginuid')
+        self.addCleanup(login.write_text, login.read_text())
+        login.write_text('4294967295')
+        self.assertIn('0660 0 kvm', setup(root))
+        login.write_text('1234')
+        self.assertIn('0660 1234 kvm', setup(root))
+        self.assertIn(f'0660 {bob} kvm', setup(self.bob))
+
     def test_it_is_defined_with_it_under_a_lock_that_nobody_else_can_hold(self):
         self.assertEqual(self.bob.finish(self.bob.attach(ADDRESS, 'saved'))[0], 'succeeded')
         lock = pathlib.Path(f'/run/gpuctl/vm/{UUID}.lock')
