@@ -67,7 +67,7 @@ Json problem_list(const Problems& problems) {
 
 Json entry(const VmEntry& vm) {
   auto gpus = Json::array();
-  for (const auto f : vm.functions) gpus.push_back(f.str());
+  for (const auto gpu : vm.gpus) gpus.push_back(gpu.str());
   return {{"name", vm.name},
           {"uuid", vm.uuid},
           {"state", to_string(vm.state)},
@@ -119,8 +119,7 @@ std::string virtual_machines(const Snapshot& snapshot, const Platform& platform)
 
 std::string vm_check(const std::string& vm, const std::optional<Gpu>& gpu, const Snapshot& snapshot,
                      const Platform& platform) {
-  return text(problem_list(
-      Session(platform).service.check(vm, snapshot, gpu ? std::vector{*gpu} : std::vector<Gpu>{})));
+  return text(problem_list(Session(platform).service.check(vm, snapshot, gpu, only_attachable(snapshot))));
 }
 
 std::string looking_glass_check(const std::string& vm, std::uint32_t uid, const Platform& platform) {

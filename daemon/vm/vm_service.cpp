@@ -41,6 +41,12 @@ std::vector<PciAddress> gpu_functions(const Vm& vm, const Snapshot& snapshot) {
   return functions;
 }
 
+std::vector<PciAddress> display_functions(const Vm& vm, const Snapshot& snapshot) {
+  auto functions = gpu_functions(vm, snapshot);
+  std::erase_if(functions, [&](PciAddress a) { return snapshot.gpu_of(a)->address != a; });
+  return functions;
+}
+
 }  // namespace
 
 SetupRequest parse_setup_options(const Options& options) {
@@ -74,7 +80,7 @@ std::vector<VmEntry> VmService::list(const Snapshot& snapshot) {
   for (const auto& vm : hypervisor_.vms()) {
     VmEntry entry{vm.name, vm.uuid, vm.state, {}, {}};
     try {
-      entry.functions = gpu_functions(vm, snapshot);
+      entry.gpus = display_functions(vm, snapshot);
       if (!claimed_functions(vm.inactive_xml).empty()) entry.problems = vm_fitness_here(vm, root_, snapshot);
     } catch (const Error& error) {
       entry.problems = {
@@ -85,11 +91,17 @@ std::vector<VmEntry> VmService::list(const Snapshot& snapshot) {
   return entries;
 }
 
-Problems VmService::check(const std::string& name, const Snapshot& snapshot, const std::vector<Gpu>& gpus) {
+Problems VmService::check(const std::string& name, const Snapshot& snapshot, const std::optional<Gpu>& gpu,
+                          const std::optional<PciSlot>& otherwise) {
   const auto vm = hypervisor_.vm(name);
-  auto found = vm_fitness_here(vm, root_, snapshot, gpus);
   auto functions = gpu_functions(vm, snapshot);
-  for (const auto& gpu : gpus) functions.insert(functions.end(), gpu.functions.begin(), gpu.functions.end());
+  std::vector<Gpu> gpus;
+  if (gpu)
+    gpus.push_back(*gpu);
+  else if (functions.empty() && otherwise)
+    gpus.push_back(snapshot.gpus.at(*otherwise));
+  auto found = vm_fitness_here(vm, root_, snapshot, gpus);
+  for (const auto& one : gpus) functions.insert(functions.end(), one.functions.begin(), one.functions.end());
   for (auto& problem : claim_problems(functions, hypervisor_.vms(), vm.uuid))
     found.push_back(std::move(problem));
   return found;

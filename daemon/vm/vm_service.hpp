@@ -40,8 +40,8 @@ SetupRequest parse_setup_options(const Options& options);
 struct VmEntry {
   std::string name, uuid;
   VmState state{};
-  std::vector<PciAddress> functions{};  ///< of the host's GPUs, in its definition
-  Problems problems{};                  ///< vm_fitness(), for VMs with a GPU
+  std::vector<PciAddress> gpus{};  ///< of the host, in its definition: their display functions
+  Problems problems{};             ///< vm_fitness(), for VMs with a GPU
 };
 
 /// Where things are, and what is done by others.
@@ -64,8 +64,10 @@ class VmService {
   VmService(Hypervisor& hypervisor, const RootDir& root, VmServicePlaces places = {});
 
   std::vector<VmEntry> list(const Snapshot& snapshot);
-  /// `gpus`: those the VM is to get, besides those in its definition.
-  Problems check(const std::string& vm, const Snapshot& snapshot, const std::vector<Gpu>& gpus);
+  /// `gpu`: the one that the VM is to get, besides those in its definition; `otherwise`: where neither is
+  /// told.
+  Problems check(const std::string& vm, const Snapshot& snapshot, const std::optional<Gpu>& gpu,
+                 const std::optional<PciSlot>& otherwise);
   /// `vm` may be empty: every VM with memory for it, or the host's side alone where none has.
   Problems check_looking_glass(const std::string& vm, unsigned uid);
   /// The change as a unified diff. Proven by reading the definition again; a refused one leaves no copy
@@ -82,6 +84,7 @@ class VmService {
   std::vector<Vm> with_looking_glass() const;
   std::optional<FileChange> tmpfiles_change(const SetupRequest& request, unsigned uid) const;
   std::optional<FileChange> tmpfiles_return(const Vm& vm, const UndoCopy& copy) const;
+  std::size_t spent_copies(const Vm& vm) const;
   std::string apply(const Vm& seen, const SetupChanges& changes, const std::optional<FileChange>& tmpfiles);
   void define(const UndoCopy& copy, const Vm& vm, const std::string& xml, const SetupChanges& changes);
   void note_made(const std::string& uuid, const std::string& xml);

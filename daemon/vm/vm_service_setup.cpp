@@ -214,12 +214,21 @@ std::optional<FileChange> VmService::tmpfiles_return(const Vm& vm, const UndoCop
   return FileChange{copy.tmpfiles->after, copy.tmpfiles->before};
 }
 
+/// How many copies on top undo nothing: of the file alone, which somebody has changed since.
+std::size_t VmService::spent_copies(const Vm& vm) const {
+  std::size_t number = 0;
+  for (auto copy = undo_.top(vm.uuid); copy; copy = undo_.top(vm.uuid, ++number))
+    if (copy->made != copy->xml || tmpfiles_return(vm, *copy)) break;
+  return number;
+}
+
 std::string VmService::undo(const std::string& name, bool dry_run, const Snapshot& snapshot) {
   const auto seen = hypervisor_.vm(name);
   std::optional<DomainLock> lock;
   if (!dry_run) lock.emplace(places_.locks, seen);
   const auto vm = hypervisor_.vm(seen.uuid);
-  const auto copy = undo_.top(vm.uuid);
+  const auto spent = spent_copies(vm);
+  const auto copy = undo_.top(vm.uuid, spent);
   if (!copy) throw nothing_to_undo(vm);
   require_unchanged(*copy, vm);
   const auto before = with_name_of(copy->xml, vm.inactive_xml);
@@ -228,7 +237,7 @@ std::string VmService::undo(const std::string& name, bool dry_run, const Snapsho
   const auto diff = public_diff(vm.inactive_xml, xml, vm.name) + (tmpfiles ? public_diff(*tmpfiles) : "");
   if (dry_run) return diff;
   hypervisor_.define(xml);
-  undo_.pop(vm.uuid);
+  for (std::size_t i = 0; i <= spent; ++i) undo_.pop(vm.uuid);
   lock.reset();
   return diff + (tmpfiles ? install(*tmpfiles) : "");
 }

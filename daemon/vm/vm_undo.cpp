@@ -70,9 +70,9 @@ void VmUndo::note_made(const std::string& uuid, const std::string& xml) {
   if (const auto number = count(uuid); number != 0) write_or_remove(file(uuid, number, made), xml);
 }
 
-std::optional<UndoCopy> VmUndo::top(const std::string& uuid) const {
+std::optional<UndoCopy> VmUndo::top(const std::string& uuid, std::size_t above) const {
   const auto number = count(uuid);
-  return number == 0 ? std::nullopt : std::optional{read(uuid, number)};
+  return number <= above ? std::nullopt : std::optional{read(uuid, number - above)};
 }
 
 void VmUndo::pop(const std::string& uuid) {

@@ -30,7 +30,8 @@ class VmUndo {
   void push(const std::string& uuid, const UndoCopy& copy);
   /// What the set-up on top has made of the definition, as libvirt tells it.
   void note_made(const std::string& uuid, const std::string& xml);
-  std::optional<UndoCopy> top(const std::string& uuid) const;
+  /// The copy with so many others `above` it.
+  std::optional<UndoCopy> top(const std::string& uuid, std::size_t above = 0) const;
   void pop(const std::string& uuid);
 
  private:

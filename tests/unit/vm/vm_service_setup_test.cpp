@@ -140,6 +140,20 @@ TEST_CASE("undoing takes the entry out where none was, unless another VM needs i
   CHECK(lab.tmpfiles_now() == "# mine\n" + own);
 }
 
+TEST_CASE("a set-up of the file alone that somebody has changed since does not stand before the earlier ones") {
+  Lab lab;
+  lab.setup({{"battery", true}});
+  lab.setup({{"looking-glass", "1920x1080"s}});
+  fs::remove(lab.machine.root() / std::string{looking_glass_tmpfiles_path}.substr(1));
+  lab.setup({{"looking-glass", "1920x1080"s}});
+  lab.has_tmpfiles("# mine\n");
+  CHECK(contains(lab.service.undo("win11", true, lab.snapshot), "<shmem"));
+  lab.service.undo("win11", false, lab.snapshot);
+  CHECK_FALSE(has_looking_glass(domain_facts(lab.vm.inactive_xml)));
+  lab.service.undo("win11", false, lab.snapshot);
+  CHECK_FALSE(lab.kept());
+}
+
 TEST_CASE("where /etc cannot be written the definition stands, and the line is told") {
   Lab lab;
   lab.etc_is_writable = false;

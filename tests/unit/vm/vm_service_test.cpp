@@ -32,7 +32,7 @@ TEST_CASE("VMs are listed with the GPUs in their definitions, and judged only if
   REQUIRE(vms.size() == 3);
   const auto by_name = [&](const char* name) { return *std::ranges::find(vms, name, &VmEntry::name); };
   CHECK(by_name("win11").problems.empty());
-  CHECK(by_name("render").functions == gpu);
+  CHECK(by_name("render").gpus == std::vector{gpu.front()});
   CHECK(by_name("render").state == VmState::running);
   CHECK_FALSE(by_name("render").problems.empty());
   CHECK(by_name("odd").problems.at(0).id == "vm-unreadable");
@@ -41,15 +41,29 @@ TEST_CASE("VMs are listed with the GPUs in their definitions, and judged only if
 TEST_CASE("checking a VM names the others that want its GPU") {
   Lab lab;
   lab.libvirt.add(domain_file("two-gpus"), true);
-  const auto problems = lab.service.check("win11", lab.snapshot, {lab.snapshot.gpus.begin()->second});
+  const auto problems = lab.service.check("win11", lab.snapshot, lab.snapshot.gpus.begin()->second, {});
   CHECK(std::ranges::count(problems, "gpu-in-running-vm", &Problem::id) == 1);
-  CHECK(error_of([&] { lab.service.check("nonesuch", lab.snapshot, {}); }) == ErrorCode::vm_not_found);
+  CHECK(error_of([&] { lab.service.check("nonesuch", lab.snapshot, {}, {}); }) == ErrorCode::vm_not_found);
+}
+
+TEST_CASE("a VM without a GPU is checked for the only one, another for its own") {
+  Lab lab;
+  const auto only = lab.snapshot.gpus.begin()->first;
+  const auto told = [&](const char* vm, std::optional<PciSlot> otherwise) {
+    return std::ranges::count(lab.service.check(vm, lab.snapshot, {}, otherwise), "gpu-in-running-vm",
+                              &Problem::id);
+  };
+  lab.libvirt.add(domain_file("two-gpus"), true);
+  CHECK(told("win11", {}) == 0);
+  CHECK(told("win11", only) == 1);
+  CHECK(told("render", only) == 0);
 }
 
 TEST_CASE("checking a VM tells that it was saved while it ran") {
   Lab lab;
   const auto told = [&] {
-    return std::ranges::count(lab.service.check("win11", lab.snapshot, {}), "vm-managed-save", &Problem::id);
+    return std::ranges::count(lab.service.check("win11", lab.snapshot, {}, {}), "vm-managed-save",
+                              &Problem::id);
   };
   CHECK(told() == 0);
   lab.vm.managed_save = true;
