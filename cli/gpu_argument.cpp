@@ -96,11 +96,11 @@ bool named(const Gpu& gpu, const std::string& fragment) {
   return lower(gpu.vendor + " " + gpu.name).find(fragment) != std::string::npos;
 }
 
-bool blocked(const Gpu& gpu) { return std::ranges::any_of(gpu.problems, &Problem::blocks); }
-
-/// The candidates for "no GPU named": the best non-empty of these sets.
+/// The candidates for "no GPU named": the best non-empty of these sets. The first is the daemon's; the others
+/// are there to look at only.
 Matches unnamed(const Objects& objects) {
-  if (auto fit = select(objects, [](const Gpu& g) { return !blocked(g); }); !fit.empty()) return fit;
+  const auto attachable = [&](const Gpu& g) { return !g.boot_display && !objects.groups_of(g).empty(); };
+  if (auto fit = select(objects, attachable); !fit.empty()) return fit;
   if (auto second = select(objects, [](const Gpu& g) { return !g.boot_display; }); !second.empty())
     return second;
   return select(objects, [](const Gpu&) { return true; });

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # bash completion for gpuctl: commands, options, and the GPUs, VMs and operations there are right now.
 
-# _gpuctl_live KIND: the words that the daemon knows, without their descriptions.
+# _gpuctl_live KIND: the words that the daemon knows, without their descriptions. Another host's are not asked for.
 _gpuctl_live() {
+    [[ " ${COMP_WORDS[*]}" != *' --host'* ]] || return
     gpuctl __complete "$1" 2>/dev/null | cut -f1
 }
 
@@ -126,9 +127,9 @@ _gpuctl() {
     'kernel-args /0') _gpuctl_words "$cur" show plan enable undo ;;
     'boot /0') _gpuctl_words "$cur" show set clear confirm ;;
     'attach /0' | 'check /0' | 'vm check/0' | 'vm setup/0' | 'looking-glass check/0') _gpuctl_live_words "$cur" vms ;;
-    'show /0' | 'users /0' | 'release /0' | 'boot set/0' | 'boot clear/0' | 'boot confirm/0' | 'rom dump/0') _gpuctl_live_words "$cur" gpus ;;
+    'show /0' | 'users /0' | 'release /0' | 'boot set/0' | 'boot clear/0' | 'boot confirm/0') _gpuctl_live_words "$cur" gpus ;;
     'boot set/1') _gpuctl_words "$cur" vm host last clear confirm ;;
-    'rom show/0' | 'rom check/0')
+    'rom show/0' | 'rom check/0' | 'rom dump/0')
         _gpuctl_live_words "$cur" gpus
         mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur")
         ;;

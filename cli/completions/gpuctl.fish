@@ -39,7 +39,9 @@ function __gpuctl_after
     contains -- "$words" $argv
 end
 
+# Not what another host has.
 function __gpuctl_live
+    string match -q -- '--host*' (commandline -opc); and return
     gpuctl __complete $argv[1] 2>/dev/null
 end
 
@@ -75,7 +77,7 @@ complete -c gpuctl -n '__gpuctl_at boot' -a 'show set clear confirm'
 complete -c gpuctl -n '__gpuctl_after attach check "vm check" "vm setup" "looking-glass check"' -a '(__gpuctl_live vms)'
 complete -c gpuctl -n '__gpuctl_after show users release "boot set" "boot clear" "boot confirm" "rom show" "rom dump" "rom check"' -a '(__gpuctl_live gpus)'
 complete -c gpuctl -n '__gpuctl_after cancel' -a '(__gpuctl_live operations)'
-complete -c gpuctl -n '__gpuctl_after "rom show" "rom check"' -F
+complete -c gpuctl -n '__gpuctl_after "rom show" "rom check" "rom dump"' -F
 complete -c gpuctl -n '__gpuctl_in "boot set "' -a 'vm host last clear confirm'
 
 complete -c gpuctl -n '__gpuctl_in attach check "vm check" "vm setup"' -l gpu -x -a '(__gpuctl_live gpus)' -d 'Which GPU'

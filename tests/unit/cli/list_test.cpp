@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include <nlohmann/json.hpp>
@@ -130,6 +131,19 @@ TEST_CASE("a GPU without IOMMU group is shown with none") {
   CHECK(json["gpus"][1]["iommu_group"].is_null());
   CHECK(json["gpus"][1]["isolated"] == false);
   CHECK(program.run({}).out.find("\tnvidia\t-\thost\t-\n") != std::string::npos);
+}
+
+TEST_CASE("which GPU is meant by none does not hang on what stands in its way") {
+  auto program = laptop();
+  auto& gpus = program.daemon.objects.gpus;
+  auto second = *std::ranges::find_if_not(gpus, &Gpu::boot_display);
+  second.path = "/org/gpuctl1/gpus/0000_02_00";
+  second.address = "0000:02:00.0";
+  second.problems = {{"display-in-use", "blocker", second.address, "It lights a screen.", ""}};
+  gpus.push_back(second);
+  CHECK(program.run({"show"}).status == 2);
+  for (auto& gpu : gpus) gpu.boot_display = gpu.address == second.address;
+  CHECK(program.run({"show"}).out.find(second.address) == std::string::npos);
 }
 
 TEST_CASE("a machine without GPUs says so to people and nothing to programs") {
