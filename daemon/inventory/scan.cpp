@@ -68,12 +68,18 @@ class Scanner {
 
   void keep(const PciFunction& known, PciFunction& function) const {
     function.names = known.names;
-    function.modules = known.modules;
+    function.modules =
+        lookups_.modules && has_new_driver(known, function) ? lookups_.modules(function.id) : known.modules;
     function.present = known.present;
     const bool unread = reading(function.address) == Reading::without_waiting || waits_for_remove(function);
     if (!unread) return;
     function.driver_override = known.driver_override;
     function.virtual_functions = known.virtual_functions;
+  }
+
+  /// It may have been installed since the function was first seen.
+  static bool has_new_driver(const PciFunction& known, const PciFunction& function) {
+    return function.driver != known.driver && !function.driver.empty() && !function.vfio;
   }
 
   static bool waits_for_remove(const PciFunction& function) {

@@ -294,6 +294,20 @@ TEST_CASE("the board's own sound chip is no part of an integrated GPU that no lo
   CHECK(now.gpu_of(sound) == nullptr);
 }
 
+TEST_CASE("a driver that was installed since is among the modules of what it drives") {
+  FakeMachine m;
+  reference_laptop(m);
+  const RootDir root{m.root()};
+  const auto gpu = at("0000:01:00.0");
+  m.unbind("0000:01:00.0");
+  const Lookups none{.modules = [](const PciIdentity&) { return std::vector<std::string>{"nouveau"}; }};
+  const auto before = scan(root, none);
+  m.bind("0000:01:00.0", "nvidia");
+  install_modules(m);
+  const auto now = rescan(root, test_lookups(m), before, {.functions = {gpu}});
+  CHECK(now.find(gpu)->modules == std::vector<std::string>{"nouveau", "nvidia_drm", "nvidia"});
+}
+
 TEST_CASE("another card at the same address gets its own names") {
   FakeMachine m;
   m.gpu("0000:01:00.0", {.id = laptop_gpu_id});
