@@ -12,6 +12,9 @@ namespace {
 /// A function on its way between drivers makes dozens of events, and who has moved it reads it at the end.
 constexpr std::chrono::milliseconds transition_pause{100};
 
+/// A connector's event comes before the compositor lights the screen, and lighting it has none.
+constexpr std::chrono::seconds until_lit{2};
+
 /// The innermost PCI function a device path leads through: a DRM card belongs to its GPU.
 std::optional<PciAddress> function_on(std::string_view path) {
   std::optional<PciAddress> found;
@@ -42,10 +45,20 @@ void Inventory::on_event(const DeviceEvent& event) {
   if (event.subsystem == "iommu" || (event.subsystem == "module" && event.name == "vfio")) host_due_ = true;
   const auto address = function_on(event.path);
   if (address) functions_due_.insert(*address);
+  if (address && event.subsystem == "drm" && event.action == "change") look_again_later(*address);
   const bool can_wait = !address || in_transition_.contains(*address);
   if (all_due_ || host_due_ || !can_wait) return read_due_later();
   if (address && !read_scheduled_ && !pause_)
     pause_ = loop_.after(transition_pause, [this] { read_due_later(); });
+}
+
+void Inventory::look_again_later(PciAddress address) {
+  lit_later_.insert(address);
+  second_look_ = loop_.after(until_lit, [this] {
+    functions_due_.merge(lit_later_);
+    lit_later_.clear();
+    read_due_later();
+  });
 }
 
 void Inventory::read_due_later() {

@@ -39,6 +39,7 @@ class Inventory {
 
  private:
   void on_event(const DeviceEvent& event);
+  void look_again_later(PciAddress address);
   void read_due();
   void read_due_later();
   void replace(Snapshot next);
@@ -55,6 +56,8 @@ class Inventory {
   bool all_due_{};
   bool read_scheduled_{};
   EventLoop::Source pause_;
+  std::set<PciAddress> lit_later_;
+  EventLoop::Source second_look_;
 };
 
 }  // namespace gpuctl

@@ -95,6 +95,18 @@ TEST_CASE_FIXTURE(Fixture, "events on DRM cards and sound cards concern the func
   CHECK(inventory.snapshot().find(gpu)->connectors.front().enabled);
 }
 
+TEST_CASE_FIXTURE(Fixture, "a screen that is lit only after the event of its connector is seen") {
+  const auto card = "/" + machine.directory("0000:01:00.0").substr(4) + "/drm/card1";
+  events.tell({"change", "drm", "card1", card});
+  settle();
+  CHECK(after.empty());
+  machine.connector("0000:01:00.0", 1, "HDMI-A-1", true, true);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+  while (after.empty() && std::chrono::steady_clock::now() < deadline)
+    loop.run_once(std::chrono::milliseconds{100});
+  CHECK(after.size() == 1);
+}
+
 TEST_CASE_FIXTURE(Fixture, "a card that is unplugged leaves, one that is plugged in comes") {
   machine.unplug("0000:01:00.1").unplug("0000:01:00.0");
   tell("remove", "0000:01:00.1");
