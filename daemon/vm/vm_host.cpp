@@ -164,7 +164,7 @@ std::vector<FirmwareImage> read_firmware(const RootDir& root) {
 
 HostFile host_file(const RootDir& root, const std::string& absolute_path) {
   auto path = absolute_path.substr(std::min(absolute_path.find_first_not_of('/'), absolute_path.size()));
-  if (path.starts_with("dev/") && root.exists("proc/1/root/dev")) path = "proc/1/root/" + path;
+  if (root.exists("proc/1/root/dev")) path = "proc/1/root/" + path;
   struct stat status {};
   if (path.empty() || ::fstatat(root.fd(), path.c_str(), &status, 0) < 0) return {};
   HostFile file{kind_of(status.st_mode), static_cast<std::uint64_t>(status.st_size),

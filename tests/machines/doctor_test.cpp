@@ -125,6 +125,18 @@ TEST_CASE("what VMs want of the kernel beside KVM: there, loaded on demand, bloc
   CHECK_FALSE(finding(laptop, "vhost-net").remedy.empty());
 }
 
+TEST_CASE("libvirt without its driver for QEMU is told as not installed") {
+  CapturedMachine fedora{machines_dir / "amd-desktop-fedora/machine.tree"};
+  fedora.machine.erase("usr/bin/virtqemud");
+  fedora.machine.file("usr/sbin/libvirtd", "");
+  CHECK(finding(fedora, "libvirt-installed").severity == Severity::ok);
+  fedora.machine.file("usr/lib64/libvirt/connection-driver/libvirt_driver_network.so", "");
+  CHECK(finding(fedora, "libvirt-installed").message == "libvirt is installed without its driver for QEMU");
+  CHECK(finding(fedora, "libvirt-installed").remedy.find(" libvirt") != std::string::npos);
+  fedora.machine.file("usr/lib64/libvirt/connection-driver/libvirt_driver_qemu.so", "");
+  CHECK(finding(fedora, "libvirt-installed").severity == Severity::ok);
+}
+
 TEST_CASE("who may open vhost-net and tun is what the last udev rule says") {
   CapturedMachine laptop{machines_dir / "laptop-ready/machine.tree"};
   CHECK(finding(laptop, "vhost-net-access").message == "you may open /dev/vhost-net (group kvm)");

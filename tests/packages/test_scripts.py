@@ -51,12 +51,41 @@ class Scripts(unittest.TestCase):
     def test_what_is_away_and_what_waits_in_a_definition_is_released(self):
         for script in self.each():
             for state, vm, released in (('host', '', False), ('changing', '', False), ('host', 'win 11', True),
-                                        ('vm', '', True), ('mixed', '', True), ('unbound', '', False)):
+                                        ('vm', 'win 11', True), ('mixed', 'win 11', True), ('unbound', '', False)):
                 self.gpu('0000_01_00', state, vm)
                 self.gpu('0000_02_00', 'host')
-                calls, said = self.run_function(script, 'give_back /nonexistent')
+                calls, said = self.run_function(script, 'give_back /nonexistent /nonexistent')
                 self.assertEqual(calls, ['release 0000:01:00.0'] if released else [], (state, vm))
                 self.assertEqual(said, '')
+
+    def test_what_another_set_up_has_brought_to_vfio_stays_there(self):
+        self.gpu('0000_01_00', 'vm')
+        self.gpu('0000_02_00', 'mixed')
+        (self.work / 'records').mkdir()
+        (self.work / 'records' / '0000:02:00').write_text('')
+        policies = self.work / 'boot-policy.json'
+        for script in self.each():
+            policies.write_text('')
+            calls, said = self.run_function(script, f'give_back {self.work}/records {policies}')
+            self.assertEqual(calls, ['release 0000:02:00.0'])
+            self.assertEqual(said, 'gpuctl: 0000:01:00.0 stays with vfio-pci, where another set-up has brought it\n')
+            policies.write_text('{"policies": [{"gpu": "0000:01:00.0", "side": "vm"}]}')
+            calls, said = self.run_function(script, f'give_back {self.work}/records {policies}')
+            self.assertEqual(calls, ['release 0000:01:00.0', 'release 0000:02:00.0'])
+            self.assertEqual(said, '')
+
+    def test_without_the_daemon_what_is_away_is_named(self):
+        for slot, driver in (('0000:01:00', 'vfio-pci'), ('0000:02:00', 'nvidia')):
+            device = self.work / 'devices' / f'{slot}.0'
+            device.mkdir(parents=True)
+            (device / 'driver').symlink_to(f'../../drivers/{driver}')
+            (self.work / 'records').mkdir(exist_ok=True)
+            (self.work / 'records' / slot).write_text('')
+        for script in self.each():
+            said = self.run_function(script, f'name_away {self.work}/records {self.work}/devices')[1]
+            self.assertIn('0000:01:00.0 stays with vfio-pci', said)
+            self.assertNotIn('0000:02:00.0', said)
+            self.assertEqual(self.run_function(script, f'name_away /nonexistent {self.work}/devices')[1], '')
 
     def test_what_lost_its_driver_on_the_way_home_is_released(self):
         self.gpu('0000_01_00', 'unbound')
@@ -64,7 +93,7 @@ class Scripts(unittest.TestCase):
         (self.work / 'records').mkdir()
         (self.work / 'records' / '0000:02:00').write_text('')
         for script in self.each():
-            calls, said = self.run_function(script, f'give_back {self.work}/records', release=1)
+            calls, said = self.run_function(script, f'give_back {self.work}/records /nonexistent', release=1)
             self.assertEqual(calls, ['release 0000:02:00.0'])
             self.assertIn('0000:02:00.0 is left without a driver', said)
             self.assertNotIn('vfio-pci', said)
@@ -72,8 +101,8 @@ class Scripts(unittest.TestCase):
     def test_what_cannot_be_released_is_told_by_where_it_is(self):
         for script in self.each():
             self.gpu('0000_01_00', 'host', 'win11')
-            self.gpu('0000_02_00', 'vm')
-            calls, said = self.run_function(script, 'give_back /nonexistent', release=3)
+            self.gpu('0000_02_00', 'vm', 'win11')
+            calls, said = self.run_function(script, 'give_back /nonexistent /nonexistent', release=3)
             self.assertEqual(len(calls), 2)
             self.assertIn('win11 cannot start while 0000:01:00.0 is in its definition', said)
             self.assertIn('virsh edit win11', said)

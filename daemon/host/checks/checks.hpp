@@ -35,6 +35,9 @@ void gpu_hardware(const HostFacts&, const Gpu&, Problems&);
 
 /// What every VM with a GPU needs and this host has not: libvirt, QEMU, UEFI firmware, dnsmasq.
 std::vector<Software> missing_vm_software(const HostFacts&);
+/// libvirt's daemon for QEMU, "usr/sbin/virtqemud"; empty if there is none, or only Fedora's libvirtd without
+/// the driver for QEMU, which is in another package.
+std::string libvirt_daemon(const HostFacts&);
 
 /// Why a GPU that is built in may not be on the bus at all.
 std::optional<Problem> hidden_gpu(const HostFacts&);

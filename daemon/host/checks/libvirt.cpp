@@ -13,6 +13,17 @@ std::string running_socket(const RootDir& root) {
   return {};
 }
 
+/// Only where libvirt's drivers are seen can one be missed.
+bool lacks_qemu_driver(const RootDir& root) {
+  bool drivers = false;
+  for (const auto* libraries : {"lib64", "lib", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu"}) {
+    const auto directory = fmt::format("usr/{}/libvirt/connection-driver", libraries);
+    if (root.exists(directory + "/libvirt_driver_qemu.so")) return false;
+    drivers = drivers || root.exists(directory);
+  }
+  return drivers;
+}
+
 /// The two may not run side by side. Where both are installed, the one that its package has enabled counts.
 bool is_modular(const HostFacts& host) {
   if (host.program("libvirtd").empty()) return true;
@@ -68,11 +79,18 @@ void network(const HostFacts& host, Problems& found) {
 
 }  // namespace
 
+std::string libvirt_daemon(const HostFacts& host) {
+  auto daemon = host.first_program({"virtqemud", "libvirtd"});
+  return lacks_qemu_driver(host.root) ? std::string{} : daemon;
+}
+
 void libvirt(const HostFacts& host, Problems& found) {
-  const auto daemon = host.first_program({"virtqemud", "libvirtd"});
+  const auto daemon = libvirt_daemon(host);
   if (daemon.empty()) {
     found.push_back({"libvirt-installed", Severity::blocker, "/usr/sbin/libvirtd",
-                     "libvirt is not installed: neither libvirtd nor virtqemud is there",
+                     lacks_qemu_driver(host.root)
+                         ? "libvirt is installed without its driver for QEMU"
+                         : "libvirt is not installed: neither libvirtd nor virtqemud is there",
                      host.distribution.install(missing_vm_software(host))});
     return;
   }

@@ -95,7 +95,7 @@ void helper(const HostFacts& host, const Helper& h, Problems& found) {
 
 std::vector<Software> missing_vm_software(const HostFacts& host) {
   std::vector<Software> missing;
-  if (host.first_program({"virtqemud", "libvirtd"}).empty()) missing.push_back(Software::libvirt);
+  if (libvirt_daemon(host).empty()) missing.push_back(Software::libvirt);
   if (qemu_program(host).empty()) missing.push_back(Software::qemu);
   if (uefi_descriptor(host.root).empty()) missing.push_back(Software::ovmf);
   if (host.program("dnsmasq").empty()) missing.push_back(Software::dnsmasq);

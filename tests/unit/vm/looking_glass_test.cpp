@@ -182,9 +182,11 @@ TEST_CASE("the host's side is read from where the admin writes it") {
   CHECK(read_looking_glass_host(root, 4242).user.empty());
 }
 
-TEST_CASE("device nodes are looked at where process 1 sees them") {
+TEST_CASE("files are looked at where process 1 sees them") {
   FakeMachine machine;
   machine.file("dev/kvmfr0", "private").file("proc/1/root/dev/other", "");
+  machine.file("proc/1/root/home/me/card.rom", "ROM");
+  CHECK(host_file(RootDir{machine.root()}, "/home/me/card.rom").kind == HostFile::Kind::regular);
   CHECK(host_file(RootDir{machine.root()}, "/dev/kvmfr0").kind == HostFile::Kind::absent);
   CHECK(host_file(RootDir{"/"}, "/dev/null").kind == HostFile::Kind::character_device);
 }

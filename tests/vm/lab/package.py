@@ -44,7 +44,7 @@ def tree():
 
 def compile_tree():
     tree().mkdir(parents=True, exist_ok=True)
-    run(["cmake", "--preset", "release", "-B", tree(), "-DGPUCTL_TESTS=OFF",
+    run(["cmake", "--preset", "release", "-B", tree(), "-DGPUCTL_TESTS=OFF", "-DGPUCTL_WERROR=ON",
          "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache", "-DCMAKE_INSTALL_PREFIX=/usr"], "configuring gpuctl")
     run(["cmake", "--build", tree()], "compiling gpuctl")
 
