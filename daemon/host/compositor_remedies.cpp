@@ -48,18 +48,26 @@ std::string by_egl(const DeviceUser& user) {
       user.comm);
 }
 
+void name_gpu(std::string& remedy, PciAddress gpu) {
+  constexpr std::string_view place = "OTHER-GPU";
+  if (const auto at = remedy.find(place); at != std::string::npos)
+    remedy.replace(at, place.size(), gpu.str());
+}
+
 }  // namespace
 
 void fit_compositor_remedies(const RootDir& root, const GpuNodes& nodes, DeviceUsers& users) {
   if (std::ranges::none_of(users, is_compositor)) return;
-  const bool other_gpu =
-      std::ranges::any_of(other_gpus(root, nodes), [&](PciAddress f) { return has_host_driver(root, f); });
+  const auto others = other_gpus(root, nodes);
+  const auto other = std::ranges::find_if(others, [&](PciAddress f) { return has_host_driver(root, f); });
   for (auto& user : users) {
     if (!is_compositor(user)) continue;
-    if (!other_gpu)
+    if (other == others.end())
       user.remedy = no_other_gpu;
     else if (is_of_nvidia(user) && uses_egl(user) && !holds_card(users, user.pid))
       user.remedy = by_egl(user);
+    else
+      name_gpu(user.remedy, *other);
   }
 }
 

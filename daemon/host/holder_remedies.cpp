@@ -9,6 +9,12 @@
 namespace gpuctl {
 namespace {
 
+/// Numbers of cards change from boot to boot, and paths of /dev/dri/by-path have colons, at which lists of
+/// cards are taken apart. fit_compositor_remedies() fills in which GPU.
+#define NAME_OTHER_CARD                                                                \
+  "give the other GPU's card a name that stays, by the udev rule SUBSYSTEM==\"drm\", " \
+  "KERNEL==\"card*\", KERNELS==\"OTHER-GPU\", SYMLINK+=\"dri/host-gpu\", "
+
 /// To add a program: its name(s), what it is, what to do. The first row that fits counts.
 constexpr std::array holders{
     // Those that keep copies of other programs' descriptors.
@@ -19,21 +25,20 @@ constexpr std::array holders{
 
     // Compositors and display servers.
     Holder{"kwin_wayland|kwin_wayland_wr|kwin_x11", HolderKind::compositor,
-           "Let KWin start without this card: set KWIN_DRM_DEVICES=/dev/dri/cardN (the card of the other "
-           "GPU) in "
-           "/etc/environment, and log out and in. KWin ends if its primary GPU is taken away."},
+           "Let KWin start without this card: " NAME_OTHER_CARD
+           "set KWIN_DRM_DEVICES=/dev/dri/host-gpu in /etc/environment, and log out and in. KWin ends if its "
+           "primary GPU is taken away."},
     Holder{"gnome-shell|gnome-shell-wr*|mutter*|gnome-kiosk|gala|budgie-wm|cinnamon|muffin",
            HolderKind::compositor,
            "mutter never lets go of a card while it runs: tag it with the udev rule "
            "ENV{ID_PATH}==\"pci-{function}\", "
            "SUBSYSTEM==\"drm\", TAG+=\"mutter-device-ignore\", and log out and in."},
     Holder{"Hyprland|hyprland|.Hyprland-wrapp*", HolderKind::compositor,
-           "Let Hyprland start without this card: set AQ_DRM_DEVICES to the card of the other GPU, and log "
-           "out and in."},
+           "Let Hyprland start without this card: " NAME_OTHER_CARD
+           "set AQ_DRM_DEVICES=/dev/dri/host-gpu, and log out and in."},
     Holder{"sway|wayfire|labwc|river|dwl|cage|weston|miriway", HolderKind::compositor,
-           "Let the compositor start without this card: set WLR_DRM_DEVICES=/dev/dri/cardN (the card of the "
-           "other GPU), "
-           "and log out and in."},
+           "Let the compositor start without this card: " NAME_OTHER_CARD
+           "set WLR_DRM_DEVICES=/dev/dri/host-gpu, and log out and in."},
     Holder{"niri", HolderKind::compositor,
            "Let niri start without this card: name it under debug { ignore-drm-device \"...\" } in its "
            "configuration, and "

@@ -181,6 +181,8 @@ TEST_CASE("a compositor is told what helps on this machine") {
   CHECK(remedy(20).find("mutter-device-ignore") != std::string::npos);
   CHECK(remedy(30).starts_with("kwin_wayland holds it by NVIDIA's EGL library alone"));
   CHECK(remedy(40).starts_with("Keep X off this card"));
+  add_process(laptop, {.pid = 50, .comm = "kwin_wayland", .descriptors = {"/dev/dri/card1", "/dev/nvidia0"}});
+  CHECK(remedy(50).find("KERNELS==\"0000:00:02.0\", SYMLINK+=\"dri/host-gpu\"") != std::string::npos);
   laptop.bind("0000:00:02.0", "vfio-pci");  // then nothing else draws for the host
   for (const auto pid : {20, 30})
     CHECK(remedy(pid).find("systemctl stop display-manager") != std::string::npos);
