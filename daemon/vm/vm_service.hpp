@@ -64,8 +64,7 @@ class VmService {
   VmService(Hypervisor& hypervisor, const RootDir& root, VmServicePlaces places = {});
 
   std::vector<VmEntry> list(const Snapshot& snapshot);
-  /// `gpu`: the one that the VM is to get, besides those in its definition; `otherwise`: where neither is
-  /// told.
+  /// `gpu`: that the VM is to get, besides those in its definition; `otherwise`: if it has none there either.
   Problems check(const std::string& vm, const Snapshot& snapshot, const std::optional<Gpu>& gpu,
                  const std::optional<PciSlot>& otherwise);
   /// `vm` may be empty: every VM with memory for it, or the host's side alone where none has.
