@@ -128,7 +128,7 @@ std::vector<User> users_of(const std::vector<Properties>& wire) {
     users.push_back({value_of<std::uint32_t>(p, "pid"), value_of<std::uint32_t>(p, "uid"),
                      text_of(p, "command"), text_of(p, "unit"), text_of(p, "session"), text_of(p, "what"),
                      text_of(p, "via"), text_of(p, "remedy"), text_of(p, "container"), text_of(p, "machine"),
-                     value_of<bool>(p, "lets-go")});
+                     value_of<bool>(p, "lets-go"), value_of<bool>(p, "shared")});
   }
   return users;
 }

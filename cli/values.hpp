@@ -77,6 +77,7 @@ struct User {
   std::string command, unit, session, what, via, remedy;
   std::string container{}, machine{};  ///< "" for none
   bool lets_go{};                      ///< by itself, when the driver leaves
+  bool shared{};                       ///< what it holds is for all GPUs of the driver
 };
 
 struct Vm {

@@ -4,6 +4,7 @@
 #include "cli/commands/change.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/requests.hpp"
+#include "cli/error_text.hpp"
 #include "cli/output/json.hpp"
 #include "cli/output/table.hpp"
 #include "gpuctl_names.hpp"
@@ -46,6 +47,20 @@ std::string only_one_with_policy(Context& context) {
   return gpus.front();
 }
 
+/// A card that is not there keeps none of the others from being confirmed.
+std::string confirm_each(Context& context, const std::vector<std::string>& gpus, Interaction interaction) {
+  std::vector<std::string> sentences, missing;
+  for (const auto& gpu : gpus) try {
+      sentences.push_back(context.client().confirm_boot_policy(gpu, interaction));
+    } catch (const Failure& failure) {
+      if (short_name(failure.name()) != "NotFound") throw;
+      missing.push_back(failure.what());
+    }
+  if (missing.empty()) return join(sentences, "\n");
+  if (!sentences.empty()) missing.push_back("The other policies on trial are confirmed.");
+  throw failure("NotFound", join(missing, "\n"));
+}
+
 }  // namespace
 
 Exit boot_show(Context& context) {
@@ -76,12 +91,8 @@ Exit boot_confirm(Context& context, const std::string& gpu) {
   if (gpu.empty()) gpus = gpus_with(context, [](const BootPolicy& p) { return p.state == "trial"; });
   if (gpus.empty())
     throw failure("NotFound", "no boot policy is on trial\ngpuctl boot show shows what there is.");
-  return make_change(context, [&](Interaction interaction) {
-    std::vector<std::string> sentences;
-    for (const auto& each : gpus)
-      sentences.push_back(context.client().confirm_boot_policy(each, interaction));
-    return join(sentences, "\n");
-  });
+  return make_change(context,
+                     [&](Interaction interaction) { return confirm_each(context, gpus, interaction); });
 }
 
 Exit boot_apply(Context& context) {

@@ -111,6 +111,7 @@ Json json_of(const User& user) {
           {"what", user.what},
           {"via", user.via},
           {"lets_go", user.lets_go},
+          {"shared", user.shared},
           {"remedy", user.remedy}};
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "host/device_users.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "core/quoted.hpp"
@@ -64,6 +66,21 @@ std::string_view to_string(HolderKind kind) {
   return "program";
 }
 
+namespace {
+
+bool holds_this_one(const DeviceUsers& users, pid_t pid) {
+  return std::ranges::any_of(users, [&](const DeviceUser& u) { return u.pid == pid && !u.shared; });
+}
+
+/// Nobody is to stop what uses another GPU.
+void tell_sharing(DeviceUsers& users) {
+  for (auto& user : users)
+    if (user.shared && !user.will_let_go && !holds_this_one(users, user.pid))
+      user.remedy = "If it uses this GPU, and not another one of its driver: " + user.remedy;
+}
+
+}  // namespace
+
 DeviceUsers device_users(const RootDir& root, const GpuNodes& nodes) {
   const auto scan = scan_processes(root, nodes);
   DeviceUsers users;
@@ -71,6 +88,7 @@ DeviceUsers device_users(const RootDir& root, const GpuNodes& nodes) {
   if (!scan.unreadable.empty()) users.push_back(unreadable_processes(nodes, scan.unreadable));
   for (auto& user : kernel_users(root, nodes)) users.push_back(std::move(user));
   fit_compositor_remedies(root, nodes, users);
+  tell_sharing(users);
   return users;
 }
 

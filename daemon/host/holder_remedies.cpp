@@ -62,14 +62,12 @@ constexpr std::array holders{
            "gpuctl stops it for the move. By hand: systemctl stop nvidia-persistenced.service"},
     Holder{"nvidia-powerd", HolderKind::service,
            "gpuctl stops it for the move. By hand: systemctl stop nvidia-powerd.service"},
-    Holder{"nv-hostengine|dcgm-exporter", HolderKind::service,
-           "Stop NVIDIA's monitor: systemctl stop {unit}"},
+    Holder{"nv-hostengine|dcgm-exporter", HolderKind::service, "Stop NVIDIA's monitor: {stop}"},
     Holder{"nv-fabricmanager", HolderKind::driver_service,
            "It connects all the GPUs of this machine; when none of them computes: systemctl stop "
            "nvidia-fabricmanager.service"},
-    Holder{
-        "nvidia-vgpu-mgr|nvidia-vgpud", HolderKind::driver_service,
-        "It serves the VMs that have a part of a GPU: shut those down, then stop it: systemctl stop {unit}"},
+    Holder{"nvidia-vgpu-mgr|nvidia-vgpud", HolderKind::driver_service,
+           "It serves the VMs that have a part of a GPU: shut those down, then stop it: {stop}"},
     Holder{"nvidia-settings|nvidia-smi", HolderKind::program,
            "Close {comm} (it holds the GPU while it runs)."},
 
@@ -94,7 +92,7 @@ constexpr std::array holders{
         "openrgb|OpenRGB*", HolderKind::program,
         "OpenRGB holds this GPU's I2C bus for its lights: quit it, or switch the card off in its settings."},
     Holder{"ratbagd|fwupd|boltd|upowerd|power-profiles-*|switcheroo-con*", HolderKind::service,
-           "Stop it: systemctl stop {unit}"},
+           "Stop it: {stop}"},
 
     // Sound.
     Holder{"pipewire|pipewire-pulse|wireplumber|pipewire-media*|pulseaudio|alsactl", HolderKind::audio_server,
@@ -102,7 +100,7 @@ constexpr std::array holders{
 
     // Machine learning, video, games, browsers.
     Holder{"ollama|ollama_llama_s*|llama-server|llama-cli|koboldcpp|lms|LM Studio", HolderKind::service,
-           "Stop the language model: ollama stop MODEL, or systemctl stop {unit}"},
+           "Stop the language model: ollama stop MODEL, or {stop}"},
     Holder{"python|python3*|jupyter*|comfyui|invokeai*", HolderKind::program,
            "A Python program computes on the GPU: let {comm} (pid {pid}) end, or stop it."},
     Holder{"steam|steamwebhelper|reaper|wineserver|wine64*|pressure-vessel|gameoverlayui",
@@ -124,8 +122,7 @@ constexpr std::array holders{
     // Machines and containers.
     Holder{
         "qemu-system-*|qemu-kvm|kvm|crosvm|cloud-hyperviso*|firecracker|VBoxHeadless|VirtualBoxVM|vmware-vmx",
-        HolderKind::vm,
-        "Shut down the virtual machine {machine} (sudo virsh shutdown), or take the device out of it."},
+        HolderKind::vm, "Shut down the virtual machine {machine}, or take the device out of it."},
     Holder{"Xvfb|Xvnc|sunshine-kms*", HolderKind::program, "Close {comm} (pid {pid})."},
 };
 
@@ -148,16 +145,29 @@ std::string_view executable(std::string_view command) {
   return path.substr(path.rfind('/') + 1);
 }
 
+/// Not what runs other people's sessions and jobs as well.
+bool is_own_service(std::string_view unit) {
+  constexpr std::array shared{"user@", "cron", "crond", "atd", "ssh", "slurm", "getty@", "display-manager"};
+  return unit.ends_with(".service") &&
+         std::ranges::none_of(shared, [&](std::string_view name) { return unit.starts_with(name); });
+}
+
+std::string stop_command(const DeviceUser& user) {
+  if (is_own_service(user.owner.unit)) return "systemctl stop " + user.owner.unit;
+  return "kill " + std::to_string(user.pid);
+}
+
 std::string filled(std::string_view text, const DeviceUser& user) {
   std::string result{text};
   const std::pair<std::string_view, std::string> fields[] = {
       {"{pid}", std::to_string(user.pid)},
       {"{comm}", user.comm},
-      {"{unit}", user.owner.unit},
+      {"{stop}", stop_command(user)},
       {"{user-unit}", user.owner.user_unit},
       {"{what}", user.what},
       {"{container}", user.owner.container},
-      {"{machine}", user.owner.machine},
+      {"{machine}",
+       user.owner.machine.empty() ? "of process " + std::to_string(user.pid) : user.owner.machine},
       {"{function}", user.function.str()},
   };
   for (const auto& [field, value] : fields)
@@ -174,7 +184,7 @@ std::pair<HolderKind, std::string_view> by_owner(const ProcessOwner& owner) {
   if (!owner.user_unit.empty())
     return {HolderKind::program,
             "Close {comm} (pid {pid}), or as its user: systemctl --user stop {user-unit}"};
-  if (owner.unit.ends_with(".service")) return {HolderKind::service, "Stop it: systemctl stop {unit}"};
+  if (is_own_service(owner.unit)) return {HolderKind::service, "Stop it: {stop}"};
   return {HolderKind::program, "Close {comm} (pid {pid})."};
 }
 

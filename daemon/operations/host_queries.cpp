@@ -25,6 +25,7 @@ Json user(const DeviceUser& u) {
           {"what", u.what},
           {"via", to_string(u.via)},
           {"lets-go", u.will_let_go},
+          {"shared", u.shared},
           {"remedy", u.remedy}};
 }
 

@@ -188,7 +188,17 @@ class ForkedWorker : public Worker {
 
 }  // namespace
 
+void ForkWorkers::require_room() const {
+  if (abandoned_.size() < most_abandoned) return;
+  throw Error(
+      ErrorCode::timed_out,
+      fmt::format("{} earlier looks at devices hang in the kernel, in process {} first; nothing more is "
+                  "begun until they come back, or the machine is started anew",
+                  abandoned_.size(), abandoned_.begin()->first));
+}
+
 std::unique_ptr<Worker> ForkWorkers::start(const std::string& name, Body body, WorkerHandlers handlers) {
+  require_room();
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) < 0)
     throw Error(ErrorCode::internal, fmt::format("cannot start a worker: {}", std::strerror(errno)));

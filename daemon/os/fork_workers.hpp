@@ -15,6 +15,10 @@ namespace gpuctl {
 /// (systemd src/shared/killall.c: ignore_proc).
 class ForkWorkers : public WorkerPool {
  public:
+  /// So many processes that nobody waits for any more may hang in the kernel; then start() throws
+  /// Error(timed_out): each takes a descriptor.
+  static constexpr std::size_t most_abandoned = 128;
+
   /// `argv0`: the daemon's own argv[0] in place, overwritten in the children; may be null.
   ForkWorkers(EventLoop& loop, char* argv0) : loop_(loop), argv0_(argv0) {}
   std::unique_ptr<Worker> start(const std::string& name, Body body, WorkerHandlers handlers) override;
@@ -27,6 +31,8 @@ class ForkWorkers : public WorkerPool {
   void abandon(pid_t pid, UniqueFd pidfd);
 
  private:
+  void require_room() const;
+
   EventLoop& loop_;
   char* argv0_;
   std::set<int> parent_only_;

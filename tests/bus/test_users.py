@@ -35,7 +35,7 @@ class Users(BusTest):
     def test_a_holder_is_told_with_all_that_is_documented(self):
         entry = self.entry(OWNER)
         self.assertEqual(set(entry), {'pid', 'command', 'uid', 'unit', 'session', 'container', 'machine', 'what', 'via', 'lets-go',
-                                      'remedy'})
+                                      'shared', 'remedy'})
         self.assertEqual((entry['uid'], entry['container'], entry['machine']), (self.machine.uids[OWNER], '', ''))
         self.assertIs(entry['lets-go'], True)  # an attribute file keeps no driver
 

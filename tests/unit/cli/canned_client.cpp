@@ -156,8 +156,9 @@ Operation attach_operation(const std::string& state, const std::vector<std::stri
 
 void CannedClient::called(const std::string& method, const std::string& arguments) {
   daemon_.calls.push_back(method + arguments);
-  if (const auto failure = daemon_.failures.find(method); failure != daemon_.failures.end())
-    throw failure->second;
+  for (const auto& call : {method, method + arguments})
+    if (const auto failure = daemon_.failures.find(call); failure != daemon_.failures.end())
+      throw failure->second;
 }
 
 std::string CannedClient::started(const std::string& method, const std::string& arguments,

@@ -29,7 +29,7 @@ struct Daemon {
   std::string diff, rom, report, sentence;
   KernelArguments kernel_arguments;
   std::vector<BootPolicy> policies;
-  std::map<std::string, Failure> failures;  ///< by method: "attach"
+  std::map<std::string, Failure> failures;  ///< by method, with arguments or without: "attach"
   bool wants_password{};                    ///< polkit would ask
   std::deque<Operation> course;  ///< what the operation looks like at each look; the last one stays
   std::deque<std::function<void()>>

@@ -127,6 +127,20 @@ TEST_CASE("boot confirm without a GPU keeps what is on trial and nothing else") 
   CHECK(program.daemon.calls.back() == "confirm_boot_policy '0000:01:00.0'");
 }
 
+TEST_CASE("boot confirm confirms the others where one GPU is not there") {
+  Program program;
+  auto second = kept;
+  second.state = "trial";
+  program.daemon.policies = {on_trial, second};
+  program.daemon.failures = {
+      {"confirm_boot_policy '0000:01:00.0'", {"org.gpuctl1.Error.NotFound", "No GPU fits 0000:01:00.0."}}};
+  const auto outcome = program.run({"boot", "confirm"});
+  CHECK(outcome.status == 5);
+  CHECK(outcome.err.find("No GPU fits 0000:01:00.0.") != std::string::npos);
+  CHECK(outcome.err.find("The other policies on trial are confirmed.") != std::string::npos);
+  CHECK(program.daemon.calls.back() == "confirm_boot_policy '0000:02:00.0'");
+}
+
 TEST_CASE("boot apply tells which GPUs could not be moved") {
   Program program;
   CHECK(program.run({"boot", "apply"}).status == 0);

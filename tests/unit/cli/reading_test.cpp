@@ -40,11 +40,13 @@ TEST_CASE("JSON also tells where a user runs, and whether it lets go by itself")
   program.daemon.users = {root_shell, stranger};
   program.daemon.users[1].container = "docker 0123456789ab";
   program.daemon.users[1].machine = "web\x1b[2J";
-  program.daemon.users[1].lets_go = true;
+  program.daemon.users[1].lets_go = program.daemon.users[1].shared = true;
   const auto users = nlohmann::json::parse(program.run({"users", "--json"}).out)["users"];
   CHECK(users.at(0).at("container").is_null());
   CHECK(users.at(0).at("machine").is_null());
   CHECK(users.at(0).at("lets_go") == false);
+  CHECK(users.at(0).at("shared") == false);
+  CHECK(users.at(1).at("shared") == true);
   CHECK(users.at(1).at("container") == "docker 0123456789ab");
   CHECK(users.at(1).at("machine") == "web");
   CHECK(users.at(1).at("lets_go") == true);

@@ -32,6 +32,29 @@ const DeviceUser* user(const DeviceUsers& users, int pid, const std::string& wha
 
 }  // namespace
 
+TEST_CASE(
+    "nobody is told to stop what other people's sessions and jobs run in, nor what may use another GPU") {
+  const auto remedy = [&](const std::string& unit) {
+    Laptop laptop;
+    add_process(laptop, {.pid = 7,
+                         .comm = "llama-server",
+                         .cgroup = "0::/system.slice/" + unit + "\n",
+                         .descriptors = {"/dev/nvidia0", "/dev/nvidiactl"}});
+    return user(laptop.users(), 7, "/dev/nvidiactl")->remedy;
+  };
+  CHECK(remedy("ollama.service") ==
+        "Stop the language model: ollama stop MODEL, or systemctl stop ollama.service");
+  for (const auto* unit : {"session-3.scope", "user@1000.service", "slurmstepd.scope", "cron.service"})
+    CHECK(remedy(unit) == "Stop the language model: ollama stop MODEL, or kill 7");
+  Laptop laptop;
+  add_process(laptop, {.pid = 8, .comm = "python3", .descriptors = {"/dev/nvidiactl"}});
+  CHECK(user(laptop.users(), 8, "/dev/nvidiactl")
+            ->remedy.starts_with("If it uses this GPU, and not another one of its driver: "));
+  add_process(laptop, {.pid = 9, .comm = "qemu-system-x86", .descriptors = {"/dev/nvidia0"}});
+  CHECK(user(laptop.users(), 9, "/dev/nvidia0")
+            ->remedy.starts_with("Shut down the virtual machine of process 9"));
+}
+
 TEST_CASE("a GPU that nobody uses has no users") {
   Laptop laptop;
   add_process(laptop,

@@ -7,6 +7,8 @@
 
 #include <doctest/doctest.h>
 
+#include "core/error.hpp"
+
 using namespace gpuctl;
 using namespace std::chrono_literals;
 
@@ -85,6 +87,27 @@ TEST_CASE("a worker may be dropped when the loop has ended, and is killed all th
   int status = 0;
   CHECK(::waitpid(pid, &status, 0) == pid);
   CHECK(WTERMSIG(status) == SIGKILL);
+}
+
+TEST_CASE("what hangs in the kernel is bounded, and room comes back with it") {
+  Pool pool;
+  const auto begin = [&] {
+    return pool.workers.start(
+        "test", [](WorkerChannel& c) { c.wait(60'000); }, pool.handlers());
+  };
+  for (std::size_t i = 0; i < ForkWorkers::most_abandoned; ++i)
+    begin().reset();  // not reaped before the loop runs
+  CHECK_THROWS_WITH(begin(), doctest::Contains("128 earlier looks at devices hang in the kernel"));
+  const auto can_begin = [&]() -> bool {
+    try {
+      return begin() != nullptr;
+    } catch (const Error&) {
+      return false;
+    }
+  };
+  bool begun = false;
+  for (int i = 0; i < 100 && !begun; ++i) pool.loop.run_once(100ms), begun = can_begin();
+  CHECK(begun);
 }
 
 TEST_CASE("a handler may drop its worker") {
