@@ -30,7 +30,8 @@ constexpr std::array gpuctl_errors{
     Row{"VmRunning", {Exit::refused, "Shut the VM down first, or change the running one with --live."}},
     Row{"LibvirtUnavailable",
         {Exit::refused,
-         "Install libvirt and start it; without it, gpuctl attach binds the GPU to vfio-pci only."}},
+         "Install libvirt and start it, or wait until it answers; without it, gpuctl attach binds the GPU to "
+         "vfio-pci only."}},
     Row{"LimitsExceeded", {Exit::refused, "Too much at once; try again in a moment."}},
     Row{"Cancelled", {Exit::failed, ""}},
     Row{"TimedOut",

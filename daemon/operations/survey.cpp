@@ -107,21 +107,34 @@ void add_fitness(Work& work, const Vm& target) {
 /// What libvirt says: the VM that is to get the GPU, and all there are.
 struct Vms {
   Vm target;
-  std::vector<Vm> all;
+  std::optional<std::vector<Vm>> told;  ///< nothing: libvirt has not told of the others
+  std::vector<Vm> all() const { return told.value_or(std::vector{target}); }
+  bool may_have(const std::string& uuid) const {
+    return !told || std::ranges::count(*told, uuid, &Vm::uuid) != 0;
+  }
 };
 
-std::optional<Vms> ask_vms(const Work& work) {
+/// A VM that starts keeps libvirt from listing any, for as long as its hooks run; that is nothing to another.
+std::optional<std::vector<Vm>> others(Hypervisor& hypervisor, Work& work) try {
+  return hypervisor.vms();
+} catch (const Error& error) {
+  if (error.code() != ErrorCode::libvirt_unavailable) throw;
+  work.result.survey.problems.push_back(vms_not_told(work.gpu));
+  return std::nullopt;
+}
+
+std::optional<Vms> ask_vms(Work& work) {
   if (work.request.vm.empty()) return std::nullopt;
   const auto hypervisor = answering_hypervisor(work.platform);
-  return Vms{hypervisor->vm(work.request.vm), hypervisor->vms()};
+  auto target = hypervisor->vm(work.request.vm);
+  return Vms{std::move(target), others(*hypervisor, work)};
 }
 
 void plan_vm_for_attach(Work& work, const Vms& vms, Plan& plan) {
-  take_vm_part(work, attach_vm_part(work.request, work.gpu, work.snapshot, vms.target, vms.all), plan);
+  take_vm_part(work, attach_vm_part(work.request, work.gpu, work.snapshot, vms.target, vms.all()), plan);
   add_fitness(work, vms.target);
   const auto& before = work.assignment;
-  if (before && before->vm_uuid != vms.target.uuid &&
-      std::ranges::count(vms.all, before->vm_uuid, &Vm::uuid) != 0)
+  if (before && before->vm_uuid != vms.target.uuid && vms.may_have(before->vm_uuid))
     work.result.survey.problems.push_back(assigned_elsewhere(*work.assignment));
 }
 

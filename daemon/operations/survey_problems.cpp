@@ -16,6 +16,14 @@ Problem assigned_elsewhere(const Assignment& assignment) {
           fmt::format("Release it first: gpuctl release {}", assignment.gpu.str())};
 }
 
+Problem vms_not_told(const Gpu& gpu) {
+  return {
+      "vms-not-told", Severity::warning, gpu.address.str(),
+      "libvirt does not tell of the other virtual machines in time, as while one of them starts: whether one "
+      "of them wants this GPU is not known.",
+      "Look again when it has started."};
+}
+
 Problems missing_modules(const Plan& plan, const std::filesystem::path& directory) {
   const auto load = std::ranges::find(plan, StepKind::load_module, &Step::kind);
   if (load == plan.end() || std::filesystem::exists(directory)) return {};

@@ -3,6 +3,7 @@
 #pragma once
 #include <filesystem>
 
+#include "core/devices.hpp"
 #include "core/problem.hpp"
 #include "core/step.hpp"
 #include "operations/assignments.hpp"
@@ -11,6 +12,7 @@ namespace gpuctl {
 
 /// Another VM has the GPU by gpuctl.
 Problem assigned_elsewhere(const Assignment& assignment);
+Problem vms_not_told(const Gpu& gpu);
 
 /// A package manager that removes the old kernel's modules with the update (Arch) leaves none to load. A way
 /// home is tried all the same: what does not load is told at its end.

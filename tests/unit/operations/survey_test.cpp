@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include "core/error.hpp"
+#include "operations/assignments.hpp"
 #include "rebind/live_state.hpp"
 #include "rebind/plan.hpp"
 #include "rebind/saved_bindings.hpp"
@@ -31,6 +33,13 @@ class NeighbourComesNext : public FakeHypervisor {
         q35("<hostdev mode='subsystem' type='pci' managed='yes'><source>"
             "<address domain='0x0000' bus='0x04' slot='0x00' function='0x0'/></source></hostdev>");
   }
+};
+
+/// One of its VMs is starting: it tells of no list until that is over.
+class SilentAboutOthers : public FakeHypervisor {
+ public:
+  SilentAboutOthers() { add(q35("")); }
+  std::vector<Vm> vms() override { throw Error(ErrorCode::libvirt_unavailable, "it has not answered"); }
 };
 
 /// The laptop as workers see it.
@@ -132,6 +141,20 @@ TEST_CASE("what only the next start of a VM takes along is in the way while it r
     REQUIRE(foreign != found.end());
     CHECK(foreign->severity == (live ? Severity::blocker : Severity::info));
   }
+}
+
+TEST_CASE("a VM that starts keeps no GPU from another one") {
+  Laptop laptop;
+  laptop.platform.hypervisor = [] { return std::make_unique<SilentAboutOthers>(); };
+  const auto vm = SilentAboutOthers{}.domains.begin()->second;
+  const Request request{.verb = Verb::attach, .gpu = display.str(), .vm = vm.name};
+  const auto problems = [&] { return prepare(request, laptop.snapshot(), laptop.platform).survey.problems; };
+  const auto told = [&](const char* id) { return std::ranges::count(problems(), id, &Problem::id); };
+  CHECK(told("vms-not-told") == 1);
+  CHECK(told("gpu-assigned") == 0);
+  StateDir dir(laptop.platform.state_dir / "assignments");
+  Assignments(dir).save({display.slot(), {display, audio}, "another", "another"});
+  CHECK(told("gpu-assigned") == 1);
 }
 
 TEST_CASE("what is on vfio already belongs where the record says") {
