@@ -12,11 +12,15 @@ namespace gpuctl {
 struct DomainDemand {
   std::string name;
   std::string uuid;
-  std::vector<PciSlot> gpus;     ///< each with at least one function in the definition, ascending
+  std::vector<PciSlot> gpus;     ///< see claimed_gpus(), ascending
   std::set<PciAddress> along{};  ///< see going_along()
   std::set<PciSlot> managed{};  ///< those of `gpus` that libvirt would bind by itself, all that it is to have
   bool operator==(const DomainDemand&) const = default;
 };
+
+/// The GPUs whose display function is among `claimed`. A companion alone claims none: the USB controllers and
+/// the sound of a processor with a GPU of its own sit in that GPU's slot, and libvirt moves them by itself.
+std::set<PciSlot> claimed_gpus(const std::vector<PciAddress>& claimed, const Snapshot& snapshot);
 
 /// Reads the definition that libvirt's hook got. Pure: asks nobody, so that it can run while libvirt waits.
 /// Throws as parse_domain().

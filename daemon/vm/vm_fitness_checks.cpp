@@ -2,11 +2,11 @@
 #include "vm/vm_fitness_checks.hpp"
 
 #include <algorithm>
-#include <set>
 
 #include <fmt/format.h>
 
 #include "core/shell_word.hpp"
+#include "vm/domain_demand.hpp"
 #include "vm/hostdev.hpp"
 
 namespace gpuctl::fitness {
@@ -50,7 +50,7 @@ void check_hostdev(const Subject& vm, const Hostdev& hostdev) {
 
 /// The address may be right and the device another one, which libvirt would hand over without a word.
 void check_other_devices(const Subject& vm, const std::vector<PciAddress>& claimed) {
-  if (std::ranges::any_of(claimed, [&](PciAddress a) { return vm.snapshot.gpu_of(a) != nullptr; })) return;
+  if (!claimed_gpus(claimed, vm.snapshot).empty()) return;
   for (const auto& hostdev : hostdevs(vm.vm.inactive_xml)) {
     const auto* function = vm.snapshot.find(hostdev.function);
     if (!function || hostdev.own) continue;
@@ -66,8 +66,8 @@ void check_other_devices(const Subject& vm, const std::vector<PciAddress>& claim
 
 void check_completeness(const Subject& vm, const std::vector<PciAddress>& claimed) {
   const auto is_claimed = [&](PciAddress a) { return std::ranges::count(claimed, a) > 0; };
-  for (const auto& [slot, gpu] : vm.snapshot.gpus)
-    if (std::ranges::any_of(gpu.functions, is_claimed) && !std::ranges::all_of(gpu.functions, is_claimed))
+  for (const auto slot : claimed_gpus(claimed, vm.snapshot))
+    if (!std::ranges::all_of(vm.snapshot.gpus.at(slot).functions, is_claimed))
       vm.warning("vm-partial-gpu",
                  fmt::format("The definition of {} has only some functions of the GPU.", vm.vm.name),
                  "gpuctl adds the missing ones; some guest drivers want them all in one slot");
@@ -133,9 +133,7 @@ bool Subject::has_nvidia() const {
 }
 
 std::vector<Gpu> all_gpus(const Vm& vm, const Snapshot& snapshot, const std::vector<Gpu>& more) {
-  std::set<PciSlot> slots;
-  for (const auto function : claimed_functions(vm.inactive_xml))
-    if (const auto* gpu = snapshot.gpu_of(function)) slots.insert(gpu->slot());
+  auto slots = claimed_gpus(claimed_functions(vm.inactive_xml), snapshot);
   for (const auto& gpu : more) slots.insert(gpu.slot());
   std::vector<Gpu> all;
   for (const auto& slot : slots)

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/error.hpp"
+#include "vm/domain_demand.hpp"
 #include "vm/hostdev.hpp"
 #include "vm/vm_fitness.hpp"
 #include "vm/vm_problems.hpp"
@@ -37,7 +38,11 @@ PictureTransport transport_option(const Options::value_type& entry) {
 
 std::vector<PciAddress> gpu_functions(const Vm& vm, const Snapshot& snapshot) {
   auto functions = claimed_functions(vm.inactive_xml);
-  std::erase_if(functions, [&](PciAddress a) { return snapshot.gpu_of(a) == nullptr; });
+  const auto gpus = claimed_gpus(functions, snapshot);
+  std::erase_if(functions, [&](PciAddress a) {
+    const auto* gpu = snapshot.gpu_of(a);
+    return gpu == nullptr || !gpus.contains(gpu->slot());
+  });
   return functions;
 }
 

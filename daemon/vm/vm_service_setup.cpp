@@ -7,6 +7,7 @@
 
 #include "core/error.hpp"
 #include "core/shell_word.hpp"
+#include "vm/domain_demand.hpp"
 #include "vm/domain_lock.hpp"
 #include "vm/domain_xml.hpp"
 #include "vm/hostdev.hpp"
@@ -30,8 +31,8 @@ void require_rom_path(const std::string& path) {
 /// Those in the definition, or the named one.
 std::vector<PciAddress> rom_functions(const Vm& vm, const SetupRequest& request, const Snapshot& snapshot) {
   std::set<PciAddress> displays;
-  for (const auto function : claimed_functions(vm.inactive_xml))
-    if (const auto* gpu = snapshot.gpu_of(function)) displays.insert(gpu->address);
+  for (const auto slot : claimed_gpus(claimed_functions(vm.inactive_xml), snapshot))
+    displays.insert(snapshot.gpus.at(slot).address);
   if (request.gpu) {
     const auto named = snapshot.gpus.find(*request.gpu);
     if (named != snapshot.gpus.end()) displays = {named->second.address};

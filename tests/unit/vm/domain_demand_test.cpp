@@ -44,7 +44,7 @@ TEST_CASE("a starting domain demands the GPUs in its definition, and nothing els
 }
 
 TEST_CASE("along with a GPU goes what libvirt binds by itself, and each other GPU with all its functions") {
-  const auto xml = q35(hostdev("no", "0x41", 1) + hostdev("yes", "0x05", 0) + hostdev("no", "0x06", 0));
+  const auto xml = q35(hostdev("no", "0x41", 0) + hostdev("yes", "0x05", 0) + hostdev("no", "0x06", 0));
   CHECK(going_along(xml, two_cards()) ==
         std::set{pci("0000:05:00.0"), pci("0000:41:00.0"), pci("0000:41:00.1")});
   CHECK(domain_demand(xml, two_cards()).along == going_along(xml, two_cards()));
@@ -59,4 +59,15 @@ TEST_CASE("libvirt would take a GPU by itself if it would take each function tha
   CHECK(managed(hostdev("yes", "0x01", 0) + hostdev("yes", "0x41", 0) + hostdev("no", "0x41", 1)) ==
         std::set{*PciSlot::parse("0000:01:00")});
   CHECK(managed(hostdev("yes", "0x05", 0)).empty());
+}
+
+TEST_CASE("a companion without its display demands no GPU: libvirt moves that one function, or nobody does") {
+  auto host = two_cards();
+  const auto by_libvirt = q35(hostdev("yes", "0x41", 1));
+  CHECK(domain_demand(by_libvirt, host).gpus.empty());
+  CHECK(domain_demand(by_libvirt, host).managed.empty());
+  CHECK(going_along(by_libvirt, host) == std::set{pci("0000:41:00.1")});
+  CHECK(going_along(q35(hostdev("no", "0x41", 1)), host).empty());
+  host.functions[pci("0000:41:00.1")].id.class_code = 0x038000;  // a second display is no companion
+  CHECK(domain_demand(by_libvirt, host).gpus == std::vector{*PciSlot::parse("0000:41:00")});
 }

@@ -219,6 +219,18 @@ TEST_CASE("half a GPU in a definition is named") {
   CHECK_FALSE(has(host.check(add_hostdevs(half, {pci("0000:01:00.1")})), "vm-partial-gpu"));
 }
 
+TEST_CASE("a companion without its display is no part of a GPU, and is told as any other device") {
+  Host host;
+  const auto xml =
+      changed(domain_file("windows11"), "</devices>",
+              "<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0x0000' "
+              "bus='0x01' slot='0x00' function='0x1'/></source></hostdev></devices>");
+  const auto problems = host.check(xml);
+  CHECK_FALSE(has(problems, "vm-partial-gpu"));
+  CHECK_FALSE(has(problems, "vm-no-battery"));
+  CHECK(has(problems, "hostdev-not-gpu"));
+}
+
 TEST_CASE("a BAR of 8 GiB wants UEFI and the host's processor") {
   Host host;
   CHECK(has(host.check(domain_file("linux"), false, true), "vm-large-bar"));

@@ -181,6 +181,18 @@ TEST_CASE("a ROM that is asked for by the word auto is that of the VM's GPU; a d
   CHECK(contains(lab.vm.inactive_xml, "gpuctl:rom function='0000:01:00.0' file='/rom/0000:01:00.0'"));
 }
 
+TEST_CASE(
+    "a VM's GPUs are those whose display it has: the processor's own USB controller beside one is none") {
+  Lab lab;
+  const auto usb = pci("0000:0e:00.3");
+  lab.snapshot.functions[usb].address = usb;
+  lab.snapshot.gpus[usb.slot()] = {pci("0000:0e:00.0"), {pci("0000:0e:00.0"), usb}};
+  lab.vm.inactive_xml = add_hostdevs(add_hostdevs(lab.vm.inactive_xml, gpu), {usb});
+  lab.setup({{"rom", "auto"s}});
+  CHECK(contains(lab.vm.inactive_xml, "gpuctl:rom function='0000:01:00.0'"));
+  CHECK(lab.service.list(lab.snapshot).at(0).functions == gpu);
+}
+
 TEST_CASE("passwords in the definition are in no diff, and survive the change") {
   Lab lab;
   auto& xml = lab.vm.inactive_xml;
