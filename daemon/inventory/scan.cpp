@@ -127,21 +127,10 @@ class Scanner {
     if (known == nullptr || known->id != function.id) return;
     for (const auto other : known->linked) {
       const bool is_new = std::ranges::find(function.linked, other) == function.linked.end();
-      if (is_new && are_one_card(function.address, other) && (is_away(function.address) || is_away(other)))
+      if (is_new && are_one_card(function.address, other, now_.functions) &&
+          (is_away(function.address) || is_away(other)))
         function.linked.push_back(other);
     }
-  }
-
-  std::optional<PciAddress> parent_of(std::optional<PciAddress> address) const {
-    const auto* function = address ? now_.find(*address) : nullptr;
-    return function == nullptr ? std::nullopt : function->parent;
-  }
-
-  /// Behind a switch of the card's own. The board's sound chip is tied to an integrated GPU in the same way,
-  /// and is no part of it.
-  bool are_one_card(PciAddress one, PciAddress other) const {
-    const auto card = parent_of(parent_of(one));
-    return card && card == parent_of(parent_of(other));
   }
 
   bool is_away(PciAddress address) const {

@@ -61,14 +61,19 @@ TEST_CASE("a function of another class in the slot is no companion") {
   CHECK(scan(RootDir{m.root()}, {}).gpus.at({0, 1, 0}).functions == std::vector{at("0000:01:00.0")});
 }
 
-TEST_CASE("a function that a device link ties to the GPU belongs to it, wherever it is; a bridge does not") {
+TEST_CASE("a function of its card that a device link ties to the GPU belongs to it; a bridge does not") {
   FakeMachine m;
-  m.bridge("0000:00:10.0").gpu("0000:01:00.0", {.id = laptop_gpu_id});
-  m.function("0000:02:00.0", {.id = {0x10de, 0x1234, 0, 0, 0x118000}, .revision = 7});
-  m.device_link("0000:02:00.0", "0000:01:00.0").device_link("0000:01:00.0", "0000:00:10.0");
+  m.bridge("0000:00:10.0")
+      .bridge("0000:01:00.0")
+      .bridge("0000:02:01.0", "pcieport", {.parent = "0000:01:00.0"});
+  m.bridge("0000:02:04.0", "pcieport", {.parent = "0000:01:00.0"});
+  m.gpu("0000:03:00.0", {.id = laptop_gpu_id, .parent = "0000:02:01.0"});
+  m.function("0000:04:00.0",
+             {.id = {0x10de, 0x1234, 0, 0, 0x118000}, .revision = 7, .parent = "0000:02:04.0"});
+  m.device_link("0000:04:00.0", "0000:03:00.0").device_link("0000:03:00.0", "0000:00:10.0");
   const auto snapshot = scan(RootDir{m.root()}, {});
-  CHECK(snapshot.gpus.at({0, 1, 0}).functions == std::vector{at("0000:01:00.0"), at("0000:02:00.0")});
-  CHECK(snapshot.find(at("0000:02:00.0"))->power_control == "on");
+  CHECK(snapshot.gpus.at({0, 3, 0}).functions == std::vector{at("0000:03:00.0"), at("0000:04:00.0")});
+  CHECK(snapshot.find(at("0000:04:00.0"))->power_control == "on");
 }
 
 TEST_CASE("a 3D controller is a GPU although it has no boot_vga attribute") {
@@ -276,7 +281,7 @@ TEST_CASE("what the host's drivers tie to a GPU of the same card stays with it w
   CHECK(rescan(root, {}, known, scope).gpus.at(both[0].slot()).functions.size() == 1);
 }
 
-TEST_CASE("the board's own sound chip is no part of an integrated GPU that no longer drives it") {
+TEST_CASE("the board's own sound chip is no part of the integrated GPU that drives it, nor of one that did") {
   FakeMachine m;
   m.gpu("0000:00:02.0", {.id = laptop_igpu_id})
       .function("0000:00:1f.3", {.id = {0x8086, 0x51c8, 0, 0, 0x040380}});
@@ -284,13 +289,16 @@ TEST_CASE("the board's own sound chip is no part of an integrated GPU that no lo
       .bind("0000:00:1f.3", "snd_hda_intel")
       .device_link("0000:00:1f.3", "0000:00:02.0");
   const RootDir root{m.root()};
-  const auto sound = at("0000:00:1f.3");
+  const auto sound = at("0000:00:1f.3"), igpu = at("0000:00:02.0");
   const auto known = scan(root, {});
+  CHECK(known.find(igpu)->linked == std::vector{sound});
+  CHECK(known.gpus.at(igpu.slot()).functions == std::vector{igpu});
+  CHECK(known.gpu_of(sound) == nullptr);
   for (const auto* link :
        {"0000:00:02.0/consumer:pci:0000:00:1f.3", "0000:00:1f.3/supplier:pci:0000:00:02.0"})
     m.erase(std::string{"sys/bus/pci/devices/"} + link);
   m.unbind("0000:00:1f.3").bind("0000:00:1f.3", "vfio-pci");
-  const auto now = rescan(root, {}, known, {.functions = {sound, at("0000:00:02.0")}});
+  const auto now = rescan(root, {}, known, {.functions = {sound, igpu}});
   CHECK(now.gpu_of(sound) == nullptr);
 }
 
