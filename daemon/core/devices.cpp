@@ -6,6 +6,14 @@
 #include "core/hex.hpp"
 
 namespace gpuctl {
+namespace {
+
+constexpr std::uint16_t intel = 0x8086, amd = 0x1022, ati = 0x1002;
+
+/// The PSP of a Ryzen; driver ccp has it.
+bool is_security_processor(const PciIdentity& id) { return id.vendor == amd && pci_class(id) == 0x1080; }
+
+}  // namespace
 
 std::string PciIdentity::ids() const { return hex(vendor, 4) + ':' + hex(device, 4); }
 
@@ -84,6 +92,15 @@ bool is_display(const PciIdentity& id) { return (id.class_code >> 16) == 0x03; }
 bool is_companion(const PciIdentity& id) {
   const auto c = pci_class(id);
   return c == 0x0403 || c == 0x0c03 || c == 0x0c80;
+}
+
+bool is_integrated(const Gpu& gpu, const Snapshot& snapshot) {
+  const auto* display = snapshot.find(gpu.address);
+  if (display == nullptr) return false;
+  if (display->id.vendor == intel) return gpu.address.bus == 0;
+  return display->id.vendor == ati && std::ranges::any_of(snapshot.functions, [&](const auto& entry) {
+           return entry.first.slot() == gpu.slot() && is_security_processor(entry.second.id);
+         });
 }
 
 bool leaves_group_viable(const PciFunction& f) {

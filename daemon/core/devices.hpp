@@ -132,6 +132,9 @@ std::string device_name(const PciFunction& function);
 bool is_display(const PciIdentity& id);
 /// Audio 0403, USB 0c03, UCSI 0c80: what may belong to a graphics card besides the display function.
 bool is_companion(const PciIdentity& id);
+/// Part of the processor: Intel's sits on the root bus, in the slot of AMD's is the processor's own security
+/// processor too. The host can rarely do without that, so such a GPU is given away only if it is named.
+bool is_integrated(const Gpu& gpu, const Snapshot& snapshot);
 /// Stub drivers that never do DMA for themselves and so leave a group viable (Linux drivers/iommu:
 /// driver_managed_dma).
 bool leaves_group_viable(const PciFunction& function);

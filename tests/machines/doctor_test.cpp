@@ -188,6 +188,18 @@ TEST_CASE("the MUX is told where this kernel has it, and set back with what is i
   CHECK(said_about(laptop, "gpu-candidate") == 0);
 }
 
+TEST_CASE(
+    "beside a Radeon that shows the picture a Ryzen's own GPU is no candidate, and the Radeon can be freed") {
+  CapturedMachine desktop{machines_dir / "amd-desktop-fedora/machine.tree"};
+  CHECK(finding(desktop, "ready").message == "ready: 0000:03:00.0 can be handed to a VM");
+  desktop.machine.set("0000:03:00.0", "boot_vga", "1\n").set("0000:10:00.0", "boot_vga", "0\n");
+  desktop.machine.connector("0000:10:00.0", 0, "HDMI-A-1", false, false);
+  CHECK(finding(desktop, "ready").message == "not ready: every GPU of this machine stays with the host");
+  CHECK(finding(desktop, "gpu-boot-display").subject == "0000:03:00.0");
+  CHECK(finding(desktop, "gpu-boot-display").remedy ==
+        "make the other GPU the primary display in the firmware setup");
+}
+
 TEST_CASE("whether interrupts are remapped is what the kernel shows") {
   CapturedMachine desktop{machines_dir / "amd-desktop-fedora/machine.tree"};
   desktop.machine.file("proc/interrupts", "  0:  11  IR-IO-APIC   2-edge  timer\n");

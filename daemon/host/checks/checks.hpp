@@ -49,8 +49,8 @@ std::vector<std::string> left_by_envycontrol(const HostFacts&);
 std::string without_envycontrol(const HostFacts&);
 std::string without_udev_rule(const std::string& path);
 
-/// The firmware's picture comes from it, a screen on it is lit, or it sits on the root bus like an integrated
-/// one: not a candidate for VMs, so what would stand in its way is no problem of this machine.
+/// The firmware's picture comes from it, a screen on it is lit, or it is integrated: not a candidate for VMs,
+/// so what would stand in its way is no problem of this machine.
 bool stays_with_host(const Gpu&, const Snapshot&);
 
 }  // namespace gpuctl::checks

@@ -19,10 +19,17 @@ bool is_boot_display(const Gpu& gpu, const Snapshot& snapshot) {
   return display != nullptr && display->boot_vga;
 }
 
-/// A display function right on the root complex that is Intel's: an integrated GPU.
-bool is_integrated(const Gpu& gpu, const Snapshot& snapshot) {
-  const auto* display = snapshot.find(gpu.address);
-  return display != nullptr && display->id.vendor == 0x8086 && gpu.address.bus == 0;
+bool any_is_free(const Snapshot& snapshot) {
+  return std::ranges::any_of(snapshot.gpus,
+                             [&](const auto& entry) { return !stays_with_host(entry.second, snapshot); });
+}
+
+/// Where another one can go this one is well where it is, and an integrated one always is.
+std::string boot_display_remedy(const Gpu& gpu, const Snapshot& snapshot) {
+  if (snapshot.host.gpu_mux_mode == 0) return "switch the MUX to Optimus (hybrid) mode, which frees this GPU";
+  const bool alone = snapshot.gpus.size() < 2;
+  if (snapshot.host.gpu_mux_mode || alone || is_integrated(gpu, snapshot) || any_is_free(snapshot)) return "";
+  return "make the other GPU the primary display in the firmware setup";
 }
 
 std::string name_of(const PciFunction& function) {
@@ -38,12 +45,11 @@ bool stays_with_host(const Gpu& gpu, const Snapshot& snapshot) {
 
 void gpu_display(const HostFacts& host, const Gpu& gpu, Problems& found) {
   const auto subject = gpu.address.str();
-  const bool mux_discrete = host.snapshot.host.gpu_mux_mode == 0;
   if (is_boot_display(gpu, host.snapshot)) {
     found.push_back(
         {"gpu-boot-display", Severity::info, subject,
          "the firmware's picture and the console come from this GPU (boot_vga = 1): it stays with the host",
-         mux_discrete ? "switch the MUX to Optimus (hybrid) mode, which frees this GPU" : ""});
+         boot_display_remedy(gpu, host.snapshot)});
   } else if (shows_picture(gpu, host.snapshot)) {
     found.push_back({"gpu-boot-display", Severity::info, subject,
                      "a screen on this GPU shows a picture (a connector is enabled): it stays with the host "
