@@ -148,7 +148,7 @@ bool drives_a_display(const PciFunction& function) {
 
 bool has_console(const PciFunction& display) { return display.boot_vga && drives_a_display(display); }
 
-Problems display_problems(const PciFunction& display, const HostState& host) {
+Problems display_problems(const Gpu& gpu, const PciFunction& display, const Snapshot& snapshot) {
   Problems found;
   const auto address = display.address.str();
   if (has_console(display))
@@ -163,7 +163,7 @@ Problems display_problems(const PciFunction& display, const HostState& host) {
           blocker("display-in-use", address,
                   fmt::format("A screen of the host is lit by {} (connector {}).", address, connector.name),
                   "Plug the screen into another GPU, or switch that output off in the display settings."));
-  if (host.gpu_mux_mode == 0 && display.parent)
+  if (snapshot.host.gpu_mux_mode == 0 && display.parent && !is_integrated(gpu, snapshot))
     found.push_back(
         blocker("mux-discrete", address,
                 "The display switch (MUX) is set to the discrete GPU: the laptop's own screen would go dark.",
@@ -226,7 +226,7 @@ Problems card_problems(const Gpu& gpu, const Snapshot& snapshot, const std::set<
   for (const auto address : gpu.functions)
     if (const auto* function = snapshot.find(address)) append(found, function_problems(*function, snapshot));
   if (const auto* display = snapshot.find(gpu.address))
-    append(found, display_problems(*display, snapshot.host));
+    append(found, display_problems(gpu, *display, snapshot));
   append(found, slot_problems(gpu, snapshot, along));
   append(found, reset_problems(gpu, snapshot));
   append(found, last_gpu_problems(gpu, snapshot));

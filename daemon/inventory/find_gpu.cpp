@@ -87,9 +87,18 @@ Candidates away(const Snapshot& snapshot) {
   return vfio.empty() ? all : vfio;
 }
 
+/// An integrated GPU is meant only if there is none besides: where the graphics card shows the host's
+/// picture, whoever says nothing hardly means the other one.
+Candidates attachable(const Snapshot& snapshot) {
+  const auto all = gpus_where(snapshot, [&](const Gpu& gpu) { return is_attachable(gpu, snapshot); });
+  auto cards = gpus_where(snapshot, [&](const Gpu& gpu) { return !is_integrated(gpu, snapshot); });
+  if (all.empty() || cards.empty()) return all;
+  std::erase_if(cards, [&](const Gpu* gpu) { return !is_attachable(*gpu, snapshot); });
+  return cards.empty() ? gpus_where(snapshot, [](const Gpu&) { return true; }) : cards;
+}
+
 Candidates fitting_empty(const Snapshot& snapshot, GpuChoice choice) {
-  if (choice == GpuChoice::away) return away(snapshot);
-  return gpus_where(snapshot, [&](const Gpu& gpu) { return is_attachable(gpu, snapshot); });
+  return choice == GpuChoice::away ? away(snapshot) : attachable(snapshot);
 }
 
 Candidates fitting_ids(const Snapshot& snapshot, const std::string& ids) {

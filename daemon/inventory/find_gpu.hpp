@@ -10,7 +10,7 @@ namespace gpuctl {
 /// What an empty argument stands for.
 enum class GpuChoice {
   attachable,  ///< the only GPU that may be given away: not the boot display, in an IOMMU group (if there is
-               ///< an IOMMU)
+               ///< an IOMMU), integrated only where all are
   away,        ///< the only GPU that is not wholly on host drivers
 };
 

@@ -116,6 +116,23 @@ TEST_CASE("nothing means the only GPU that is no boot display and has a group") 
   CHECK(refused(snapshot, "").code == ErrorCode::not_found);
 }
 
+TEST_CASE(
+    "nothing means no integrated GPU, unless there is no other: beside the boot display it has to be named") {
+  auto snapshot = laptop();
+  auto& card = snapshot.functions.at({0, 1, 0, 0});
+  auto& integrated = snapshot.functions.at({0, 0, 2, 0});
+  std::swap(card.boot_vga, integrated.boot_vga);
+  const auto refusal = refused(snapshot, "");
+  CHECK(refusal.code == ErrorCode::ambiguous_gpu);
+  CHECK(refusal.sentence.find("GeForce") != std::string::npos);
+  CHECK(refusal.sentence.find("UHD") != std::string::npos);
+  CHECK(found(snapshot, "uhd") == "0000:00:02.0");
+  card.boot_vga = false;  // both are free, as on a machine without a screen
+  CHECK(found(snapshot, "") == "0000:01:00.0");
+  snapshot.gpus.erase({0, 1, 0});
+  CHECK(found(snapshot, "") == "0000:00:02.0");
+}
+
 TEST_CASE("without any IOMMU nothing still means the GPU, so that the problems can tell about it") {
   auto snapshot = laptop();
   snapshot.host.iommu = "none";

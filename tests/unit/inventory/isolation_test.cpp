@@ -231,6 +231,16 @@ TEST_CASE("a MUX in discrete mode blocks the discrete GPU only") {
   CHECK(told(read(m, {.iommu = "intel", .gpu_mux_mode = 1})).empty());
 }
 
+TEST_CASE("a MUX in discrete mode is nothing to a Ryzen's own GPU, though that is behind a port") {
+  FakeMachine m;
+  m.bridge("0000:00:08.1").gpu("0000:01:00.0", {.id = {0x1002, 0x1638, 0, 0, 0x030000}});
+  m.group(1, {"0000:01:00.0"});
+  const HostState discrete{.iommu = "amd", .gpu_mux_mode = 0};
+  CHECK(told(read(m, discrete)).find("mux-discrete") != std::string::npos);
+  m.function("0000:01:00.2", {.id = {0x1022, 0x15df, 0, 0, 0x108000}});
+  CHECK(told(read(m, discrete)).find("mux-discrete") == std::string::npos);
+}
+
 TEST_CASE("a GPU without a reset method is a warning, since VFIO resets the whole bus if it has all of it") {
   FakeMachine m;
   reference_laptop(m);
