@@ -103,6 +103,12 @@ bool is_integrated(const Gpu& gpu, const Snapshot& snapshot) {
          });
 }
 
+bool resets_alone(const PciFunction& function, bool has_neighbours) {
+  return std::ranges::any_of(function.reset_methods, [has_neighbours](const std::string& method) {
+    return method != "bus" || !has_neighbours;
+  });
+}
+
 bool leaves_group_viable(const PciFunction& f) {
   return f.driver.empty() || f.vfio || f.driver == "pci-stub" || f.driver == "pcieport";
 }

@@ -135,6 +135,9 @@ bool is_companion(const PciIdentity& id);
 /// Part of the processor: Intel's sits on the root bus, in the slot of AMD's is the processor's own security
 /// processor too. The host can rarely do without that, so such a GPU is given away only if it is named.
 bool is_integrated(const Gpu& gpu, const Snapshot& snapshot);
+/// Whether the kernel can reset it without its neighbours: method "bus" fails (ENOTTY) where the bus has
+/// other functions (Linux: pci_parent_bus_reset), though it is listed for the first of them.
+bool resets_alone(const PciFunction& function, bool has_neighbours);
 /// Stub drivers that never do DMA for themselves and so leave a group viable (Linux drivers/iommu:
 /// driver_managed_dma).
 bool leaves_group_viable(const PciFunction& function);

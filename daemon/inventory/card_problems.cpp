@@ -50,18 +50,25 @@ Problems ungrouped_problems(const PciFunction& function) {
       "another slot.")};
 }
 
-Problems presence_problems(const PciFunction& function) {
+/// A reset is named only where release would try one.
+std::string gone_remedy(const Gpu& gpu, const Snapshot& snapshot) {
+  const auto* display = snapshot.find(gpu.address);
+  const auto slot = gpu.slot().str();
+  const bool resets = display != nullptr && resets_alone(*display, gpu.functions.size() > 1);
+  return fmt::format(
+      "Try {}'gpuctl release {} --rescan'; then switch the machine off and on again. If it happens again "
+      "after suspend or a VM, keep the GPU out of D3cold (d3cold_allowed=0).",
+      resets ? fmt::format("'gpuctl release {} --reset'; if it does not help, ", slot) : "", slot);
+}
+
+Problems presence_problems(const PciFunction& function, const std::string& remedy) {
   if (function.present) return {};
   return {blocker(
       "gpu-gone", function.address.str(),
       fmt::format("{} no longer answers: its config space reads all ones (it fell off the bus, or its power "
                   "did not come back).",
                   function.address.str()),
-      fmt::format(
-          "Try 'gpuctl release {0} --reset'; if it does not help, 'gpuctl release {0} --rescan'; then "
-          "switch the machine off and on again. If it happens again after suspend or a VM, keep the GPU "
-          "out of D3cold (d3cold_allowed=0).",
-          function.address.slot().str()))};
+      remedy)};
 }
 
 Problems stuck_problems(const PciFunction& function) {
@@ -98,10 +105,10 @@ Problems virtual_function_problems(const PciFunction& function) {
                               function.address.str()))};
 }
 
-Problems function_problems(const PciFunction& function, const Snapshot& snapshot) {
+Problems function_problems(const PciFunction& function, const Gpu& gpu, const Snapshot& snapshot) {
   Problems found;
   if (snapshot.host.iommu != "none") append(found, ungrouped_problems(function));
-  append(found, presence_problems(function));
+  append(found, presence_problems(function, gone_remedy(gpu, snapshot)));
   append(found, stuck_problems(function));
   append(found, virtual_function_problems(function));
   append(found, power_problems(function));
@@ -224,7 +231,8 @@ Problems state_problems(const Gpu& gpu, const Snapshot& snapshot) {
 Problems card_problems(const Gpu& gpu, const Snapshot& snapshot, const std::set<PciAddress>& along) {
   Problems found;
   for (const auto address : gpu.functions)
-    if (const auto* function = snapshot.find(address)) append(found, function_problems(*function, snapshot));
+    if (const auto* function = snapshot.find(address))
+      append(found, function_problems(*function, gpu, snapshot));
   if (const auto* display = snapshot.find(gpu.address))
     append(found, display_problems(gpu, *display, snapshot));
   append(found, slot_problems(gpu, snapshot, along));

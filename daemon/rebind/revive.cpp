@@ -65,12 +65,6 @@ Plan claim_found(const Move& move, const Binding& recorded) {
 
 }  // namespace
 
-bool resets_alone(const PciFunction& function, bool has_neighbours) {
-  return std::ranges::any_of(function.reset_methods, [has_neighbours](const std::string& method) {
-    return method != "bus" || !has_neighbours;
-  });
-}
-
 Snapshot with_lost(Snapshot now, const Binding& recorded) {
   for (const auto& f : recorded.functions) {
     PciFunction lost;

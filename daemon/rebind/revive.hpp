@@ -12,10 +12,6 @@ enum class Revival {
   rescan,  ///< they are taken off the PCI bus and found again
 };
 
-/// Whether the kernel can reset it without its neighbours: method "bus" fails (ENOTTY) where the bus has
-/// other functions (Linux: pci_parent_bus_reset), though it is listed for the first of them.
-bool resets_alone(const PciFunction& function, bool has_neighbours);
-
 /// With the functions of `recorded` that are off the bus, as revive() would have them before a rescan.
 Snapshot with_lost(Snapshot now, const Binding& recorded);
 

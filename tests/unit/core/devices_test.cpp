@@ -55,3 +55,11 @@ TEST_CASE(
   now.functions[{0, 0, 2, 0}] = {.address = {0, 0, 2, 0}, .id = {0x8086, 0x9a60, 0, 0, 0x030000}};
   CHECK(is_integrated({{0, 0, 2, 0}, {{0, 0, 2, 0}}}, now));
 }
+
+TEST_CASE("a function whose only way is a reset of its bus is not reset where it has neighbours") {
+  const PciFunction alone{.reset_methods = {"bus"}};
+  CHECK(resets_alone(alone, false));
+  CHECK_FALSE(resets_alone(alone, true));
+  CHECK(resets_alone({.reset_methods = {"pm", "bus"}}, true));
+  CHECK_FALSE(resets_alone({}, false));
+}

@@ -256,6 +256,19 @@ TEST_CASE("a GPU that fell off the bus is gone, whichever function shows it") {
   CHECK_FALSE(may_be_forced("gpu-gone"));
 }
 
+TEST_CASE(
+    "a reset is no remedy for a GPU that is gone where the kernel can reset it only with its neighbours") {
+  FakeMachine m;
+  m.gpu("0000:01:00.0", {.id = {0x1002, 0x73bf, 0, 0, 0x030000}, .reset_methods = "bus"});
+  m.fall_off_the_bus("0000:01:00.0");
+  const auto remedy = [&] { return problem(read(m), "gpu-gone").remedy; };
+  CHECK(
+      remedy().starts_with("Try 'gpuctl release 0000:01:00 --reset'; if it does not help, 'gpuctl release "
+                           "0000:01:00 --rescan'; then switch the machine off"));
+  m.companion("0000:01:00.1", "snd_hda_intel");
+  CHECK(remedy().starts_with("Try 'gpuctl release 0000:01:00 --rescan'; then switch the machine off"));
+}
+
 TEST_CASE("an unbind that hangs is told with the driver that does not let go") {
   FakeMachine m;
   reference_laptop(m);

@@ -72,14 +72,6 @@ TEST_CASE("a rescan takes all functions off the bus, and what comes back gets it
         "bind 0000:01:00.1 to snd_hda_intel\n");
 }
 
-TEST_CASE("a function whose only way is a reset of its bus is not reset where it has neighbours") {
-  const PciFunction alone{.reset_methods = {"bus"}};
-  CHECK(resets_alone(alone, false));
-  CHECK_FALSE(resets_alone(alone, true));
-  CHECK(resets_alone({.reset_methods = {"pm", "bus"}}, true));
-  CHECK_FALSE(resets_alone({}, false));
-}
-
 TEST_CASE("a card that is reset or found again ends with its recorded drivers, from VFIO and from the host") {
   for (const auto how : {Revival::reset, Revival::rescan})
     for (const bool away : {true, false}) {
