@@ -113,9 +113,7 @@ constexpr std::array holders{
         "discord|"
         "Discord|slack|signal-desktop|teams*|spotify|obsidian|element-desktop|zoom|WebKitWebProces|firefox|"
         "firefox-bin|firefox-esr|zen|librewolf",
-        HolderKind::program,
-        "Close {comm}, or start it on the other GPU only: "
-        "__EGL_VENDOR_LIBRARY_FILENAMES=/usr/share/glvnd/egl_vendor.d/50_mesa.json {comm}"},
+        HolderKind::program, "Close {comm}{or-elsewhere}"},
     Holder{"looking-glass-c*", HolderKind::program,
            "Close the Looking Glass client or let it draw on the other GPU."},
 
@@ -157,9 +155,18 @@ std::string stop_command(const DeviceUser& user) {
   return "kill " + std::to_string(user.pid);
 }
 
+/// A choice between the libraries of NVIDIA and Mesa: where Mesa serves both GPUs it chooses neither.
+std::string or_elsewhere(const DeviceUser& user) {
+  const bool by_nvidia = user.node == NodeKind::nvidia || user.node == NodeKind::nvidia_shared;
+  return by_nvidia ? ", or start it on the other GPU only: "
+                     "__EGL_VENDOR_LIBRARY_FILENAMES=/usr/share/glvnd/egl_vendor.d/50_mesa.json {comm}"
+                   : ".";
+}
+
 std::string filled(std::string_view text, const DeviceUser& user) {
   std::string result{text};
   const std::pair<std::string_view, std::string> fields[] = {
+      {"{or-elsewhere}", or_elsewhere(user)},
       {"{pid}", std::to_string(user.pid)},
       {"{comm}", user.comm},
       {"{stop}", stop_command(user)},

@@ -87,6 +87,13 @@ TEST_CASE("a program that is not in the table has the remedy of the place it run
   CHECK(user.remedy.find("docker 0123456789ab") != std::string::npos);
 }
 
+TEST_CASE("a browser is sent to Mesa's GPU only from NVIDIA's: where Mesa has both that sends it nowhere") {
+  CHECK(program(5, "chrome", "/dev/nvidia0").remedy ==
+        "Close chrome, or start it on the other GPU only: "
+        "__EGL_VENDOR_LIBRARY_FILENAMES=/usr/share/glvnd/egl_vendor.d/50_mesa.json chrome");
+  CHECK(program(5, "chrome", "/dev/dri/renderD129", NodeKind::drm).remedy == "Close chrome.");
+}
+
 TEST_CASE("no remedy shows an unfilled place") {
   for (const auto* comm :
        {"kwin_wayland", "gnome-shell", "Xorg", "steam", "chrome", "python3", "fwupd", "qemu-kvm", "nvtop"})
