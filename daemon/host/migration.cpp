@@ -26,6 +26,25 @@ Ids ids_of(const Gpu& gpu, const Snapshot& snapshot) {
 
 bool is_one_of(const Ids& ids, const std::string& id) { return std::ranges::find(ids, id) != ids.end(); }
 
+/// Whether the line gives this GPU to vfio-pci still when those ids are out of it.
+bool stays_in(const Ids& line, const Gpu& gpu, const Ids& out, const Snapshot& snapshot) {
+  const auto* display = snapshot.find(gpu.address);
+  const auto id = display == nullptr ? "" : display->id.ids();
+  return is_one_of(line, id) && !is_one_of(out, id);
+}
+
+/// Those of the GPU's ids that no other card in the line needs: cards of several models have the same sound.
+Ids ids_to_take(const Ids& line, const Gpu& gpu, const Snapshot& snapshot) {
+  const auto all = ids_of(gpu, snapshot);
+  auto taken = all;
+  for (const auto& [slot, other] : snapshot.gpus) {
+    if (slot == gpu.slot() || !stays_in(line, other, all, snapshot)) continue;
+    const auto theirs = ids_of(other, snapshot);
+    std::erase_if(taken, [&](const auto& id) { return is_one_of(theirs, id); });
+  }
+  return taken;
+}
+
 /// "" when all of them are the GPU's.
 std::string without_ids(const std::string& word, const Ids& ids) {
   constexpr std::string_view parameter = "ids=";
@@ -66,8 +85,8 @@ bool is_ours_to_change(const OldSetup& old, const Ids& ids) {
 
 FileEdits migration(const RootDir& root, const Gpu& gpu, const Snapshot& snapshot) {
   FileEdits edits;
-  const auto ids = ids_of(gpu, snapshot);
   for (const auto& old : find_old_setups(root, KernelCommandLine{""})) {
+    const auto ids = ids_to_take(old.ids, gpu, snapshot);
     if (!is_ours_to_change(old, ids)) continue;
     const auto same = std::ranges::find(edits, old.path, &FileEdit::path);
     if (same != edits.end()) {

@@ -63,6 +63,22 @@ TEST_CASE("what else an older set-up's line says stays in force while the GPU's 
   }
 }
 
+TEST_CASE("an id that another card in the line has too stays there with that card") {
+  const std::string both = "options vfio-pci ids=10de:25a0,10de:2204,10de:2291\n";
+  for (const auto& [other, left] :
+       {std::pair<std::uint16_t, const char*>{0x2204, "10de:2204,10de:2291"}, {0x1234, "10de:2204"}}) {
+    PolicyHost host;
+    host.add({0, 2, 0, 0}, {0x10de, other, 0, 0, 0x030000}, "vfio-pci");
+    host.add({0, 2, 0, 1}, laptop_audio_id, "vfio-pci");
+    host.snapshot.gpus[{0, 2, 0}] = {{0, 2, 0, 0}, {{0, 2, 0, 0}, {0, 2, 0, 1}}};
+    host.machine.file(conf, both);
+    host.set("vm", true);
+    CHECK(host.root.text(conf).ends_with(std::string{"\noptions vfio-pci ids="} + left));
+    host.set("clear");
+    CHECK(read_exactly(host.root, conf) == both);
+  }
+}
+
 TEST_CASE(
     "a file that somebody has changed since its lines were put out of action is left, and that is said") {
   PolicyHost host;
