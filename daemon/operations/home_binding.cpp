@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "inventory/declining_modules.hpp"
 #include "inventory/kept_away_modules.hpp"
 #include "inventory/module_aliases.hpp"
 #include "operations/service_units.hpp"
@@ -33,6 +34,7 @@ Snapshot with_modules_of_today(const HomeFacts& facts) {
     if (const auto* function = facts.snapshot.find(address)) {
       auto& found = today.functions[address] = *function;
       if (auto modules = aliases.modules(modalias(found.id)); !modules.empty()) found.modules = modules;
+      found.modules = without_declining(found.modules, found.id, facts.root);
     }
   return today;
 }

@@ -238,6 +238,17 @@ TEST_CASE("a GPU goes home to the driver that is installed today") {
   CHECK(home.functions[1].driver == "snd_hda_intel");
 }
 
+TEST_CASE("a GPU that was on vfio since boot goes home to no driver whose parameters forbid it") {
+  Laptop laptop;
+  laptop.machine.bind("0000:01:00.0", "vfio-pci").bind("0000:01:00.1", "vfio-pci");
+  const std::string alias = "pci:v000010DEd*sv*sd*bc03sc*i*";
+  write_module_aliases(laptop.platform.modules_dir, {{alias, "i915"}, {alias, "xe"}});
+  const auto driver = [&] { return laptop.look(Verb::release).transaction.home.functions[0].driver; };
+  CHECK(driver() == "i915");
+  laptop.machine.file("sys/module/i915/parameters/force_probe", "!25a0\n");
+  CHECK(driver() == "xe");
+}
+
 TEST_CASE("a GPU that a VM takes at boot, before udev has loaded its driver, goes home to that") {
   Laptop laptop;
   laptop.machine.unbind("0000:01:00.0").erase("sys/bus/pci/drivers/nvidia");
