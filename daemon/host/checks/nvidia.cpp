@@ -32,8 +32,12 @@ void per_gpu_removal(const HostFacts& host, const std::string& version, Problems
        "/sys/module/nvidia_drm/parameters/modeset",
        fmt::format("NVIDIA driver {} with nvidia-drm.modeset=1 cannot let go of a single GPU; gpuctl unloads "
                    "nvidia_drm for that{}",
-                   version, gpus > 1 ? ", which fails while another NVIDIA GPU shows a picture" : ""),
-       "driver 580.105.08 or later does without"});
+                   version,
+                   gpus > 1 ? ", which cannot be while another GPU is bound to it: no attach works" : ""),
+       gpus > 1
+           ? "update the driver to 580.105.08 or later; or 'options nvidia_drm modeset=0' in /etc/modprobe.d "
+             "and a reboot"
+           : "driver 580.105.08 or later does without"});
 }
 
 std::string parameter(const RootDir& root, std::string_view name) {
