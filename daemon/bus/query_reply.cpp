@@ -22,14 +22,20 @@ std::vector<wire::Dict> dicts(const Json& array) {
   return result;
 }
 
+std::vector<std::string> texts(const Json& array) {
+  std::vector<std::string> result;
+  for (const auto& item : array) result.push_back(wire::utf8(item.get<std::string>()));
+  return result;
+}
+
 /// A worker's answer as D-Bus values. Empty arrays have no type of their own: only problems are dictionaries.
 sdbus::Variant variant(const std::string& key, const Json& value) {
   if (value.is_boolean()) return sdbus::Variant{value.get<bool>()};
   if (value.is_number_unsigned() || value.is_number_integer())
     return sdbus::Variant{value.get<std::uint32_t>()};
   if (key == "problems") return sdbus::Variant{dicts(value)};
-  if (value.is_array()) return sdbus::Variant{value.get<std::vector<std::string>>()};
-  return sdbus::Variant{value.get<std::string>()};
+  if (value.is_array()) return sdbus::Variant{texts(value)};
+  return sdbus::Variant{wire::utf8(value.get<std::string>())};
 }
 
 }  // namespace

@@ -18,7 +18,14 @@ bool second_byte_fits(unsigned char lead, unsigned char second) {
   return second >= low && second <= high;
 }
 
-/// Length of the UTF-8 sequence that starts the text, 0 if it starts none.
+/// libsystemd refuses these too (systemd src/basic/utf8.c: unichar_is_valid). `sequence` is well-formed.
+bool is_noncharacter(std::string_view sequence) {
+  std::uint32_t code = static_cast<unsigned char>(sequence[0]) & (0xffU >> (sequence.size() + 1));
+  for (const char c : sequence.substr(1)) code = code << 6 | (static_cast<unsigned char>(c) & 0x3fU);
+  return (code >= 0xfdd0 && code <= 0xfdef) || (code & 0xfffeU) == 0xfffe;
+}
+
+/// Length of the UTF-8 sequence that starts the text, 0 if it starts none that the bus takes.
 std::size_t sequence_length(std::string_view text) {
   const auto lead = static_cast<unsigned char>(text[0]);
   const std::size_t length = lead < 0x80                   ? 1
@@ -29,8 +36,9 @@ std::size_t sequence_length(std::string_view text) {
   if (length == 0 || length > text.size()) return 0;
   if (length > 1 && !second_byte_fits(lead, static_cast<unsigned char>(text[1]))) return 0;
   const auto is_tail = [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) == 0x80; };
-  return std::all_of(text.begin() + 1, text.begin() + static_cast<std::ptrdiff_t>(length), is_tail) ? length
-                                                                                                    : 0;
+  const auto sequence = text.substr(0, length);
+  if (!std::ranges::all_of(sequence.substr(1), is_tail)) return 0;
+  return length > 1 && is_noncharacter(sequence) ? 0 : length;
 }
 
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }

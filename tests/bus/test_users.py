@@ -39,6 +39,15 @@ class Users(BusTest):
         self.assertEqual((entry['uid'], entry['container'], entry['machine']), (self.machine.uids[OWNER], '', ''))
         self.assertIs(entry['lets-go'], True)  # an attribute file keeps no driver
 
+    def test_a_command_line_that_is_no_text_for_the_bus_hides_nobody(self):
+        with open(f'/sys/bus/pci/devices/{ADDRESS}/config', 'rb') as attribute:
+            odd = subprocess.Popen([b'\xef\xbf\xbf\xff', b'1000'], executable='/bin/sleep', stdin=attribute,
+                                   user=self.machine.uids[OWNER])
+        self.addCleanup(odd.wait)
+        self.addCleanup(odd.kill)
+        found = self.client('root').manager('ListUsers', 's', ADDRESS)[0]
+        self.assertEqual({each['pid'].value for each in found}, {self.holder.pid, odd.pid})
+
     def test_command_lines_show_to_root_to_their_owner_and_to_who_may_attach_the_gpu(self):
         until(lambda: self.command('bob') == WHOLE, what='a polkit that answers in time')
         self.assertEqual({user: self.command(user) for user in ('root', OWNER, 'carol', 'mallory')},

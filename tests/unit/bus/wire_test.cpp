@@ -80,6 +80,11 @@ TEST_CASE("text that is not UTF-8 never reaches the bus") {
   CHECK(wire::utf8("\xc3") == "?");
   CHECK(wire::utf8("\xed\xa0\x80").find("\xed\xa0\x80") == std::string::npos);  // a surrogate
   CHECK(wire::utf8("\xc0\x80") == "??");
+  for (const auto* noncharacter : {"\xef\xbf\xbe", "\xef\xbf\xbf", "\xef\xb7\x90", "\xef\xb7\xaf"})
+    CHECK(wire::utf8(noncharacter) == "???");
+  CHECK(wire::utf8("\xf2\xbf\xbf\xbf") == "????");
+  for (const auto* character : {"\xef\xbf\xbd", "\xef\xb7\x8f", "\xf2\xbf\xbf\xbd"})
+    CHECK(wire::utf8(character) == character);
   CHECK(wire::utf8("\xe0\x80\x80").find('\0') == std::string::npos);
 }
 
