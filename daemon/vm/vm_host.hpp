@@ -62,8 +62,8 @@ VmHost read_vm_host(const RootDir& root, const std::vector<std::string>& files,
 /// left out.
 std::vector<FirmwareImage> read_firmware(const RootDir& root);
 
-/// Looked at through process 1's root where that can be seen: the daemon's own /dev and /tmp are private ones,
-/// and it has no /home.
+/// Looked at through process 1's root where that can be seen: the daemon's own /dev and /tmp are private, and
+/// it has no /home.
 HostFile host_file(const RootDir& root, const std::string& absolute_path);
 
 }  // namespace gpuctl

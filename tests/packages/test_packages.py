@@ -96,7 +96,7 @@ class Rpm(Life):
     def test_it_asks_for_packages_by_the_names_that_fedora_has(self):
         plain = [line.split()[0] for line in rpm_query('--requires') if not re.match(r'(rpmlib|lib|ld-linux|rtld)', line)]
         self.assertEqual(sorted(set(plain)), ['/bin/sh', 'config(gpuctl)', 'kmod', 'polkit', 'systemd'])
-        self.assertEqual(sorted(rpm_query('--recommends')), ['hwdata', 'libvirt-daemon', 'libvirt-libs'])
+        self.assertEqual(sorted(rpm_query('--recommends')), ['hwdata', 'libvirt-daemon-driver-qemu', 'libvirt-libs'])
         self.assertNotIn('libvirt.so', ' '.join(rpm_query('--requires')))
 
     def test_it_owns_no_directory_of_others_but_those_that_nobody_else_has_to_have(self):
