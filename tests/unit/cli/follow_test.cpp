@@ -144,7 +144,8 @@ TEST_CASE("an operation that was refused on its way is rolled back, and its reme
   auto program = attaching(ended("rolled-back", "LibvirtUnavailable", "libvirt has gone"));
   CHECK(program.run({"attach"}).err ==
         "gpuctl: libvirt has gone\nRolled back: the GPU is where it was before.\n"
-        "Install libvirt and start it; without it, gpuctl attach binds the GPU to vfio-pci only.\n");
+        "Install libvirt and start it, or wait until it answers; without it, gpuctl attach binds the GPU to "
+        "vfio-pci only.\n");
   auto held = attaching(ended("rolled-back", "Blocked", "pid 1 holds it\nEnd it."));
   CHECK(held.run({"attach"}).err.ends_with("End it.\nRolled back: the GPU is where it was before.\n"));
 }
