@@ -43,14 +43,14 @@ def defined(laptop, name):
 
 def set_up_and_undone(laptop, vm):
     before = inactive(laptop, vm)
-    options = "--looking-glass 1920x1080 --battery --rom /usr/share/qemu/card.rom --gpu 01:00"
+    options = "--looking-glass 1920x1080 --battery --rom /root/card.rom --gpu 01:00"
     shown = laptop.gpuctl(f"vm setup {vm} {options} --dry-run").ended(DONE).says("+++", "looking-glass", BATTERY)
     assert inactive(laptop, vm) == before, "a dry run has changed it"
     laptop.gpuctl(f"vm setup {vm} {options}").ended(DONE).says(*(l for l in shown.out.splitlines() if l.startswith("+ ")))
     libvirt_accepts(laptop, vm)
     made = definition(laptop, vm)
     assert made.find("devices/shmem[@name='looking-glass']/size").text == "32", made
-    assert BATTERY in inactive(laptop, vm) and "/usr/share/qemu/card.rom" in inactive(laptop, vm)
+    assert BATTERY in inactive(laptop, vm) and "/root/card.rom" in inactive(laptop, vm)
     assert not laptop.gpuctl(f"vm setup {vm} {options}").ended(DONE).out.count("@@"), "it is all there already"
     laptop.gpuctl(f"vm setup {vm} --undo").ended(DONE)
     assert inactive(laptop, vm) == before, "undone, and not what it was"
@@ -59,7 +59,7 @@ def set_up_and_undone(laptop, vm):
 
 @case("vm setup on five definitions of the real world: libvirt accepts them, and --undo gives back the very same")
 def real_definitions(laptop):
-    laptop.run("head -c 512 /dev/zero > /usr/share/qemu/card.rom")
+    laptop.run("head -c 512 /dev/zero > /root/card.rom")
     for name in ("windows11", "linux", "hand-made", "two-gpus", "stale-hostdev"):
         vm = defined(laptop, name)
         set_up_and_undone(laptop, vm)
