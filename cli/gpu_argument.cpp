@@ -96,8 +96,8 @@ bool named(const Gpu& gpu, const std::string& fragment) {
   return lower(gpu.vendor + " " + gpu.name).find(fragment) != std::string::npos;
 }
 
-/// The candidates for "no GPU named": the best non-empty of these sets. The first is the daemon's; the others
-/// are there to look at only.
+/// The candidates for "no GPU named": the best non-empty of these sets. The first is the daemon's, but that
+/// one passes over integrated GPUs; the others are there to look at only.
 Matches unnamed(const Objects& objects) {
   const auto attachable = [&](const Gpu& g) { return !g.boot_display && !objects.groups_of(g).empty(); };
   if (auto fit = select(objects, attachable); !fit.empty()) return fit;

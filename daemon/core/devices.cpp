@@ -103,6 +103,12 @@ bool is_integrated(const Gpu& gpu, const Snapshot& snapshot) {
          });
 }
 
+bool is_management_display(const Gpu& gpu, const Snapshot& snapshot) {
+  constexpr std::uint16_t aspeed = 0x1a03, matrox = 0x102b;
+  const auto* display = snapshot.find(gpu.address);
+  return display != nullptr && (display->id.vendor == aspeed || display->id.vendor == matrox);
+}
+
 bool resets_alone(const PciFunction& function, bool has_neighbours) {
   return std::ranges::any_of(function.reset_methods, [has_neighbours](const std::string& method) {
     return method != "bus" || !has_neighbours;

@@ -135,6 +135,8 @@ bool is_companion(const PciIdentity& id);
 /// Part of the processor: Intel's sits on the root bus, in the slot of AMD's is the processor's own security
 /// processor too. The host can rarely do without that, so such a GPU is given away only if it is named.
 bool is_integrated(const Gpu& gpu, const Snapshot& snapshot);
+/// A server's management controller (ASPEED, Matrox), which draws its console and nothing else.
+bool is_management_display(const Gpu& gpu, const Snapshot& snapshot);
 /// Whether the kernel can reset it without its neighbours: method "bus" fails (ENOTTY) where the bus has
 /// other functions (Linux: pci_parent_bus_reset), though it is listed for the first of them.
 bool resets_alone(const PciFunction& function, bool has_neighbours);

@@ -72,8 +72,14 @@ bool holds_this_one(const DeviceUsers& users, pid_t pid) {
   return std::ranges::any_of(users, [&](const DeviceUser& u) { return u.pid == pid && !u.shared; });
 }
 
+bool is_alone(const GpuNodes& nodes) {
+  return std::ranges::none_of(nodes.nodes,
+                              [](const DeviceNode& n) { return n.shared && n.path != "/dev/nvidiactl"; });
+}
+
 /// Nobody is to stop what uses another GPU.
-void tell_sharing(DeviceUsers& users) {
+void tell_sharing(const GpuNodes& nodes, DeviceUsers& users) {
+  if (is_alone(nodes)) return;
   for (auto& user : users)
     if (user.shared && !user.will_let_go && !holds_this_one(users, user.pid))
       user.remedy = "If it uses this GPU, and not another one of its driver: " + user.remedy;
@@ -88,7 +94,7 @@ DeviceUsers device_users(const RootDir& root, const GpuNodes& nodes) {
   if (!scan.unreadable.empty()) users.push_back(unreadable_processes(nodes, scan.unreadable));
   for (auto& user : kernel_users(root, nodes)) users.push_back(std::move(user));
   fit_compositor_remedies(root, nodes, users);
-  tell_sharing(users);
+  tell_sharing(nodes, users);
   return users;
 }
 

@@ -228,7 +228,9 @@ void explain(DeviceUser& user) {
   // In a container even a known program is best stopped with it; what is never ended stays so wherever it
   // runs.
   const bool never_ended = kind == HolderKind::compositor || kind == HolderKind::driver_service;
-  if (!user.owner.container.empty() && !never_ended) std::tie(kind, remedy) = by_owner(user.owner);
+  const auto known_kind = kind;
+  if (!user.owner.container.empty()) std::tie(kind, remedy) = by_owner(user.owner);
+  if (never_ended) kind = known_kind;
   user.kind = kind;
   user.remedy = filled(remedy, user);
   user.will_let_go = lets_go(user);

@@ -20,7 +20,7 @@ struct Generation {
 constexpr std::array generations{
     Generation{0x6600, 0x663f, "si_support"},  Generation{0x6640, 0x665f, "cik_support"},
     Generation{0x6660, 0x666f, "si_support"},  Generation{0x6780, 0x679f, "si_support"},
-    Generation{0x67a0, 0x67bf, "cik_support"}, Generation{0x6800, 0x684f, "si_support"}};
+    Generation{0x67a0, 0x67bf, "cik_support"}, Generation{0x6800, 0x683f, "si_support"}};
 
 std::string parameter(const RootDir& root, const std::string& module, std::string_view name) {
   return root.text(fmt::format("sys/module/{}/parameters/{}", module, name));

@@ -91,7 +91,9 @@ Candidates away(const Snapshot& snapshot) {
 /// picture, whoever says nothing hardly means the other one.
 Candidates attachable(const Snapshot& snapshot) {
   const auto all = gpus_where(snapshot, [&](const Gpu& gpu) { return is_attachable(gpu, snapshot); });
-  auto cards = gpus_where(snapshot, [&](const Gpu& gpu) { return !is_integrated(gpu, snapshot); });
+  auto cards = gpus_where(snapshot, [&](const Gpu& gpu) {
+    return !is_integrated(gpu, snapshot) && !is_management_display(gpu, snapshot);
+  });
   if (all.empty() || cards.empty()) return all;
   std::erase_if(cards, [&](const Gpu* gpu) { return !is_attachable(*gpu, snapshot); });
   return cards.empty() ? gpus_where(snapshot, [](const Gpu&) { return true; }) : cards;

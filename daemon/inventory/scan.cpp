@@ -68,8 +68,8 @@ class Scanner {
 
   void keep(const PciFunction& known, PciFunction& function) const {
     function.names = known.names;
-    function.modules =
-        lookups_.modules && has_new_driver(known, function) ? lookups_.modules(function.id) : known.modules;
+    function.modules = known.modules;
+    if (lookups_.modules && has_new_driver(known, function)) look_up_modules(function);
     function.present = known.present;
     const bool unread = reading(function.address) == Reading::without_waiting || waits_for_remove(function);
     if (!unread) return;
@@ -80,6 +80,11 @@ class Scanner {
   /// It may have been installed since the function was first seen.
   static bool has_new_driver(const PciFunction& known, const PciFunction& function) {
     return function.driver != known.driver && !function.driver.empty() && !function.vfio;
+  }
+
+  /// None are found when they went with the running kernel's package.
+  void look_up_modules(PciFunction& function) const {
+    if (auto now = lookups_.modules(function.id); !now.empty()) function.modules = std::move(now);
   }
 
   static bool waits_for_remove(const PciFunction& function) {

@@ -94,14 +94,16 @@ class Laptop {
   fuzz::MemoryTree tree_;
 };
 
-/// What is read now. The override of a function whose driver hangs in remove() cannot be: it is as it was
-/// known.
+/// What is read now. The override of a function whose driver hangs in remove() cannot be, and that of one
+/// that stays with VFIO is not: they are as they were known.
 Snapshot fresh(const RootDir& root, const Snapshot& known) {
   auto now = scan(root, Lookups{});
   for (auto& [address, function] : now.functions) {
     const bool hangs = function.driver.empty() && !function.uevent_driver.empty();
     const auto* before = known.find(address);
-    if (hangs && before != nullptr) function.driver_override = before->driver_override;
+    if (before == nullptr) continue;
+    const bool stays = function.vfio && before->vfio && before->driver_override == function.driver;
+    if (hangs || stays) function.driver_override = before->driver_override;
   }
   return now;
 }

@@ -54,7 +54,7 @@ class Scripts(unittest.TestCase):
                                         ('vm', 'win 11', True), ('mixed', 'win 11', True), ('unbound', '', False)):
                 self.gpu('0000_01_00', state, vm)
                 self.gpu('0000_02_00', 'host')
-                calls, said = self.run_function(script, 'give_back /nonexistent /nonexistent')
+                calls, said = self.run_function(script, 'give_back /nonexistent /nonexistent /nonexistent')
                 self.assertEqual(calls, ['release 0000:01:00.0'] if released else [], (state, vm))
                 self.assertEqual(said, '')
 
@@ -66,11 +66,14 @@ class Scripts(unittest.TestCase):
         policies = self.work / 'boot-policy.json'
         for script in self.each():
             policies.write_text('')
-            calls, said = self.run_function(script, f'give_back {self.work}/records {policies}')
+            calls, said = self.run_function(script, f'give_back {self.work}/records {policies} {self.work}')
             self.assertEqual(calls, ['release 0000:02:00.0'])
             self.assertEqual(said, 'gpuctl: 0000:01:00.0 stays with vfio-pci, where another set-up has brought it\n')
+            (self.work / '+pci:0000:01:00.0').write_text('I:4711\nE:GPUCTL_BOOT=vm\n')
+            self.assertEqual(len(self.run_function(script, f'give_back {self.work}/records {policies} {self.work}')[0]), 2)
+            (self.work / '+pci:0000:01:00.0').unlink()
             policies.write_text('{"policies": [{"gpu": "0000:01:00.0", "side": "vm"}]}')
-            calls, said = self.run_function(script, f'give_back {self.work}/records {policies}')
+            calls, said = self.run_function(script, f'give_back {self.work}/records {policies} {self.work}')
             self.assertEqual(calls, ['release 0000:01:00.0', 'release 0000:02:00.0'])
             self.assertEqual(said, '')
 
@@ -93,7 +96,7 @@ class Scripts(unittest.TestCase):
         (self.work / 'records').mkdir()
         (self.work / 'records' / '0000:02:00').write_text('')
         for script in self.each():
-            calls, said = self.run_function(script, f'give_back {self.work}/records /nonexistent', release=1)
+            calls, said = self.run_function(script, f'give_back {self.work}/records /nonexistent /nonexistent', release=1)
             self.assertEqual(calls, ['release 0000:02:00.0'])
             self.assertIn('0000:02:00.0 is left without a driver', said)
             self.assertNotIn('vfio-pci', said)
@@ -102,7 +105,7 @@ class Scripts(unittest.TestCase):
         for script in self.each():
             self.gpu('0000_01_00', 'host', 'win11')
             self.gpu('0000_02_00', 'vm', 'win11')
-            calls, said = self.run_function(script, 'give_back /nonexistent /nonexistent', release=3)
+            calls, said = self.run_function(script, 'give_back /nonexistent /nonexistent /nonexistent', release=3)
             self.assertEqual(len(calls), 2)
             self.assertIn('win11 cannot start while 0000:01:00.0 is in its definition', said)
             self.assertIn('virsh edit win11', said)

@@ -27,7 +27,7 @@ bool any_is_free(const Snapshot& snapshot) {
 /// Where another one can go this one is well where it is, and an integrated one always is.
 std::string boot_display_remedy(const Gpu& gpu, const Snapshot& snapshot) {
   if (snapshot.host.gpu_mux_mode == 0) return "switch the MUX to Optimus (hybrid) mode, which frees this GPU";
-  const bool alone = snapshot.gpus.size() < 2;
+  const bool alone = snapshot.gpus.size() < 2 || is_management_display(gpu, snapshot);
   if (snapshot.host.gpu_mux_mode || alone || is_integrated(gpu, snapshot) || any_is_free(snapshot)) return "";
   return "make the other GPU the primary display in the firmware setup";
 }

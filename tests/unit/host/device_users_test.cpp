@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include "host/kernel_users.hpp"
 #include "support/fake_process.hpp"
@@ -48,6 +49,9 @@ TEST_CASE(
     CHECK(remedy(unit) == "Stop the language model: ollama stop MODEL, or kill 7");
   Laptop laptop;
   add_process(laptop, {.pid = 8, .comm = "python3", .descriptors = {"/dev/nvidiactl"}});
+  CHECK(user(laptop.users(), 8, "/dev/nvidiactl")->remedy.starts_with("A Python program"));
+  laptop.gpu("0000:02:00.0", {.id = laptop_gpu_id}).bind("0000:02:00.0", "nvidia");
+  laptop.file("proc/driver/nvidia/gpus/0000:02:00.0/information", "Device Minor: \t 1\n");
   CHECK(user(laptop.users(), 8, "/dev/nvidiactl")
             ->remedy.starts_with("If it uses this GPU, and not another one of its driver: "));
   add_process(laptop, {.pid = 9, .comm = "qemu-system-x86", .descriptors = {"/dev/nvidia0"}});
@@ -157,9 +161,9 @@ TEST_CASE("among hundreds of processes, which several threads share, every holde
         laptop,
         {.pid = pid, .comm = "python3", .descriptors = {"/dev/null", holds ? "/dev/nvidia0" : "/dev/zero"}});
   }
-  std::vector<int> expected, told;
-  for (int pid = 1001; pid < 1400; pid += 7) expected.push_back(pid);
-  for (const auto& u : laptop.users()) told.push_back(u.pid);
+  std::string expected, told;
+  for (int pid = 1001; pid < 1400; pid += 7) expected += fmt::format("{} /dev/nvidia0\n", pid);
+  for (const auto& u : laptop.users()) told += fmt::format("{} {}\n", u.pid, u.what);
   CHECK(told == expected);
 }
 

@@ -94,6 +94,14 @@ TEST_CASE("a browser is sent to Mesa's GPU only from NVIDIA's: where Mesa has bo
   CHECK(program(5, "chrome", "/dev/dri/renderD129", NodeKind::drm).remedy == "Close chrome.");
 }
 
+TEST_CASE("a compositor in a container is spared, and stopped with that") {
+  auto user = program(3, "weston", "/dev/dri/card1");
+  user.owner.container = "docker 0123456789ab";
+  explain(user);
+  CHECK(user.kind == HolderKind::compositor);
+  CHECK(user.remedy == "Stop the container docker 0123456789ab, which uses the GPU.");
+}
+
 TEST_CASE("no remedy shows an unfilled place") {
   for (const auto* comm :
        {"kwin_wayland", "gnome-shell", "Xorg", "steam", "chrome", "python3", "fwupd", "qemu-kvm", "nvtop"})

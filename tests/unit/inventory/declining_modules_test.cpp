@@ -46,6 +46,7 @@ TEST_CASE("an older Radeon that nobody has chosen a driver for is amdgpu's") {
   for (const auto* module : {"radeon", "amdgpu"})
     modules.has(std::string{module} + "/parameters/si_support", "-1");
   CHECK(modules.radeon(0x6798) == Names{"amdgpu"});
+  CHECK(modules.radeon(0x6840) == for_radeon);  // a Thames, of the generation before
 }
 
 TEST_CASE("an Arc is not for the driver that it is forbidden to") {

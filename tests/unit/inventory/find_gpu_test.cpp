@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "inventory/find_gpu.hpp"
 
+#include <utility>
+
 #include <doctest/doctest.h>
 
 #include "core/error.hpp"
@@ -127,6 +129,9 @@ TEST_CASE(
   CHECK(refusal.sentence.find("GeForce") != std::string::npos);
   CHECK(refusal.sentence.find("UHD") != std::string::npos);
   CHECK(found(snapshot, "uhd") == "0000:00:02.0");
+  const auto vendor = std::exchange(card.id.vendor, 0x1a03);  // a server's console is no card to wait for
+  CHECK(found(snapshot, "") == "0000:00:02.0");
+  card.id.vendor = vendor;
   card.boot_vga = false;  // both are free, as on a machine without a screen
   CHECK(found(snapshot, "") == "0000:01:00.0");
   snapshot.gpus.erase({0, 1, 0});

@@ -312,6 +312,8 @@ TEST_CASE("a driver that was installed since is among the modules of what it dri
   const auto before = scan(root, none);
   m.bind("0000:01:00.0", "nvidia");
   install_modules(m);
+  const Lookups gone{.modules = [](const PciIdentity&) { return std::vector<std::string>{}; }};
+  CHECK(rescan(root, gone, before, {.functions = {gpu}}).find(gpu)->modules == before.find(gpu)->modules);
   const auto now = rescan(root, test_lookups(m), before, {.functions = {gpu}});
   CHECK(now.find(gpu)->modules == std::vector<std::string>{"nouveau", "nvidia_drm", "nvidia"});
 }
