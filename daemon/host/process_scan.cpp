@@ -79,11 +79,14 @@ std::set<pid_t> children_of_kthreadd(const RootDir& root) {
   return pids;
 }
 
+/// As this /proc counts: one of another PID namespace, or of a test, has somebody else under that number.
+pid_t own_pid(const RootDir& root) { return std::atoi(root.link_name("proc/self").c_str()); }
+
 std::vector<pid_t> pids_with_files(const RootDir& root, int proc) {
   const auto names = std::make_unique<Buffer>();
   std::vector<pid_t> pids;
   for_each_number(proc, *names, [&](const char* name) { pids.push_back(std::atoi(name)); });
-  std::erase(pids, ::getpid());
+  std::erase(pids, own_pid(root));
   const auto of_kernel = children_of_kthreadd(root);
   std::erase_if(
       pids, [&](pid_t pid) { return of_kernel.contains(pid) && !has_program(proc, std::to_string(pid)); });

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "host/device_users.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <string>
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -151,6 +154,16 @@ TEST_CASE("each process and file is told once, by its strongest evidence") {
   REQUIRE(users.size() == 2);
   CHECK(user(users, 5, "/dev/nvidia0")->via == Via::fd);
   CHECK(user(users, 5, "/dev/nvidiactl")->shared);
+}
+
+TEST_CASE("who looks leaves itself out, by what that /proc says") {
+  Laptop laptop;
+  for (const auto pid : {::getpid(), ::getpid() + 1})
+    add_process(laptop, {.pid = pid, .comm = "holder", .descriptors = {"/dev/nvidia0"}});
+  CHECK(laptop.users().size() == 2);
+  laptop.link("proc/self", "proc/" + std::to_string(::getpid()));
+  REQUIRE(laptop.users().size() == 1);
+  CHECK(laptop.users()[0].pid == ::getpid() + 1);
 }
 
 TEST_CASE("among hundreds of processes, which several threads share, every holder is told once") {
