@@ -40,6 +40,24 @@ DeviceUser unreadable_processes(const GpuNodes& nodes, const std::vector<pid_t>&
   return user;
 }
 
+bool holds_this_one(const DeviceUsers& users, pid_t pid) {
+  return std::ranges::any_of(users, [&](const DeviceUser& u) { return u.pid == pid && !u.shared; });
+}
+
+/// nvidiactl counts as shared in any case: who has it alone uses no GPU.
+bool is_alone(const GpuNodes& nodes) {
+  return std::ranges::none_of(nodes.nodes,
+                              [](const DeviceNode& n) { return n.shared && n.path != "/dev/nvidiactl"; });
+}
+
+/// Nobody is to stop what uses another GPU.
+void tell_sharing(const GpuNodes& nodes, DeviceUsers& users) {
+  if (is_alone(nodes)) return;
+  for (auto& user : users)
+    if (user.shared && !user.will_let_go && !holds_this_one(users, user.pid))
+      user.remedy = "If it uses this GPU, and not another one of its driver: " + user.remedy;
+}
+
 }  // namespace
 
 std::string_view to_string(HolderKind kind) {
@@ -65,27 +83,6 @@ std::string_view to_string(HolderKind kind) {
   }
   return "program";
 }
-
-namespace {
-
-bool holds_this_one(const DeviceUsers& users, pid_t pid) {
-  return std::ranges::any_of(users, [&](const DeviceUser& u) { return u.pid == pid && !u.shared; });
-}
-
-bool is_alone(const GpuNodes& nodes) {
-  return std::ranges::none_of(nodes.nodes,
-                              [](const DeviceNode& n) { return n.shared && n.path != "/dev/nvidiactl"; });
-}
-
-/// Nobody is to stop what uses another GPU.
-void tell_sharing(const GpuNodes& nodes, DeviceUsers& users) {
-  if (is_alone(nodes)) return;
-  for (auto& user : users)
-    if (user.shared && !user.will_let_go && !holds_this_one(users, user.pid))
-      user.remedy = "If it uses this GPU, and not another one of its driver: " + user.remedy;
-}
-
-}  // namespace
 
 DeviceUsers device_users(const RootDir& root, const GpuNodes& nodes) {
   const auto scan = scan_processes(root, nodes);

@@ -12,6 +12,7 @@ namespace gpuctl {
 
 /// Another VM has the GPU by gpuctl.
 Problem assigned_elsewhere(const Assignment& assignment);
+/// libvirt has answered for the VM that is to get the GPU, and not for the others.
 Problem vms_not_told(const Gpu& gpu);
 
 /// A package manager that removes the old kernel's modules with the update (Arch) leaves none to load. A way

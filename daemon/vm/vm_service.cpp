@@ -47,9 +47,10 @@ std::vector<PciAddress> gpu_functions(const Vm& vm, const Snapshot& snapshot) {
 }
 
 std::vector<PciAddress> display_functions(const Vm& vm, const Snapshot& snapshot) {
-  auto functions = gpu_functions(vm, snapshot);
-  std::erase_if(functions, [&](PciAddress a) { return snapshot.gpu_of(a)->address != a; });
-  return functions;
+  std::vector<PciAddress> displays;
+  for (const auto slot : claimed_gpus(claimed_functions(vm.inactive_xml), snapshot))
+    displays.push_back(snapshot.gpus.at(slot).address);
+  return displays;
 }
 
 }  // namespace
